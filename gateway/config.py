@@ -1,0 +1,306 @@
+"""gateway.conf (TOML) -> frozen settings; a stage gets its own section, never the whole.
+
+One dataclass a section holds its defaults. A wrong or unknown key is refused with file,
+section and key. Relative paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import tomllib
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from gateway.mail.schema import SchemaError, Size, read_table, unknown_key
+from gateway.mail.tenant import Security
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+GIGABYTE = Size(1024**3)
+LARGEST_MESSAGE = Size(25 * 1024**2)
+
+
+class ConfigError(Exception):
+    """A file of the operator that cannot be used: says which, where, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """[server]: who we are and where our state lies."""
+
+    hostname: str = "localhost.localdomain"
+    state: str = "/var/lib/gateway"
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """[storage]: where messages are kept."""
+
+    url: str = "sqlite"
+    keep_free: Size = GIGABYTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """[tls]: the certificate of the listeners; left out: self-signed."""
+
+    certificate: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerSettings:
+    """[[submission.listeners]]: one address and how it is protected."""
+
+    address: str
+    security: Security = Security.STARTTLS
+
+    @property
+    def host(self) -> str:
+        """The address to bind, without brackets."""
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port to bind; 0 lets the system choose."""
+        return int(self.address.rpartition(":")[2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionSettings:
+    """[submission]: where applications hand in their mail."""
+
+    max_message_bytes: Size = LARGEST_MESSAGE
+    max_recipients: int = 1000
+    idle_timeout_seconds: float = 300.0  # RFC 5321 §4.5.3.2.7
+    sessions: int = 1000
+    sessions_per_address: int = 100
+    plain_networks: tuple[str, ...] = ()
+    auth_failures: str = "10/10m"
+    listeners: tuple[ListenerSettings, ...] = (
+        ListenerSettings(address="0.0.0.0:587", security=Security.STARTTLS),
+        ListenerSettings(address="0.0.0.0:465", security=Security.TLS),
+        ListenerSettings(address="127.0.0.1:2525", security=Security.NONE),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySettings:
+    """[delivery]: how often to try, and for how long."""
+
+    give_up_after: timedelta = 5 * DAY  # RFC 5321 §4.5.4.1
+    retry_waits: tuple[timedelta, ...] = (
+        MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR,
+    )  # fmt: skip
+    stale_after: timedelta = 7 * DAY
+    trusted_ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsSettings:
+    """[dns]: which servers to ask; left out: the system's."""
+
+    nameservers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxSettings:
+    """[mailboxes]: how mailboxes are watched."""
+
+    dead_after: timedelta = 10 * MINUTE
+    login_waits: tuple[timedelta, ...] = (timedelta(seconds=10), MINUTE, 5 * MINUTE)
+    poll_every: timedelta = 2 * MINUTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSettings:
+    """[routes]: handing over to helpdesks."""
+
+    private_networks: tuple[str, ...] = ()
+    retry_waits: tuple[timedelta, ...] = (
+        timedelta(seconds=5), timedelta(seconds=30), 2 * MINUTE, 10 * MINUTE, HOUR,
+    )  # fmt: skip
+    give_up_after: timedelta = 5 * DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSettings:
+    """[answers]: the gate in front of every automatic answer."""
+
+    require_auth: bool = True
+    max_age: timedelta = DAY
+    per_sender_per_hour: int = 5
+    per_sender_per_day: int = 20
+    per_mailbox_per_hour: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings:
+    """[policies]: where the policy files are."""
+
+    directory: str = "policies"
+    on_error: str = "hold"  # hold | keep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """[console]: health, metrics and the pages."""
+
+    address: str = "127.0.0.1:8080"
+    public_url: str = "http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSettings:
+    """[tenants]: what tenants may point us at."""
+
+    private_networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """[log]: how events are written to standard error."""
+
+    format: str = "text"  # text | json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole gateway.conf; `path` is the file, for messages and relative paths."""
+
+    path: Path
+    server: ServerSettings = ServerSettings()
+    storage: StorageSettings = StorageSettings()
+    tls: TlsSettings = TlsSettings()
+    submission: SubmissionSettings = SubmissionSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    dns: DnsSettings = DnsSettings()
+    mailboxes: MailboxSettings = MailboxSettings()
+    routes: RouteSettings = RouteSettings()
+    answers: AnswerSettings = AnswerSettings()
+    policies: PolicySettings = PolicySettings()
+    console: ConsoleSettings = ConsoleSettings()
+    tenants: TenantSettings = TenantSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def state(self) -> Path:
+        """The directory of gateway.db, secret.key and the self-signed certificate."""
+        return self.resolve(self.server.state)
+
+    def resolve(self, path: str) -> Path:
+        """Return `path` as seen from the file's directory."""
+        return (self.path.parent / path).resolve()
+
+
+SECTIONS = {one.name: one for one in dataclasses.fields(Settings) if one.name != "path"}
+
+
+def load_settings(path: Path) -> Settings:
+    """Return the settings of the file; raises ConfigError with file, section and key."""
+    table = load_toml(path)
+    sections: dict[str, Any] = {}
+    for name, section in table.items():
+        if name not in SECTIONS:
+            raise ConfigError(f"{path}: {unknown_key(name, SECTIONS, thing='section')}")
+        if not isinstance(section, dict):
+            raise ConfigError(f"{path}: {name}: expects a section: write [{name}]")
+        sections[name] = _read_section(path, name, section)
+    settings = Settings(path=path.resolve(), **sections)
+    _check(settings)
+    return settings
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Return the table of a TOML file; raises ConfigError with file and line."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {_toml_sentence(str(error))}") from error
+
+
+def _read_section(path: Path, name: str, section: dict[str, Any]) -> Any:
+    cls = type(SECTIONS[name].default)
+    given: dict[str, Any] = {}
+    try:
+        if name == "submission" and "listeners" in section:
+            given["listeners"] = _read_listeners(section["listeners"])
+            section = {key: value for key, value in section.items() if key != "listeners"}
+        return read_table(cls, section, given=given)
+    except SchemaError as error:
+        raise ConfigError(f"{path}: [{name}] {error}") from error
+
+
+def _read_listeners(listeners: Any) -> tuple[ListenerSettings, ...]:
+    if not isinstance(listeners, list):
+        raise SchemaError("listeners", "expects tables: write [[submission.listeners]]")
+    return tuple(read_table(ListenerSettings, one) for one in listeners)
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what has the right type but cannot work."""
+    for sentence in _faults(settings):
+        raise ConfigError(f"{settings.path}: {sentence}")
+
+
+def _faults(settings: Settings) -> list[str]:
+    faults = []
+    if settings.server.workers != 1:
+        faults.append("[server] workers: more than 1 is not in this release")
+    if settings.storage.url != "sqlite":
+        faults.append('[storage] url: only "sqlite" is in this release')
+    if (settings.tls.certificate is None) != (settings.tls.key is None):
+        faults.append("[tls] certificate and key go together: give both or neither")
+    if settings.log.format not in ("text", "json"):
+        sentence = unknown_key(settings.log.format, ["text", "json"], thing="format")
+        faults.append(f"[log] format: {sentence}")
+    if settings.policies.on_error not in ("hold", "keep"):
+        faults.append('[policies] on_error: write "hold" or "keep"')
+    faults.extend(_listener_faults(settings.submission))
+    return faults
+
+
+def _listener_faults(submission: SubmissionSettings) -> list[str]:
+    faults = []
+    for listener in submission.listeners:
+        where = f"[[submission.listeners]] address '{listener.address}'"
+        host, _, port = listener.address.rpartition(":")
+        if not port.isdigit() or int(port) > 65535 or not _is_ip(host.strip("[]")):
+            faults.append(f'{where}: write an IP address and a port, such as "0.0.0.0:587"')
+        elif listener.security is Security.NONE and not _may_be_plain(
+            host.strip("[]"), submission
+        ):
+            faults.append(
+                f'{where}: security "none" is for loopback and [submission] plain_networks'
+                ' only; write "starttls" or "tls"'
+            )
+    return faults
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _may_be_plain(host: str, submission: SubmissionSettings) -> bool:
+    address = ipaddress.ip_address(host)
+    return address.is_loopback or bool(submission.plain_networks)
+
+
+def _toml_sentence(text: str) -> str:
+    """`Expected '=' (at line 3, column 5)` -> `line 3: Expected '=' (column 5)`."""
+    what, _, where = text.partition(" (at line ")
+    if not where:
+        return text
+    line, _, column = where.rstrip(")").partition(", ")
+    return f"line {line}: {what} ({column})"

@@ -1,0 +1,155 @@
+"""A message's bytes, its header fields, and the recorded edits of them (RFC 5322).
+
+Stored bytes never change: what leaves is made from them by `apply_edits`. Header fields are
+found by ourselves instead of by the email package, which rebuilds what it parses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.header import decode_header, make_header
+from email.utils import getaddresses
+
+CRLF = b"\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One header field: its name as written, its raw bytes with folding and final CRLF."""
+
+    name: str
+    raw: bytes
+
+    @property
+    def value(self) -> str:
+        """The unfolded value, not decoded; bytes that are not UTF-8 are kept as surrogates."""
+        text = self.raw.split(b":", 1)[1].decode("utf-8", "surrogateescape")
+        return text.replace("\r\n", "").replace("\n", "").strip(" \t")
+
+    @property
+    def decoded(self) -> str:
+        """The value with encoded words decoded (RFC 2047); what cannot be is left as it is."""
+        return decode_words(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The content of one message, CRLF line ends, and its header fields in order."""
+
+    content: bytes
+    fields: tuple[Field, ...]
+    body_at: int  # offset of the first byte of the body
+
+    def first(self, name: str) -> Field | None:
+        """Return the first field called `name`, in any case, or None."""
+        return next(self.all(name), None)
+
+    def all(self, name: str) -> Iterator[Field]:
+        """Yield the fields called `name`, in any case, in order."""
+        wanted = name.lower()
+        return (field for field in self.fields if field.name.lower() == wanted)
+
+    def text(self, name: str) -> str:
+        """Return the decoded value of the first field called `name`, or an empty string."""
+        field = self.first(name)
+        return field.decoded if field else ""
+
+    def addresses(self, name: str) -> list[tuple[str, str]]:
+        """Return (display name, address) of every mailbox in the fields called `name`."""
+        values = [field.value for field in self.all(name)]
+        found = getaddresses(values, strict=False) if values else []
+        return [(decode_words(shown), address) for shown, address in found if address]
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID with its angle brackets, or an empty string."""
+        field = self.first("Message-ID")
+        return field.value if field else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One recorded change of a header: `value` None removes, else adds.
+
+    A removal takes every field of that name; an addition stands above all others, or
+    below them with `last`.
+    """
+
+    name: str
+    value: str | None
+    last: bool = False
+
+
+def parse_message(content: bytes) -> Message:
+    """Return the message with its header fields found; never fails.
+
+    A line that is no field ends the header (RFC 5322 §2.2 allows none such): what follows
+    counts as body, and the bytes stay as they are.
+    """
+    fields: list[Field] = []
+    at = 0
+    for start, end in _field_spans(content):
+        raw = content[start:end]
+        fields.append(Field(raw.split(b":", 1)[0].strip().decode("ascii", "replace"), raw))
+        at = end
+    body_at = at + 2 if content[at : at + 2] == CRLF else at
+    return Message(content, tuple(fields), body_at)
+
+
+def apply_edits(content: bytes, edits: tuple[Edit, ...]) -> bytes:
+    """Return what leaves: the stored bytes with the recorded edits made, in order."""
+    for edit in edits:
+        content = _apply(content, edit)
+    return content
+
+
+def decode_words(text: str) -> str:
+    """Return `text` with its encoded words decoded (RFC 2047), or as it is when broken."""
+    if "=?" not in text:
+        return text
+    try:
+        return str(make_header(decode_header(text)))
+    except (ValueError, LookupError):  # bad Base64, unknown charset
+        return text
+
+
+def _field_spans(content: bytes) -> Iterator[tuple[int, int]]:
+    at = 0
+    while at < len(content):
+        end = _line_end(content, at)
+        line = content[at:end]
+        if not _starts_field(line):
+            return
+        while content[end : end + 1] in (b" ", b"\t"):
+            end = _line_end(content, end)
+        yield at, end
+        at = end
+
+
+def _line_end(content: bytes, at: int) -> int:
+    found = content.find(b"\n", at)
+    return len(content) if found < 0 else found + 1
+
+
+def _starts_field(line: bytes) -> bool:
+    name, colon, _ = line.partition(b":")
+    name = name.rstrip(b" \t")
+    return bool(colon and name) and all(33 <= byte <= 126 for byte in name)
+
+
+def _apply(content: bytes, edit: Edit) -> bytes:
+    message = parse_message(content)
+    if edit.value is None:
+        wanted = edit.name.lower()
+        kept = b"".join(field.raw for field in message.fields if field.name.lower() != wanted)
+        return kept + content[_header_end(message) :]
+    line = f"{edit.name}: {edit.value}\r\n".encode("utf-8", "surrogateescape")
+    if not edit.last:
+        return line + content
+    end = _header_end(message)
+    return content[:end] + line + content[end:]
+
+
+def _header_end(message: Message) -> int:
+    return sum(len(field.raw) for field in message.fields)

@@ -1,0 +1,55 @@
+"""What the policies decided: data, carried out by `actions`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from gateway.mail.message import Edit
+
+
+class EffectKind(StrEnum):
+    """The effects a chain can ask for; the words of `policy test --json`."""
+
+    STORE = "store"  # keep, fileinto and route; target INBOX is the default route
+    REDIRECT = "redirect"
+    REJECT = "reject"
+    VACATION = "vacation"
+    HOLD = "hold"
+    AGENT = "agent"
+    NOTIFY = "notify"
+    DISCARD = "discard"  # recorded so that a discarded mail names its rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One thing to do, and which line of which file asked for it."""
+
+    kind: EffectKind
+    target: str = ""
+    file: str = ""
+    line: int = 0
+    reason: str = ""
+    flags: tuple[str, ...] = ()
+    edits: tuple[Edit, ...] = ()  # the message as it was at that moment
+    arguments: dict[str, Any] = field(default_factory=dict)  # of vacation, reject, hold, ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One line of the trace: a command or test that ran, and what it compared."""
+
+    file: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Effects in order; the version of the chain; the trace; errors that held the message."""
+
+    effects: tuple[Effect, ...]
+    version: str
+    trace: tuple[Step, ...] = ()
+    errors: tuple[str, ...] = ()

@@ -1,0 +1,131 @@
+"""A tenant and what belongs to it: one schema for files, command line, console and API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+
+class Security(StrEnum):
+    """How a connection is protected."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"  # from the first byte (RFC 8314 §3)
+    NONE = "none"  # loopback and listed networks only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A domain a tenant may send as; keys and DNS records hang here."""
+
+    name: str  # A-label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """An address a tenant may send as; `*@domain` covers a domain."""
+
+    address: str
+    name: str = ""
+    name_policy: str = "fill"  # fill: an empty or bare display name | always
+    upstream: str | None = None
+    from_policy: str = "enforce"  # key `from`: enforce | rewrite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """An account at a provider that mail leaves by; None means: as the preset says."""
+
+    name: str
+    provider: str = "generic"
+    host: str | None = None
+    port: int | None = None
+    security: Security | None = None
+    region: str | None = None
+    username: str | None = None
+    mailbox: str | None = None  # send through that mailbox's own account
+    ca_file: str | None = None
+    max_message_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailbox:
+    """A mailbox that is watched; None means: as the preset says."""
+
+    address: str
+    provider: str = "generic"
+    host: str | None = None  # IMAP
+    port: int | None = None
+    security: Security | None = None
+    username: str | None = None
+    upstream: str | None = None  # its answers leave by this one
+    issued: date | None = None  # when its code was made
+    answers: bool = False
+    route: str | None = None
+    folders: tuple[str, ...] = ("INBOX",)
+    junk: str = "route"  # route | report | off
+    after_fetch: str = "leave"  # leave | seen | move:NAME
+    fetch_from: str = "now"  # now | 30d
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A way to the helpdesk."""
+
+    name: str
+    type: str  # smtp | lmtp | webhook | imap
+    url: str | None = None
+    host: str | None = None
+    port: int | None = None
+    security: Security = Security.STARTTLS
+    username: str | None = None
+    to: str | None = None  # left out: the mailbox's address
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """Where events go, not mail."""
+
+    name: str
+    url: str
+    events: tuple[str, ...]
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A submission login of a helpdesk: `TENANT.NAME`."""
+
+    name: str
+    networks: tuple[str, ...] = ()
+    messages_per_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """Everything of one tenant but its secrets, which never leave the store unsealed."""
+
+    id: str
+    name: str = ""
+    owner: str = ""
+    route: str | None = None
+    timezone: str = "UTC"
+    hours: str = ""
+    domains: dict[str, Domain] = field(default_factory=dict)
+    senders: dict[str, Sender] = field(default_factory=dict)
+    upstreams: dict[str, Upstream] = field(default_factory=dict)
+    mailboxes: dict[str, Mailbox] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
+    hooks: dict[str, Hook] = field(default_factory=dict)
+    credentials: dict[str, Credential] = field(default_factory=dict)
+
+    def find_sender(self, address: str) -> Sender | None:
+        """Return the sender entry that covers `address`: itself, its base, its domain's."""
+        local, _, domain = address.casefold().rpartition("@")
+        for key in (f"{local}@{domain}", f"{local.split('+', 1)[0]}@{domain}", f"*@{domain}"):
+            if sender := self.senders.get(key):
+                return sender
+        return None

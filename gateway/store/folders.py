@@ -1,0 +1,125 @@
+"""Where fetching stands in each folder: the highest UID seen and the UIDs still open.
+
+The try counter is committed before each try, so a mail that kills the process is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from gateway.store.sqlite import Db
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """One folder under one UIDVALIDITY; UIDs up to `baseline_uid` stay unfetched."""
+
+    mailbox: str
+    folder: str
+    uidvalidity: int
+    highest_uid: int
+    baseline_uid: int
+    connected_at: datetime
+
+
+def cursor(db: Db, mailbox: str, folder: str) -> Cursor | None:
+    """Return where fetching stands, None when it never began."""
+    row = db.execute(
+        "SELECT uidvalidity, highest_uid, baseline_uid, connected_at FROM folders"
+        " WHERE mailbox = ? AND folder = ?",
+        (mailbox, folder),
+    ).fetchone()
+    if row is None:
+        return None
+    return Cursor(
+        mailbox=mailbox,
+        folder=folder,
+        uidvalidity=row[0],
+        highest_uid=row[1],
+        baseline_uid=row[2],
+        connected_at=datetime.fromtimestamp(row[3], UTC),
+    )
+
+
+def start_folder(
+    db: Db, *, mailbox: str, folder: str, uidvalidity: int, baseline_uid: int, now: datetime
+) -> Cursor:
+    """Begin a folder, or begin it anew under another UIDVALIDITY (RFC 9051 §2.3.1.1).
+
+    A folder that is begun anew keeps the time of its first connection.
+    """
+    known = cursor(db, mailbox, folder)
+    connected_at = known.connected_at if known else now
+    db.execute(
+        "INSERT OR REPLACE INTO folders (mailbox, folder, uidvalidity, highest_uid,"
+        " baseline_uid, connected_at) VALUES (?,?,?,?,?,?)",
+        (mailbox, folder, uidvalidity, baseline_uid, baseline_uid, connected_at.timestamp()),
+    )
+    db.execute("DELETE FROM open_uids WHERE mailbox = ? AND folder = ?", (mailbox, folder))
+    return Cursor(
+        mailbox=mailbox,
+        folder=folder,
+        uidvalidity=uidvalidity,
+        highest_uid=baseline_uid,
+        baseline_uid=baseline_uid,
+        connected_at=connected_at,
+    )
+
+
+def note_uids(
+    db: Db, at: Cursor, uids: Sequence[int], *, now: datetime
+) -> tuple[Cursor, list[int]]:
+    """Open the UIDs above the highest; return the cursor and every open UID, ascending."""
+    key = (at.mailbox, at.folder, at.uidvalidity)
+    fresh = [uid for uid in uids if uid > at.highest_uid]
+    db.executemany(
+        "INSERT OR IGNORE INTO open_uids (mailbox, folder, uidvalidity, uid, seen_at)"
+        " VALUES (?,?,?,?,?)",
+        [(*key, uid, now.timestamp()) for uid in fresh],
+    )
+    highest = max([at.highest_uid, *fresh])
+    db.execute(
+        "UPDATE folders SET highest_uid = max(highest_uid, ?) WHERE mailbox = ? AND folder = ?"
+        " AND uidvalidity = ?",
+        (highest, *key),
+    )
+    where = "mailbox = ? AND folder = ? AND uidvalidity = ?"
+    query = f"SELECT uid FROM open_uids WHERE {where} ORDER BY uid"
+    still_open = [row[0] for row in db.execute(query, key)]
+    return replace(at, highest_uid=highest), still_open
+
+
+def begin_try(db: Db, at: Cursor, uid: int) -> int:
+    """Count a try to fetch a UID, committed before it; return how many, this one included."""
+    where = "mailbox = ? AND folder = ? AND uidvalidity = ? AND uid = ?"
+    key = (at.mailbox, at.folder, at.uidvalidity, uid)
+    db.execute(f"UPDATE open_uids SET tries = tries + 1 WHERE {where}", key)
+    row = db.execute(f"SELECT tries FROM open_uids WHERE {where}", key).fetchone()
+    return int(row[0]) if row else 0
+
+
+def close_uid(db: Db, at: Cursor, uid: int) -> None:
+    """Forget a UID that the server no longer has."""
+    where = "mailbox = ? AND folder = ? AND uidvalidity = ? AND uid = ?"
+    key = (at.mailbox, at.folder, at.uidvalidity, uid)
+    db.execute(f"DELETE FROM open_uids WHERE {where}", key)
+
+
+def known_uids(db: Db, at: Cursor) -> set[int]:
+    """Return the UIDs that were fetched or set aside under this UIDVALIDITY."""
+    query = "SELECT uid FROM inbox WHERE mailbox = ? AND folder = ? AND uidvalidity = ?"
+    return {row[0] for row in db.execute(query, (at.mailbox, at.folder, at.uidvalidity))}
+
+
+def is_known_message(
+    db: Db, at: Cursor, *, message_id: str, size_bytes: int, internal_date: datetime
+) -> bool:
+    """Whether this folder gave us that message before, under another UIDVALIDITY."""
+    row = db.execute(
+        "SELECT 1 FROM inbox i JOIN message m ON m.id = i.message WHERE i.mailbox = ?"
+        " AND i.folder = ? AND m.message_id = ? AND m.size_bytes = ? AND i.internal_date = ?",
+        (at.mailbox, at.folder, message_id, size_bytes, internal_date.timestamp()),
+    ).fetchone()
+    return row is not None

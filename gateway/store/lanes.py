@@ -1,0 +1,122 @@
+"""Lanes: which are paused and why, and the rate that an upstream has taught us."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.store.sqlite import Db
+
+WAITS = "state IN ('queued', 'deferred', 'scheduled', 'claimed')"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneState:
+    """What is known of a lane beyond its settings."""
+
+    lane: Lane
+    paused_by: str | None  # sign-in | person | quota
+    reason: str | None
+    fix: str | None
+    since: datetime | None
+    until: datetime | None
+    rate_per_minute: float | None
+    refusals: int  # sign-ins refused in a row
+
+
+def is_paused(db: Db, lane: Lane, *, now: datetime) -> bool:
+    """Whether nothing leaves by this lane now."""
+    row = db.execute(
+        "SELECT until FROM lanes WHERE tenant = ? AND kind = ? AND name = ?"
+        " AND paused_by IS NOT NULL",
+        (lane.tenant, lane.kind.value, lane.name),
+    ).fetchone()
+    return row is not None and (row[0] is None or row[0] > now.timestamp())
+
+
+def pause_lane(
+    db: Db,
+    lane: Lane,
+    *,
+    by: str,
+    reason: str,
+    fix: str | None,
+    until: datetime | None = None,
+    now: datetime,
+) -> None:
+    """Let nothing leave by this lane, until a time or until it is resumed.
+
+    The give-up clock of what waits in it stands still meanwhile.
+    """
+    db.execute(
+        "INSERT INTO lanes (tenant, kind, name, paused_by, reason, fix, since, until, refusals)"
+        " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (tenant, kind, name) DO UPDATE SET"
+        " since = CASE WHEN paused_by IS NULL THEN excluded.since ELSE since END,"
+        " paused_by = excluded.paused_by, reason = excluded.reason, fix = excluded.fix,"
+        " until = excluded.until, refusals = refusals + excluded.refusals",
+        (
+            *_key(lane), by, reason, fix, now.timestamp(),
+            until.timestamp() if until else None, int(by == "sign-in"),
+        ),
+    )  # fmt: skip
+    db.execute(
+        "UPDATE delivery SET sendable_seconds = sendable_seconds + max(0, ? - sendable_since),"
+        " sendable_since = NULL WHERE tenant = ? AND lane_kind = ? AND lane = ?"
+        f" AND sendable_since IS NOT NULL AND {WAITS}",
+        (now.timestamp(), *_key(lane)),
+    )
+
+
+def resume_lane(db: Db, lane: Lane, *, now: datetime) -> int:
+    """Open the lane: what waits in it is due at once; return how many deliveries."""
+    db.execute(
+        "UPDATE lanes SET paused_by = NULL, reason = NULL, fix = NULL, since = NULL,"
+        " until = NULL, refusals = 0 WHERE tenant = ? AND kind = ? AND name = ?",
+        _key(lane),
+    )
+    changed = db.execute(
+        "UPDATE delivery SET sendable_since = coalesce(sendable_since, ?), next_attempt_at = ?"
+        " WHERE tenant = ? AND lane_kind = ? AND lane = ? AND state IN ('queued', 'deferred')",
+        (now.timestamp(), now.timestamp(), *_key(lane)),
+    )
+    return changed.rowcount
+
+
+def set_rate(db: Db, lane: Lane, *, per_minute: float | None) -> None:
+    """Keep the rate that the upstream taught us; None: as the preset says."""
+    db.execute(
+        "INSERT INTO lanes (tenant, kind, name, rate_per_minute) VALUES (?,?,?,?) ON CONFLICT"
+        " (tenant, kind, name) DO UPDATE SET rate_per_minute = excluded.rate_per_minute",
+        (*_key(lane), per_minute),
+    )
+
+
+def lane_states(db: Db, *, tenant: str | None = None) -> list[LaneState]:
+    """Return every lane of which more is known than its settings."""
+    rows = db.execute(
+        "SELECT tenant, kind, name, paused_by, reason, fix, since, until, rate_per_minute,"
+        " refusals FROM lanes WHERE ? IS NULL OR tenant = ? ORDER BY tenant, kind, name",
+        (tenant, tenant),
+    )
+    return [
+        LaneState(
+            lane=Lane(row[0], LaneKind(row[1]), row[2]),
+            paused_by=row[3],
+            reason=row[4],
+            fix=row[5],
+            since=_time(row[6]),
+            until=_time(row[7]),
+            rate_per_minute=row[8],
+            refusals=row[9],
+        )
+        for row in rows
+    ]
+
+
+def _key(lane: Lane) -> tuple[str, str, str]:
+    return lane.tenant, lane.kind.value, lane.name
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

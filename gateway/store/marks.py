@@ -1,0 +1,72 @@
+"""What must not happen twice or too often: answers given, limits and duplicates of policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.store.sqlite import Db
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """One thing that a policy run saw: kind `limit` or `duplicate`."""
+
+    tenant: str
+    kind: str
+    handle: str
+    key: str
+
+
+def count(db: Db, mark: Mark, *, since: datetime) -> int:
+    """Return how often this was marked since then."""
+    query = (
+        "SELECT count(*) FROM marks WHERE tenant = ? AND kind = ? AND handle = ? AND key = ?"
+        " AND at > ?"
+    )
+    row = db.execute(query, (*_key(mark), since.timestamp())).fetchone()
+    return int(row[0])
+
+
+def add(db: Db, marked: Sequence[Mark], *, now: datetime) -> None:
+    """Record what a policy run saw, in the transaction of its Plan."""
+    db.executemany(
+        "INSERT INTO marks (tenant, kind, handle, key, at) VALUES (?,?,?,?,?)",
+        [(*_key(one), now.timestamp()) for one in marked],
+    )
+
+
+def last_answer(db: Db, *, tenant: str, handle: str, sender: str) -> datetime | None:
+    """Return when this sender last had an answer under this handle, None when never."""
+    row = db.execute(
+        "SELECT max(at) FROM answers WHERE tenant = ? AND sender = ? AND handle = ?",
+        (tenant, sender, handle),
+    ).fetchone()
+    return datetime.fromtimestamp(row[0]).astimezone() if row[0] is not None else None
+
+
+def answers_to(db: Db, *, tenant: str, sender: str, since: datetime) -> int:
+    """Return how many automatic answers of any kind a sender had since then."""
+    query = "SELECT count(*) FROM answers WHERE tenant = ? AND sender = ? AND at > ?"
+    return int(db.execute(query, (tenant, sender, since.timestamp())).fetchone()[0])
+
+
+def answers_of(db: Db, *, mailbox: str, since: datetime) -> int:
+    """Return how many automatic answers a mailbox sent since then."""
+    query = "SELECT count(*) FROM answers WHERE mailbox = ? AND at > ?"
+    return int(db.execute(query, (mailbox, since.timestamp())).fetchone()[0])
+
+
+def note_answer(
+    db: Db, *, tenant: str, mailbox: str, handle: str, sender: str, now: datetime
+) -> None:
+    """Record an automatic answer, in the transaction that queues it."""
+    db.execute(
+        "INSERT INTO answers (tenant, mailbox, handle, sender, at) VALUES (?,?,?,?,?)",
+        (tenant, mailbox, handle, sender, now.timestamp()),
+    )
+
+
+def _key(mark: Mark) -> tuple[str, str, str, str]:
+    return mark.tenant, mark.kind, mark.handle, mark.key

@@ -1,0 +1,194 @@
+"""The queue as people see and change it: list, show, retry, hold, release, delete.
+
+What a person does is a row of the journal, like everything else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.mail.delivery import State
+from gateway.store import books, journal
+from gateway.store.errors import Conflict
+from gateway.store.queue import sources
+from gateway.store.sqlite import Db
+
+FINISHED_SHOWN = "('delivered', 'failed', 'cancelled')"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRecipient:
+    """One recipient of a queued message."""
+
+    address: str
+    state: str
+    attempts: int
+    last_reply: str | None
+    next_attempt_at: datetime | None
+    reason: str | None
+    fix: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntry:
+    """One message of the queue; `reason` and `fix` are None when it is not waiting."""
+
+    id: str
+    tenant: str
+    lane_kind: str
+    upstream: str | None
+    sender: str  # envelope sender, empty for a null return path
+    header_from: str
+    message_id: str
+    recipients: tuple[QueueRecipient, ...]
+    size_bytes: int
+    accepted_at: datetime
+
+    @property
+    def reason(self) -> str | None:
+        """Why it waits: of the first recipient that does."""
+        return next((one.reason for one in self.recipients if one.reason), None)
+
+    @property
+    def fix(self) -> str | None:
+        """What a person can do."""
+        return next((one.fix for one in self.recipients if one.fix), None)
+
+
+def entries(
+    db: Db, *, tenant: str | None = None, state: str | None = None, limit: int = 1000
+) -> list[QueueEntry]:
+    """Return what waits, oldest first; with `state` what is in that state, finished too."""
+    where = "state = :state" if state else f"state NOT IN {FINISHED_SHOWN}"
+    rows = db.execute(
+        f"SELECT DISTINCT message FROM delivery WHERE {where}"
+        " AND (:tenant IS NULL OR tenant = :tenant) ORDER BY message LIMIT :limit",
+        {"state": state, "tenant": tenant, "limit": limit},
+    ).fetchall()
+    return [found for (message,) in rows if (found := entry(db, message))]
+
+
+def entry(db: Db, name: str) -> QueueEntry | None:
+    """Return one message by any of its ids, finished or not; None when there is none."""
+    message = journal.find_message(db, name)
+    row = db.execute(
+        "SELECT m.tenant, m.return_path, m.header_from, m.message_id, m.size_bytes,"
+        " m.accepted_at, d.lane_kind, d.lane FROM message m JOIN delivery d ON d.message = m.id"
+        " WHERE m.id = ? LIMIT 1",
+        (message,),
+    ).fetchone()
+    if message is None or row is None:
+        return None
+    return QueueEntry(
+        id=message,
+        tenant=row[0],
+        lane_kind=row[6],
+        upstream=row[7] or None,
+        sender=row[1] or "",
+        header_from=row[2],
+        message_id=row[3],
+        recipients=_recipients(db, message),
+        size_bytes=row[4],
+        accepted_at=datetime.fromtimestamp(row[5], UTC),
+    )
+
+
+def retry(db: Db, name: str, *, now: datetime) -> int:
+    """Make what waits of a message due now; return how many recipients.
+
+    Raises Conflict when nothing of it waits for its time.
+    """
+    return _move(db, name, State.QUEUED, "queue.retry", now=now, only="state <> 'held'")
+
+
+def release(db: Db, name: str, *, now: datetime) -> int:
+    """Let what was held go; return how many recipients. Raises Conflict."""
+    return _move(db, name, State.QUEUED, "queue.release", now=now, only="state = 'held'")
+
+
+def hold(db: Db, name: str, *, reason: str, now: datetime) -> int:
+    """Hold what waits until a person releases it; return how many. Raises Conflict."""
+    moved = _move(db, name, State.HELD, "queue.hold", now=now)
+    message = journal.find_message(db, name)
+    fix = f"gateway queue release {message}"
+    db.execute(
+        "UPDATE delivery SET reason = ?, fix = ? WHERE message = ? AND state = 'held'",
+        (reason, fix, message),
+    )
+    return moved
+
+
+def delete(db: Db, name: str, *, now: datetime) -> int:
+    """Cancel what waits; return how many recipients. Raises Conflict."""
+    moved = _move(db, name, State.CANCELLED, "queue.delete", now=now)
+    tenant, page = _page(db, name)
+    books.add(db, tenant, f"{page}.removed", moved)
+    return moved
+
+
+def _move(
+    db: Db, name: str, to: State, event: str, *, now: datetime, only: str = "TRUE"
+) -> int:
+    message = journal.find_message(db, name)
+    if message is None:
+        raise Conflict(f"there is no message '{name}'; gateway log search finds one by address")
+    changed = db.execute(
+        "UPDATE delivery SET state = :to, reason = NULL, fix = NULL,"
+        " next_attempt_at = iif(:to = 'queued', :now, NULL),"
+        " sendable_seconds = sendable_seconds + coalesce(max(0, :now - sendable_since), 0),"
+        " sendable_since = iif(:to = 'queued', :now, NULL),"
+        " finished_at = iif(:to = 'cancelled', :now, NULL)"
+        f" WHERE message = :message AND {only} AND state <> 'claimed'"
+        f" AND state IN ({sources(to)})",
+        {"to": to.value, "now": now.timestamp(), "message": message},
+    )
+    if not changed.rowcount:
+        raise Conflict(f"{message}: {_why_not(db, message)}")
+    journal.write(db, message, event, now=now, recipients=changed.rowcount)
+    return changed.rowcount
+
+
+def _why_not(db: Db, message: str) -> str:
+    query = "SELECT DISTINCT state FROM delivery WHERE message = ? ORDER BY state"
+    states = ", ".join(row[0] for row in db.execute(query, (message,)))
+    if not states:
+        return (
+            "it was fetched, it is not in the queue; gateway log trace shows what became of it"
+        )
+    return f"nothing of it can be changed so: its recipients are {states}"
+
+
+def _page(db: Db, name: str) -> tuple[str, str]:
+    message = journal.find_message(db, name)
+    query = "SELECT tenant, lane_kind FROM delivery WHERE message = ? LIMIT 1"
+    tenant, kind = db.execute(query, (message,)).fetchone()
+    return tenant, "out" if kind in ("upstream", "none") else kind
+
+
+def _recipients(db: Db, message: str) -> tuple[QueueRecipient, ...]:
+    """What a paused lane says comes before what the last try said."""
+    rows = db.execute(
+        "SELECT d.recipient, d.state, d.attempts, d.last_reply, d.next_attempt_at,"
+        " coalesce(l.reason, d.reason), iif(l.reason IS NULL, d.fix, l.fix), d.finished_at"
+        " FROM delivery d LEFT JOIN lanes l ON l.tenant = d.tenant AND l.kind = d.lane_kind"
+        " AND l.name = d.lane AND l.paused_by IS NOT NULL"
+        " WHERE d.message = ? ORDER BY d.number",
+        (message,),
+    )
+    return tuple(_recipient(row) for row in rows)
+
+
+def _recipient(row: tuple[Any, ...]) -> QueueRecipient:
+    address, state, attempts, last_reply, next_at, reason, fix, finished_at = row
+    waits = finished_at is None
+    return QueueRecipient(
+        address=address,
+        state=state,
+        attempts=attempts,
+        last_reply=last_reply,
+        next_attempt_at=datetime.fromtimestamp(next_at, UTC) if waits and next_at else None,
+        reason=reason if waits else None,
+        fix=fix if waits else None,
+    )

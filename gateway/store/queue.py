@@ -1,0 +1,320 @@
+"""Outbound: accept, claim, record, finish; one transaction each.
+
+A claim is a lease with a token. A token that is no longer current changes nothing, so a
+session that was believed dead cannot undo what another one recorded since.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway.mail.delivery import (
+    MOVES,
+    Batch,
+    Decision,
+    Lane,
+    LaneKind,
+    Outgoing,
+    Recorded,
+    Result,
+    State,
+)
+from gateway.store import books, journal
+from gateway.store.batch import delivery_of, edits_row, envelope_row, load_batch, time_of
+from gateway.store.lanes import is_paused
+from gateway.store.sqlite import Db
+
+DUE = "state IN ('queued', 'deferred', 'scheduled')"
+STATES: dict[Decision, State] = {
+    Decision.DELIVERED: State.DELIVERED,
+    Decision.DEFER: State.DEFERRED,
+    Decision.SLOW_DOWN: State.DEFERRED,
+    Decision.WAIT_QUOTA: State.DEFERRED,
+    Decision.UNKNOWN: State.DEFERRED,
+    Decision.FAIL: State.FAILED,
+    Decision.SIGN_IN_REFUSED: State.QUEUED,
+    Decision.SET_ASIDE: State.HELD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DueLane:
+    """A lane that is not paused and has something to send, at `next_at` the earliest."""
+
+    lane: Lane
+    next_at: datetime
+
+
+def accept(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
+    """Keep a message, its recipients and its first journal row; return its id."""
+    _insert_message(db, outgoing, now)
+    state = _first_state(outgoing, now)
+    due_at = outgoing.envelope.hold_until if state is State.SCHEDULED else now
+    sendable = state is State.QUEUED and not is_paused(db, outgoing.lane, now=now)
+    reason, fix = _why_waiting(outgoing)
+    rows = [
+        (
+            outgoing.id, outgoing.tenant, outgoing.lane.kind.value, outgoing.lane.name,
+            str(one.address), one.notify, one.orcpt, state.value,
+            None if state is State.HELD or due_at is None else due_at.timestamp(),
+            now.timestamp() if sendable else None, reason, fix,
+        )
+        for one in outgoing.envelope.recipients
+    ]  # fmt: skip
+    db.executemany(
+        "INSERT INTO delivery (message, tenant, lane_kind, lane, recipient, notify, orcpt,"
+        " state, next_attempt_at, sendable_since, reason, fix)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        rows,
+    )
+    books.add(db, outgoing.tenant, f"{books.side(outgoing.lane.kind)}.accepted", len(rows))
+    journal.write(db, outgoing.id, "message.accepted", now=now, **_accepted(outgoing))
+    return outgoing.id
+
+
+def due_lanes(db: Db, *, now: datetime) -> list[DueLane]:
+    """Return every lane with something waiting for its time, the unpaused ones alone.
+
+    Walks the index from lane to lane, so the length of a queue costs nothing.
+    """
+    found: list[DueLane] = []
+    at: tuple[str, str, str] = ("", "", "")
+    query = (
+        "SELECT tenant, lane_kind, lane, next_attempt_at FROM delivery"
+        f" WHERE {DUE} AND (tenant, lane_kind, lane) > (?, ?, ?)"
+        " ORDER BY tenant, lane_kind, lane, next_attempt_at LIMIT 1"
+    )
+    while row := db.execute(query, at).fetchone():
+        at = row[:3]
+        lane = Lane(row[0], LaneKind(row[1]), row[2])
+        if lane.kind is not LaneKind.NONE and not is_paused(db, lane, now=now):
+            found.append(DueLane(lane, time_of(row[3])))
+    return found
+
+
+def claim(
+    db: Db,
+    lane: Lane,
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+    messages: int,
+    recipients: int,
+) -> list[Batch]:
+    """Lease up to `messages` due messages of a lane, each with at most `recipients` of it."""
+    _take_over_expired(db, lane, now)
+    until = now + lease
+    ids = _due_messages(db, lane, now=now, limit=messages)
+    return [
+        _claim_message(db, one, lane, owner=owner, now=now, until=until, recipients=recipients)
+        for one in ids
+    ]
+
+
+def renew(db: Db, batch: Batch, *, now: datetime, lease: timedelta) -> bool:
+    """Lengthen the lease; False when the token is no longer current: stop sending."""
+    changed = db.execute(
+        "UPDATE delivery SET lease_until = ? WHERE token = ? AND state = 'claimed'",
+        ((now + lease).timestamp(), batch.token),
+    )
+    return changed.rowcount > 0
+
+
+def is_current(db: Db, batch: Batch) -> bool:
+    """Whether the lease still holds; asked just before the final dot."""
+    query = "SELECT 1 FROM delivery WHERE token = ? AND state = 'claimed' LIMIT 1"
+    return db.execute(query, (batch.token,)).fetchone() is not None
+
+
+def record(db: Db, batch: Batch, results: Sequence[Result], *, now: datetime) -> Recorded:
+    """Keep what became of a batch; a stale token changes nothing."""
+    by_number = {one.number: one for one in batch.deliveries}
+    kept = [one for one in results if _record_one(db, batch, one, now)]
+    failed = [(by_number[one.delivery], one) for one in kept if _is_final_failure(one)]
+    delivered = sum(one.verdict.decision is Decision.DELIVERED for one in kept)
+    side = books.side(batch.lane.kind)
+    books.add(db, batch.lane.tenant, f"{side}.delivered", delivered)
+    books.add(db, batch.lane.tenant, f"{side}.failed", len(failed))
+    return Recorded(failed=tuple(failed), delivered=delivered)
+
+
+def release_leases(db: Db, *, owner_prefix: str) -> int:
+    """Queue again what an earlier life of this process was sending; return how many."""
+    changed = db.execute(
+        "UPDATE delivery SET state = 'queued', token = NULL, owner = NULL, lease_until = NULL"
+        " WHERE state = 'claimed' AND substr(owner, 1, ?) = ?",
+        (len(owner_prefix), owner_prefix),
+    )
+    return changed.rowcount
+
+
+def content_of(db: Db, message: str) -> bytes | None:
+    """Return the stored bytes of a message, None when there are none (any more)."""
+    row = db.execute("SELECT bytes FROM content WHERE message = ?", (message,)).fetchone()
+    return row[0] if row else None
+
+
+def sources(to: State) -> str:
+    """Return, for a WHERE, the states from which `to` may be reached (mail.delivery.MOVES)."""
+    return ", ".join(f"'{state.value}'" for state, moves in MOVES.items() if to in moves)
+
+
+def _insert_message(db: Db, outgoing: Outgoing, now: datetime) -> None:
+    envelope = outgoing.envelope
+    return_path = str(envelope.return_path) if envelope.return_path else None
+    db.execute(
+        "INSERT INTO message (id, tenant, kind, message_id, return_path, header_from, envelope,"
+        " edits, origin, credential, size_bytes, accepted_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            outgoing.id, outgoing.tenant, outgoing.kind.value, outgoing.message_id, return_path,
+            outgoing.header_from, envelope_row(envelope), edits_row(outgoing.edits),
+            outgoing.origin, outgoing.credential, len(outgoing.content), now.timestamp(),
+        ),
+    )  # fmt: skip
+    row = (outgoing.id, outgoing.content)
+    db.execute("INSERT INTO content (message, bytes) VALUES (?, ?)", row)
+
+
+def _first_state(outgoing: Outgoing, now: datetime) -> State:
+    if outgoing.hold:
+        return State.HELD
+    hold_until = outgoing.envelope.hold_until
+    return State.SCHEDULED if hold_until and hold_until > now else State.QUEUED
+
+
+def _why_waiting(outgoing: Outgoing) -> tuple[str | None, str | None]:
+    if outgoing.hold:
+        return outgoing.hold, "look at it and release or delete it: gateway queue show ID"
+    if outgoing.lane.kind is LaneKind.NONE:
+        fix = (
+            f"add an upstream to the sender {outgoing.header_from} of tenant {outgoing.tenant}"
+        )
+        return "its sender has no upstream", fix
+    return None, None
+
+
+def _accepted(outgoing: Outgoing) -> dict[str, object]:
+    envelope = outgoing.envelope
+    return {
+        "kind": outgoing.kind.value,
+        "lane": f"{outgoing.lane.kind}/{outgoing.lane.name}",
+        "from": str(envelope.return_path or ""),
+        "to": [str(one.address) for one in envelope.recipients][:20],
+        "recipients": len(envelope.recipients),
+        "size_bytes": len(outgoing.content),
+        "message_id": outgoing.message_id,
+        "credential": outgoing.credential,
+        "origin": outgoing.origin,
+    }
+
+
+def _take_over_expired(db: Db, lane: Lane, now: datetime) -> None:
+    """A lease that has run out belongs to nobody: its delivery is due again."""
+    db.execute(
+        "UPDATE delivery SET state = 'queued', token = NULL, owner = NULL, lease_until = NULL"
+        " WHERE state = 'claimed' AND lease_until < ? AND tenant = ? AND lane_kind = ?"
+        " AND lane = ?",
+        (now.timestamp(), lane.tenant, lane.kind.value, lane.name),
+    )
+
+
+def _due_messages(db: Db, lane: Lane, *, now: datetime, limit: int) -> list[str]:
+    cursor = db.execute(
+        f"SELECT message FROM delivery WHERE {DUE} AND tenant = ? AND lane_kind = ?"
+        " AND lane = ? AND next_attempt_at <= ? ORDER BY next_attempt_at",
+        (lane.tenant, lane.kind.value, lane.name, now.timestamp()),
+    )
+    found: dict[str, None] = {}
+    for (message,) in cursor:
+        found[message] = None
+        if len(found) >= limit:
+            break
+    cursor.close()
+    return list(found)
+
+
+def _claim_message(
+    db: Db,
+    message: str,
+    lane: Lane,
+    *,
+    owner: str,
+    now: datetime,
+    until: datetime,
+    recipients: int,
+) -> Batch:
+    rows = db.execute(
+        "SELECT number, recipient, notify, orcpt, attempts, sendable_seconds, sendable_since"
+        f" FROM delivery WHERE {DUE} AND message = ? AND lane_kind = ? AND lane = ?"
+        " AND next_attempt_at <= ? LIMIT ?",
+        (message, lane.kind.value, lane.name, now.timestamp(), recipients),
+    ).fetchall()
+    token = secrets.token_hex(8)
+    db.executemany(
+        "UPDATE delivery SET state = 'claimed', token = ?, owner = ?, lease_until = ?"
+        " WHERE number = ?",
+        [(token, owner, until.timestamp(), row[0]) for row in rows],
+    )
+    deliveries = tuple(delivery_of(row, now) for row in rows)
+    return load_batch(db, message, lane, token=token, until=until, deliveries=deliveries)
+
+
+def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
+    state = _state_after(result)
+    reply = result.attempt.reply
+    tried = result.verdict.decision is not Decision.SIGN_IN_REFUSED
+    due_at = result.next_attempt_at or (now if state is State.QUEUED else None)
+    waits = state in (State.DEFERRED, State.HELD, State.QUEUED)
+    changed = db.execute(
+        "UPDATE delivery SET state = ?1, attempts = attempts + ?2, next_attempt_at = ?3,"
+        " last_code = ?4, last_reply = ?5, upstream_id = coalesce(?6, upstream_id),"
+        " reason = ?7, fix = ?8, finished_at = ?9, token = NULL, owner = NULL,"
+        " lease_until = NULL,"
+        " sendable_since = CASE ?1 WHEN 'deferred' THEN coalesce(sendable_since, ?10)"
+        " ELSE sendable_since END WHERE number = ?11 AND token = ?12 AND state = 'claimed'",
+        (
+            state.value, int(tried), due_at.timestamp() if due_at else None, reply.code,
+            reply.as_line(), result.attempt.remote_id,
+            result.verdict.meaning if waits else None, result.verdict.fix if waits else None,
+            None if waits else now.timestamp(), now.timestamp(), result.delivery, batch.token,
+        ),
+    )  # fmt: skip
+    if changed.rowcount:
+        detail = _tried(batch, result, now)
+        journal.write(db, batch.message, f"delivery.{state.value}", now=now, **detail)
+    return changed.rowcount > 0
+
+
+def _state_after(result: Result) -> State:
+    return State.FAILED if result.give_up else STATES[result.verdict.decision]
+
+
+def _is_final_failure(result: Result) -> bool:
+    return _state_after(result) is State.FAILED
+
+
+def _tried(batch: Batch, result: Result, now: datetime) -> dict[str, object]:
+    attempt = result.attempt
+    recipients = {one.number: str(one.recipient.address) for one in batch.deliveries}
+    return {
+        "recipient": recipients[result.delivery],
+        "lane": f"{batch.lane.kind}/{batch.lane.name}",
+        "host": attempt.host,
+        "tls": attempt.tls,
+        "phase": attempt.phase.value,
+        "reply": attempt.reply.as_line(),
+        "seconds": round(attempt.seconds, 3),
+        "delay_seconds": round((now - batch.accepted_at).total_seconds(), 3),
+        "cause": result.verdict.cause,
+        "meaning": result.verdict.meaning,
+        "fix": result.verdict.fix,
+        "next_attempt_at": result.next_attempt_at.isoformat()
+        if result.next_attempt_at
+        else None,
+        "remote_id": attempt.remote_id,
+        "perhaps_delivered": result.verdict.decision is Decision.UNKNOWN or None,
+    }

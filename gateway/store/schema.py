@@ -1,0 +1,267 @@
+"""The tables, as migrations in order; a released migration is never edited.
+
+Times are seconds since 1970 in UTC, sizes are bytes. The views `messages`, `deliveries` and
+`mailboxes` are for people who open the file with the `sqlite-utils` command: read-only by
+nature, and free of secrets.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+MIGRATIONS = Migrations("gateway")
+
+TABLES = """
+CREATE TABLE tenants (
+    id TEXT PRIMARY KEY,
+    settings TEXT NOT NULL,
+    changed_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tenant_items (
+    tenant TEXT NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    PRIMARY KEY (tenant, kind, name)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX items_owned_once ON tenant_items(kind, name)
+    WHERE kind IN ('domain', 'mailbox');
+
+CREATE TABLE secrets (
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    applied_hash TEXT,
+    changed_at REAL NOT NULL,
+    PRIMARY KEY (tenant, kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE message (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    return_path TEXT,
+    header_from TEXT NOT NULL,
+    envelope TEXT NOT NULL,
+    edits TEXT NOT NULL,
+    origin TEXT,
+    credential TEXT,
+    conversation TEXT,
+    size_bytes INTEGER NOT NULL,
+    accepted_at REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX messages_by_message_id ON message(message_id) WHERE message_id <> '';
+CREATE INDEX messages_by_origin ON message(origin) WHERE origin IS NOT NULL;
+
+CREATE TABLE content (
+    message TEXT PRIMARY KEY REFERENCES message(id) ON DELETE CASCADE,
+    bytes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE delivery (
+    number INTEGER PRIMARY KEY,
+    message TEXT NOT NULL REFERENCES message(id) ON DELETE CASCADE,
+    tenant TEXT NOT NULL,
+    lane_kind TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    notify TEXT,
+    orcpt TEXT,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at REAL,
+    sendable_seconds REAL NOT NULL DEFAULT 0,
+    sendable_since REAL,
+    token TEXT,
+    lease_until REAL,
+    owner TEXT,
+    last_code INTEGER,
+    last_reply TEXT,
+    upstream_id TEXT,
+    reason TEXT,
+    fix TEXT,
+    finished_at REAL
+) STRICT;
+CREATE INDEX deliveries_by_message ON delivery(message);
+CREATE INDEX deliveries_due ON delivery(tenant, lane_kind, lane, next_attempt_at)
+    WHERE state IN ('queued', 'deferred', 'scheduled');
+CREATE INDEX deliveries_claimed ON delivery(lease_until) WHERE state = 'claimed';
+CREATE INDEX deliveries_held ON delivery(tenant) WHERE state = 'held';
+CREATE INDEX deliveries_by_upstream_id ON delivery(upstream_id) WHERE upstream_id IS NOT NULL;
+
+CREATE TABLE lanes (
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    paused_by TEXT,
+    reason TEXT,
+    fix TEXT,
+    since REAL,
+    until REAL,
+    rate_per_minute REAL,
+    refusals INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant, kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE journal (
+    number INTEGER PRIMARY KEY,
+    message TEXT NOT NULL,
+    at REAL NOT NULL,
+    event TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX journal_by_message ON journal(message);
+
+CREATE TABLE books (
+    tenant TEXT NOT NULL,
+    entry TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (tenant, entry)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE folders (
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    uidvalidity INTEGER NOT NULL,
+    highest_uid INTEGER NOT NULL,
+    baseline_uid INTEGER NOT NULL,
+    connected_at REAL NOT NULL,
+    PRIMARY KEY (mailbox, folder)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE open_uids (
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    uidvalidity INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    seen_at REAL NOT NULL,
+    PRIMARY KEY (mailbox, folder, uidvalidity, uid)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE inbox (
+    message TEXT PRIMARY KEY REFERENCES message(id) ON DELETE CASCADE,
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    uidvalidity INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    internal_date REAL NOT NULL,
+    junk INTEGER NOT NULL,
+    backfill INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    outcome TEXT,
+    rule TEXT,
+    tries INTEGER NOT NULL DEFAULT 0,
+    authenticity TEXT,
+    plan TEXT,
+    UNIQUE (mailbox, folder, uidvalidity, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX inbox_unfinished ON inbox(message) WHERE state IN ('fetched', 'planned');
+
+CREATE TABLE effects (
+    number INTEGER PRIMARY KEY,
+    message TEXT NOT NULL REFERENCES message(id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    effect TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT,
+    UNIQUE (message, position)
+) STRICT;
+
+CREATE TABLE answers (
+    number INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    mailbox TEXT NOT NULL,
+    handle TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    at REAL NOT NULL
+) STRICT;
+CREATE INDEX answers_by_sender ON answers(tenant, sender, at);
+CREATE INDEX answers_by_mailbox ON answers(mailbox, at);
+
+CREATE TABLE marks (
+    number INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    handle TEXT NOT NULL,
+    key TEXT NOT NULL,
+    at REAL NOT NULL
+) STRICT;
+CREATE INDEX marks_by_key ON marks(tenant, kind, handle, key, at);
+
+CREATE TABLE mailbox_states (
+    address TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    reason TEXT,
+    fix TEXT,
+    since REAL NOT NULL,
+    last_fetched_at REAL,
+    paused INTEGER NOT NULL DEFAULT 0,
+    evidence TEXT NOT NULL DEFAULT '[]'
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE threads (
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    ours TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (tenant, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX threads_by_conversation ON threads(tenant, conversation);
+
+CREATE TABLE peers (
+    tenant TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    address TEXT NOT NULL,
+    PRIMARY KEY (tenant, conversation, address)
+) STRICT, WITHOUT ROWID;
+"""
+
+MESSAGES_VIEW = """
+SELECT m.id, m.tenant, m.kind, m.message_id, m.header_from, m.return_path, m.size_bytes,
+       datetime(m.accepted_at, 'unixepoch') AS accepted_at, m.conversation, m.origin,
+       i.mailbox, i.state AS inbound_state, i.outcome, i.rule
+FROM message m LEFT JOIN inbox i ON i.message = m.id
+"""
+
+DELIVERIES_VIEW = """
+SELECT d.message, d.tenant, d.lane_kind, d.lane, d.recipient, d.state, d.attempts,
+       datetime(d.next_attempt_at, 'unixepoch') AS next_attempt_at, d.last_code, d.last_reply,
+       d.upstream_id, d.reason, d.fix, datetime(d.finished_at, 'unixepoch') AS finished_at
+FROM delivery d
+"""
+
+MAILBOXES_VIEW = """
+SELECT t.name AS address, t.tenant, s.state, s.reason, s.fix,
+       datetime(s.last_fetched_at, 'unixepoch') AS last_fetched_at, s.paused
+FROM tenant_items t LEFT JOIN mailbox_states s ON s.address = t.name
+WHERE t.kind = 'mailbox'
+"""
+
+
+def migrate(db: Database) -> None:
+    """Bring the schema to this release; does nothing when it is there already."""
+    if MIGRATIONS.pending(db):
+        MIGRATIONS.apply(db)
+
+
+@MIGRATIONS()
+def first_tables(db: Database) -> None:
+    """Everything of the first release."""
+    for statement in TABLES.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+    db.create_view("messages", MESSAGES_VIEW)
+    db.create_view("deliveries", DELIVERIES_VIEW)
+    db.create_view("mailboxes", MAILBOXES_VIEW)

@@ -1,0 +1,79 @@
+"""Secrets at rest: sealed by a key file that only we can read.
+
+MultiFernet (AES-128-CBC with HMAC-SHA256) takes the first line of the file to seal and
+every line to open, so that a key can be replaced. Submission passwords are random and long,
+so a keyed hash is enough for them: no slow derivation in the hot path.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from gateway.store.errors import StoreError
+
+
+class Seal:
+    """Seals and opens secrets; its key never leaves it."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._hash_keys = [sha256(b"gateway credential " + key).digest() for key in keys]
+        self._mark_key = sha256(b"gateway mark " + keys[-1]).digest()
+
+    @classmethod
+    def load(cls, path: Path) -> Seal:
+        """Read the key file, made with mode 0600 on first use; raises StoreError."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls._read(path)
+        with os.fdopen(handle, "wb") as file:
+            file.write(Fernet.generate_key() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return cls._read(path)
+
+    @classmethod
+    def _read(cls, path: Path) -> Seal:
+        try:
+            return cls(path.read_bytes().split())
+        except (OSError, ValueError, IndexError) as error:
+            raise StoreError(
+                f"{path}: is not a key file of ours; restore it from a backup"
+            ) from error
+
+    def seal(self, secret: str) -> bytes:
+        """Return the sealed form of `secret`."""
+        return self._fernet.encrypt(secret.encode())
+
+    def open(self, sealed: bytes) -> str:
+        """Return the secret; raises StoreError when another key sealed it."""
+        try:
+            return self._fernet.decrypt(sealed).decode()
+        except InvalidToken as error:
+            sentence = (
+                "a secret was sealed by another secret.key; restore that file from a backup"
+            )
+            raise StoreError(sentence) from error
+
+    def hash_password(self, password: str) -> str:
+        """Return the keyed hash under which a submission password is kept."""
+        return self._hashes(password)[0]
+
+    def matches(self, password: str, hashed: str) -> bool:
+        """Whether `password` has this hash, in constant time."""
+        return any(hmac.compare_digest(one, hashed) for one in self._hashes(password))
+
+    def mark(self, text: str) -> str:
+        """Return a keyed mark of `text`, for return tokens and loop marks: 20 hex digits."""
+        return hmac.new(self._mark_key, text.encode(), sha256).hexdigest()[:20]
+
+    def _hashes(self, password: str) -> list[str]:
+        data = password.encode()
+        return [hmac.new(key, data, sha256).hexdigest() for key in self._hash_keys]

@@ -1,0 +1,250 @@
+"""The embedded store: one connection, one thread, group commit."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+
+from sqlite_utils import Database
+
+from gateway.store.errors import StoreError, StoreFull
+from gateway.store.schema import migrate
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Db: TypeAlias = sqlite3.Connection
+
+GROUP_CALLERS = 50
+GROUP_BYTES = 8 * 1024 * 1024
+BUSY_SECONDS = 30  # another process of ours may hold the write lock for one group
+FREE_CHECK_COMMITS = 100
+
+
+@dataclass(slots=True)
+class _Call:
+    work: Callable[[Db], Any]
+    future: Future[Any]
+    writes: bool
+    size_bytes: int = 0
+
+
+class Store:
+    """One open store; `write` and `read` run a function of this package in its thread."""
+
+    def __init__(self, path: Path, *, keep_free: int) -> None:
+        self._path = path
+        self._keep_free = keep_free
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._left_over: _Call | None = None
+        self._commits = 0
+        self._full = False
+        self._opened: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+
+    @classmethod
+    def open(cls, path: Path, *, keep_free: int = 0) -> Store:
+        """Open or make the store at `path`; raises StoreError when it cannot be used.
+
+        With less than `keep_free` bytes left on the disk, `write` with a size is refused
+        by StoreFull while everything else can still be written.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store = cls(path, keep_free=keep_free)
+        store._thread.start()
+        store._opened.result()
+        return store
+
+    async def write(
+        self,
+        work: Callable[Concatenate[Db, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Return what `work` returns, once the commit that holds it is on disk.
+
+        It runs in a savepoint of its own: what it raises undoes it alone, and is raised here.
+        """
+        future = self._submit(partial(_bound, work, args, kwargs), writes=True, size_bytes=0)
+        return await asyncio.wrap_future(future)
+
+    async def write_content(
+        self,
+        size_bytes: int,
+        work: Callable[Concatenate[Db, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Like `write`, for `size_bytes` of new content; raises StoreFull without room."""
+        bound = partial(_bound, work, args, kwargs)
+        future = self._submit(bound, writes=True, size_bytes=max(1, size_bytes))
+        return await asyncio.wrap_future(future)
+
+    async def read(
+        self, work: Callable[Concatenate[Db, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return what `work` returns, run between two commits."""
+        future = self._submit(partial(_bound, work, args, kwargs), writes=False, size_bytes=0)
+        return await asyncio.wrap_future(future)
+
+    def write_now(
+        self, work: Callable[Concatenate[Db, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`write` for the command line: waits for the commit."""
+        bound = partial(_bound, work, args, kwargs)
+        return self._submit(bound, writes=True, size_bytes=0).result()
+
+    def read_now(
+        self, work: Callable[Concatenate[Db, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`read` for the command line."""
+        bound = partial(_bound, work, args, kwargs)
+        return self._submit(bound, writes=False, size_bytes=0).result()
+
+    def close(self) -> None:
+        """Commit what was handed in, then close."""
+        self._calls.put(None)
+        self._thread.join()
+
+    def _submit(self, work: Callable[[Db], T], *, writes: bool, size_bytes: int) -> Future[T]:
+        future: Future[T] = Future()
+        self._calls.put(_Call(work, future, writes, size_bytes))
+        return future
+
+    def _run(self) -> None:
+        try:
+            db = _connect(self._path)
+        except (sqlite3.Error, OSError) as error:
+            sentence = f"{self._path}: cannot be opened: {error}"
+            self._opened.set_exception(StoreError(sentence))
+            return
+        self._opened.set_result(None)
+        while group := self._next_group():
+            self._serve(db, group)
+        with suppress(sqlite3.Error):
+            db.execute("PRAGMA optimize")
+        db.close()
+
+    def _next_group(self) -> list[_Call]:
+        first = self._left_over or self._calls.get()
+        self._left_over = None
+        group: list[_Call] = []
+        size_bytes = 0
+        call = first
+        while call is not None:
+            group.append(call)
+            size_bytes += call.size_bytes
+            if len(group) >= GROUP_CALLERS or size_bytes >= GROUP_BYTES:
+                break
+            try:
+                call = self._calls.get_nowait()
+            except queue.Empty:
+                break
+        else:
+            if group:
+                self._calls.put(None)  # close after this group
+        return group
+
+    def _serve(self, db: Db, group: list[_Call]) -> None:
+        writes = [call for call in group if call.writes]
+        for call in group:
+            if not call.writes:
+                _settle(call.future, _try(call.work, db))
+        if writes:
+            self._commit(db, writes)
+
+    def _commit(self, db: Db, calls: list[_Call]) -> None:
+        self._look_at_disk()
+        settled: list[tuple[_Call, _Outcome]] = []
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            settled = [(call, self._in_savepoint(db, call)) for call in calls]
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            kind = StoreFull if _is_full(error) else StoreError
+            failure = _Outcome(error=kind(f"{self._path}: not written: {error}"))
+            settled = [(call, failure) for call in calls]
+        for call, outcome in settled:
+            _settle(call.future, outcome)
+
+    def _in_savepoint(self, db: Db, call: _Call) -> _Outcome:
+        if call.size_bytes and self._full:
+            return _Outcome(
+                error=StoreFull("less than [storage] keep_free is left on the disk")
+            )
+        db.execute("SAVEPOINT caller")
+        outcome = _try(call.work, db)
+        if outcome.error is not None:
+            if isinstance(outcome.error, sqlite3.OperationalError) and _is_full(outcome.error):
+                raise outcome.error
+            db.execute("ROLLBACK TO caller")
+        db.execute("RELEASE caller")
+        return outcome
+
+    def _look_at_disk(self) -> None:
+        if self._commits % FREE_CHECK_COMMITS == 0 or self._full:
+            free = shutil.disk_usage(self._path.parent).free
+            self._full = free < self._keep_free
+        self._commits += 1
+
+
+@dataclass(slots=True)
+class _Outcome:
+    value: Any = None
+    error: BaseException | None = None
+
+
+def _bound(work: Callable[..., T], args: Any, kwargs: Any, db: Db) -> T:
+    return work(db, *args, **kwargs)
+
+
+def _try(work: Callable[[Db], Any], db: Db) -> _Outcome:
+    try:
+        return _Outcome(value=work(db))
+    except Exception as error:  # noqa: BLE001 - it is the caller's, who waits for it
+        return _Outcome(error=error)
+
+
+def _settle(future: Future[Any], outcome: _Outcome) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if outcome.error is not None:
+        future.set_exception(outcome.error)
+    else:
+        future.set_result(outcome.value)
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+    )
+
+
+def _connect(path: Path) -> Db:
+    fresh = not path.exists()
+    connection = sqlite3.connect(
+        path, isolation_level=None, timeout=BUSY_SECONDS, cached_statements=256
+    )
+    if fresh:
+        path.chmod(0o600)
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA cache_size=-32768")  # KiB
+    connection.execute("PRAGMA journal_size_limit=67108864")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    migrate(Database(connection))
+    return connection

@@ -1,0 +1,285 @@
+"""Tenants and everything of theirs; secrets sealed.
+
+An item (a domain, sender, upstream, mailbox, route, hook or credential) is a row with its
+plain table; a domain and a mailbox belong to one tenant only, and the index says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.tenant import Tenant
+from gateway.mail.tenant_file import Items, TenantFile, build_tenant
+from gateway.store.errors import Conflict
+from gateway.store.lanes import resume_lane
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Db
+
+Secrets = Mapping[tuple[str, str], str]
+"""Secrets by (kind, name): upstream, mailbox, route, hook, credential, dkim."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One thing that an apply changed, or would change."""
+
+    kind: str
+    name: str
+    action: str  # added | changed | removed | secret
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCredential:
+    """A submission login as the listener checks it."""
+
+    tenant: str
+    username: str
+    hashed: str
+    networks: tuple[str, ...]
+    messages_per_hour: int | None
+
+
+def revision(db: Db) -> int:
+    """Return a number that grows with every change of tenants or secrets."""
+    row = db.execute("SELECT value FROM counters WHERE name = 'tenants'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def load_all(db: Db) -> dict[str, Tenant]:
+    """Return every tenant by its id."""
+    ids = [row[0] for row in db.execute("SELECT id FROM tenants ORDER BY id")]
+    return {id_: tenant for id_ in ids if (tenant := load(db, id_))}
+
+
+def load(db: Db, id_: str) -> Tenant | None:
+    """Return one tenant, None when there is none."""
+    found = tables(db, id_)
+    return build_tenant(id_, *found) if found else None
+
+
+def tables(db: Db, id_: str) -> tuple[dict[str, Any], Items] | None:
+    """Return a tenant's plain tables, settings and items, None when there is none."""
+    row = db.execute("SELECT settings FROM tenants WHERE id = ?", (id_,)).fetchone()
+    if row is None:
+        return None
+    query = "SELECT kind, name, settings FROM tenant_items WHERE tenant = ?"
+    items = {(kind, name): json.loads(text) for kind, name, text in db.execute(query, (id_,))}
+    return json.loads(row[0]), items
+
+
+def find_changes(db: Db, file: TenantFile, *, prune: bool) -> list[Change]:
+    """Return what applying `file` would change, secrets left out."""
+    id_ = file.tenant.id
+    settings, items = tables(db, id_) or (None, {})
+    changes = []
+    if settings is None:
+        changes.append(Change(kind="tenant", name=id_, action="added"))
+    elif keys := _differing(settings, _plain(file.settings)):
+        changes.append(Change(kind="tenant", name=id_, action="changed", keys=keys))
+    for (kind, name), item in file.items.items():
+        known = items.get((kind, name))
+        if known is None:
+            changes.append(Change(kind=kind, name=name, action="added"))
+        elif keys := _differing(known, _plain(item)):
+            changes.append(Change(kind=kind, name=name, action="changed", keys=keys))
+    gone = [key for key in items if key not in file.items] if prune else []
+    return changes + [Change(kind=kind, name=name, action="removed") for kind, name in gone]
+
+
+def apply_tenant(
+    db: Db,
+    file: TenantFile,
+    secrets: Secrets,
+    seal: Seal,
+    *,
+    prune: bool = False,
+    force: bool = False,
+    now: datetime,
+) -> list[Change]:
+    """Make the store say what `file` says; return what changed.
+
+    Without `prune`, what the file does not name stays. A secret that was applied before
+    is not applied again: it may have been replaced since. Raises Conflict when a domain or
+    mailbox is another tenant's, or mail still needs what would be removed.
+    """
+    id_ = file.tenant.id
+    changes = find_changes(db, file, prune=prune)
+    db.execute(
+        "INSERT INTO tenants (id, settings, changed_at) VALUES (?,?,?) ON CONFLICT (id)"
+        " DO UPDATE SET settings = excluded.settings, changed_at = excluded.changed_at",
+        (id_, json.dumps(_plain(file.settings)), now.timestamp()),
+    )
+    for (kind, name), item in file.items.items():
+        put_item(db, id_, kind, name, item)
+    for change in changes:
+        if change.action == "removed":
+            remove_item(db, id_, change.kind, change.name, force=force)
+    for (kind, name), secret in secrets.items():
+        if _apply_secret(db, seal, (id_, kind, name), secret, now):
+            changes.append(Change(kind=kind, name=name, action="secret"))
+    _give_lanes(db, file.tenant, now)
+    bump(db)
+    return changes
+
+
+def put_item(db: Db, tenant: str, kind: str, name: str, item: Mapping[str, Any]) -> None:
+    """Add or change one item; raises Conflict when it is another tenant's."""
+    if kind in ("domain", "mailbox"):
+        query = "SELECT tenant FROM tenant_items WHERE kind = ? AND name = ? AND tenant <> ?"
+        if owner := db.execute(query, (kind, name, tenant)).fetchone():
+            raise Conflict(f"the {kind} {name} belongs to the tenant {owner[0]} already")
+    db.execute(
+        "INSERT INTO tenant_items (tenant, kind, name, settings) VALUES (?,?,?,?)"
+        " ON CONFLICT (tenant, kind, name) DO UPDATE SET settings = excluded.settings",
+        (tenant, kind, name, json.dumps(_plain(item))),
+    )
+
+
+def remove_item(db: Db, tenant: str, kind: str, name: str, *, force: bool = False) -> None:
+    """Remove one item; mail that waits for it is held with `force`, else raises Conflict."""
+    if kind in ("upstream", "route"):
+        _free_lane(db, Lane(tenant, LaneKind(kind), name), force=force)
+    where = "tenant = ? AND kind = ? AND name = ?"
+    db.execute(f"DELETE FROM tenant_items WHERE {where}", (tenant, kind, name))
+    db.execute(f"DELETE FROM secrets WHERE {where}", (tenant, kind, name))
+
+
+def remove_tenant(db: Db, id_: str, *, force: bool = False) -> None:
+    """Remove a tenant; its mail stays for the viewer. Raises Conflict like `remove_item`."""
+    found = tables(db, id_)
+    if found is None:
+        raise Conflict(f"there is no tenant '{id_}'; gateway tenant list shows them")
+    for kind, name in found[1]:
+        remove_item(db, id_, kind, name, force=force)
+    _free_lane(db, Lane(id_, LaneKind.NONE, ""), force=force)
+    db.execute("DELETE FROM tenants WHERE id = ?", (id_,))
+    db.execute("DELETE FROM secrets WHERE tenant = ?", (id_,))
+    bump(db)
+
+
+def bump(db: Db) -> None:
+    """Say that tenants or secrets changed: a running server reads them again."""
+    db.execute(
+        "INSERT INTO counters (name, value) VALUES ('tenants', 1)"
+        " ON CONFLICT (name) DO UPDATE SET value = value + 1"
+    )
+
+
+def put_secret(
+    db: Db, seal: Seal, tenant: str, kind: str, name: str, secret: str, *, now: datetime
+) -> None:
+    """Seal a secret in the place of the one before it; a credential's is only hashed."""
+    kept = seal.hash_password(secret).encode() if kind == "credential" else seal.seal(secret)
+    db.execute(
+        "INSERT INTO secrets (tenant, kind, name, sealed, changed_at) VALUES (?,?,?,?,?)"
+        " ON CONFLICT (tenant, kind, name) DO UPDATE SET sealed = excluded.sealed,"
+        " changed_at = excluded.changed_at",
+        (tenant, kind, name, kept, now.timestamp()),
+    )
+    if kind == "upstream":
+        resume_lane(db, Lane(tenant, LaneKind.UPSTREAM, name), now=now)
+    if kind == "mailbox":
+        db.execute("DELETE FROM mailbox_states WHERE address = ? AND state = 'dead'", (name,))
+    bump(db)
+
+
+def open_secret(db: Db, seal: Seal, tenant: str, kind: str, name: str) -> str | None:
+    """Return a secret, None when there is none; raises StoreError when it cannot be opened."""
+    query = "SELECT sealed FROM secrets WHERE tenant = ? AND kind = ? AND name = ?"
+    row = db.execute(query, (tenant, kind, name)).fetchone()
+    return seal.open(row[0]) if row else None
+
+
+def has_secret(db: Db, tenant: str, kind: str, name: str) -> bool:
+    """Whether a secret is kept, without opening it."""
+    query = "SELECT 1 FROM secrets WHERE tenant = ? AND kind = ? AND name = ?"
+    return db.execute(query, (tenant, kind, name)).fetchone() is not None
+
+
+def credentials(db: Db) -> dict[str, StoredCredential]:
+    """Return every submission login by its user name, `TENANT.NAME`."""
+    rows = db.execute(
+        "SELECT i.tenant, i.name, i.settings, s.sealed FROM tenant_items i JOIN secrets s"
+        " ON s.tenant = i.tenant AND s.kind = 'credential' AND s.name = i.name"
+        " WHERE i.kind = 'credential'"
+    )
+    found = (_credential(*row) for row in rows)
+    return {one.username: one for one in found}
+
+
+def _credential(tenant: str, name: str, settings: str, hashed: bytes) -> StoredCredential:
+    table = json.loads(settings)
+    return StoredCredential(
+        tenant=tenant,
+        username=f"{tenant}.{name}",
+        hashed=hashed.decode(),
+        networks=tuple(table.get("networks", ())),
+        messages_per_hour=table.get("messages_per_hour"),
+    )
+
+
+def _apply_secret(
+    db: Db, seal: Seal, key: tuple[str, str, str], secret: str, now: datetime
+) -> bool:
+    hashed = seal.hash_password(secret)
+    where = "tenant = ? AND kind = ? AND name = ?"
+    row = db.execute(f"SELECT applied_hash FROM secrets WHERE {where}", key).fetchone()
+    if row is not None and row[0] == hashed:
+        return False
+    put_secret(db, seal, *key, secret, now=now)
+    db.execute(f"UPDATE secrets SET applied_hash = ? WHERE {where}", (hashed, *key))
+    return True
+
+
+def _give_lanes(db: Db, tenant: Tenant, now: datetime) -> None:
+    """Mail that waited for its sender to have an upstream leaves by it now."""
+    rows = db.execute(
+        "SELECT DISTINCT m.id, m.header_from FROM delivery d JOIN message m"
+        " ON m.id = d.message WHERE d.tenant = ? AND d.lane_kind = 'none'"
+        " AND d.state = 'queued'",
+        (tenant.id,),
+    ).fetchall()
+    for message, header_from in rows:
+        sender = tenant.find_sender(header_from)
+        if sender is not None and sender.upstream is not None:
+            db.execute(
+                "UPDATE delivery SET lane_kind = 'upstream', lane = ?, reason = NULL,"
+                " fix = NULL, sendable_since = ?, next_attempt_at = ?"
+                " WHERE message = ? AND state = 'queued'",
+                (sender.upstream, now.timestamp(), now.timestamp(), message),
+            )
+
+
+def _free_lane(db: Db, lane: Lane, *, force: bool) -> None:
+    key = (lane.tenant, lane.kind.value, lane.name)
+    where = (
+        "tenant = ? AND lane_kind = ? AND lane = ?"
+        " AND state IN ('scheduled', 'queued', 'claimed', 'deferred')"
+    )
+    waiting = db.execute(f"SELECT count(*) FROM delivery WHERE {where}", key).fetchone()[0]
+    if waiting and not force:
+        what = f"the {lane.kind} {lane.name}" if lane.name else "its senders"
+        raise Conflict(f"{waiting} deliveries still wait for {what}; --force holds them")
+    db.execute(
+        "UPDATE delivery SET state = 'held', next_attempt_at = NULL, sendable_since = NULL,"
+        f" reason = 'its way out was removed', fix = NULL WHERE {where} AND state <> 'claimed'",
+        key,
+    )
+
+
+def _differing(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, ...]:
+    keys = sorted({*known, *wanted})
+    return tuple(key for key in keys if known.get(key) != wanted.get(key))
+
+
+def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: value.isoformat() if isinstance(value, date) else value
+        for key, value in table.items()
+    }

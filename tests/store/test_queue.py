@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import product
+
+import pytest
+
+from gateway.mail.delivery import (
+    MOVES,
+    Attempt,
+    Batch,
+    Decision,
+    Lane,
+    LaneKind,
+    Phase,
+    Result,
+    State,
+    Verdict,
+)
+from gateway.mail.reply import Reply
+from gateway.store import books, journal, lanes, people, queue
+from gateway.store.sqlite import Store
+from tests.store.values import CONTENT, LANE, NOON, outgoing
+
+LEASE = timedelta(minutes=5)
+
+
+def claim(store: Store, *, now: datetime = NOON, recipients: int = 100) -> list[Batch]:
+    return store.write_now(
+        queue.claim,
+        LANE,
+        owner="node/life-1",
+        now=now,
+        lease=LEASE,
+        messages=50,
+        recipients=recipients,
+    )
+
+
+def result(
+    batch: Batch, decision: Decision, *, code: int = 250, wait: timedelta | None = None
+) -> list[Result]:
+    return [
+        Result(
+            delivery=one.number,
+            attempt=Attempt(
+                at=NOON, host="mx", phase=Phase.DATA, reply=Reply(code, None, "text")
+            ),
+            verdict=Verdict(decision=decision, cause="accepted", meaning="it says so"),
+            next_attempt_at=NOON + wait if wait else None,
+        )
+        for one in batch.deliveries
+    ]
+
+
+def test_an_accepted_message_is_claimed_with_its_bytes_and_recipients(store: Store) -> None:
+    id_ = store.write_now(queue.accept, outgoing("a@x.example", "b@y.example"), now=NOON)
+    (batch,) = claim(store)
+    assert batch.message == id_
+    assert batch.content == CONTENT
+    assert [str(one.recipient.address) for one in batch.deliveries] == [
+        "a@x.example",
+        "b@y.example",
+    ]
+    assert str(batch.envelope.return_path) == "support@acme.example"
+
+
+def test_what_is_claimed_is_not_claimed_twice_while_the_lease_runs(store: Store) -> None:
+    store.write_now(queue.accept, outgoing(), now=NOON)
+    assert len(claim(store)) == 1
+    assert claim(store) == []
+    assert len(claim(store, now=NOON + LEASE + timedelta(seconds=1))) == 1
+
+
+def test_a_token_that_is_no_longer_current_changes_nothing(store: Store) -> None:
+    id_ = store.write_now(queue.accept, outgoing(), now=NOON)
+    (old,) = claim(store)
+    (new,) = claim(store, now=NOON + LEASE + timedelta(seconds=1))
+    store.write_now(queue.record, old, result(old, Decision.FAIL, code=550), now=NOON)
+    assert not store.read_now(queue.is_current, old)
+    assert store.read_now(queue.is_current, new)
+    entry = store.read_now(people.entry, id_)
+    assert entry is not None
+    assert entry.recipients[0].state == "claimed"
+
+
+def test_an_earlier_life_of_this_process_loses_its_leases_at_once(store: Store) -> None:
+    store.write_now(queue.accept, outgoing(), now=NOON)
+    claim(store)
+    assert store.write_now(queue.release_leases, owner_prefix="other/") == 0
+    assert store.write_now(queue.release_leases, owner_prefix="node/") == 1
+    assert len(claim(store)) == 1
+
+
+def test_the_recipients_of_a_batch_are_bounded_and_the_rest_follows(store: Store) -> None:
+    names = [f"u{n}@x.example" for n in range(5)]
+    store.write_now(queue.accept, outgoing(*names), now=NOON)
+    (first,) = claim(store, recipients=3)
+    (second,) = claim(store, recipients=3)
+    assert [len(first.deliveries), len(second.deliveries)] == [3, 2]
+
+
+def test_the_books_balance_whatever_becomes_of_a_message(store: Store) -> None:
+    decisions = [Decision.DELIVERED, Decision.FAIL, Decision.DEFER, Decision.SET_ASIDE]
+    for _ in range(6):
+        store.write_now(queue.accept, outgoing("a@x.example", "b@x.example"), now=NOON)
+    for batch, decision in zip(claim(store), decisions, strict=False):
+        found = result(batch, decision, wait=LEASE if decision is Decision.DEFER else None)
+        store.write_now(queue.record, batch, found, now=NOON)
+    held = store.read_now(people.entries, state="held")[0].id
+    store.write_now(people.delete, held, now=NOON)
+    out = store.read_now(books.outbound)
+    assert (out.accepted, out.delivered, out.failed, out.removed) == (12, 2, 2, 2)
+    assert out.waiting == 6
+    assert out.difference == 0
+
+
+def test_a_paused_lane_gives_nothing_and_stops_the_give_up_clock(store: Store) -> None:
+    store.write_now(queue.accept, outgoing(), now=NOON)
+    hour = timedelta(hours=1)
+    store.write_now(
+        lanes.pause_lane, LANE, by="sign-in", reason="refused", fix="new key", now=NOON + hour
+    )
+    assert store.read_now(queue.due_lanes, now=NOON + 2 * hour) == []
+    entry = store.read_now(people.entries)[0]
+    assert (entry.reason, entry.fix) == ("refused", "new key")
+    store.write_now(lanes.resume_lane, LANE, now=NOON + 10 * hour)
+    (batch,) = claim(store, now=NOON + 11 * hour)
+    assert batch.deliveries[0].sendable_seconds == pytest.approx(2 * 3600)
+    assert store.read_now(people.entries)[0].reason is None
+
+
+def test_a_sign_in_refused_does_not_count_as_a_try(store: Store) -> None:
+    store.write_now(queue.accept, outgoing(), now=NOON)
+    (batch,) = claim(store)
+    store.write_now(
+        queue.record, batch, result(batch, Decision.SIGN_IN_REFUSED, code=535), now=NOON
+    )
+    (again,) = claim(store)
+    assert again.deliveries[0].attempts == 0
+
+
+def test_due_lanes_names_each_lane_once_with_its_earliest_time(store: Store) -> None:
+    other = Lane("beta", LaneKind.ROUTE, "helpdesk")
+    for lane in (LANE, LANE, other):
+        store.write_now(queue.accept, outgoing(lane=lane), now=NOON)
+    (batch, second) = claim(store)
+    store.write_now(queue.record, batch, result(batch, Decision.DEFER, wait=LEASE), now=NOON)
+    store.write_now(
+        queue.record, second, result(second, Decision.DEFER, wait=2 * LEASE), now=NOON
+    )
+    due = store.read_now(queue.due_lanes, now=NOON)
+    assert [(one.lane, one.next_at) for one in due] == [(LANE, NOON + LEASE), (other, NOON)]
+
+
+def test_mail_without_an_upstream_waits_with_a_reason(store: Store) -> None:
+    lane = Lane("acme", LaneKind.NONE, "")
+    store.write_now(queue.accept, outgoing(lane=lane), now=NOON)
+    assert store.read_now(queue.due_lanes, now=NOON) == []
+    assert store.read_now(people.entries)[0].reason == "its sender has no upstream"
+
+
+@pytest.mark.parametrize(("state", "to"), list(product(State, State)))
+def test_the_store_refuses_every_move_that_is_not_in_the_table(
+    store: Store, state: State, to: State
+) -> None:
+    """`MOVES` is the one table of moves; the condition of every change is made from it."""
+    assert (f"'{state.value}'" in queue.sources(to)) == (to in MOVES[state])
+
+
+def test_what_happened_is_told_in_one_timeline_by_any_id(store: Store) -> None:
+    id_ = store.write_now(queue.accept, outgoing(), now=NOON)
+    (batch,) = claim(store)
+    store.write_now(queue.record, batch, result(batch, Decision.DELIVERED), now=NOON)
+    for name in (id_, "<one@acme.example>", "one@acme.example"):
+        timeline = store.read_now(journal.timeline, name)
+        assert timeline is not None
+        assert [one.event for one in timeline.entries] == [
+            "message.accepted",
+            "delivery.delivered",
+        ]
+
+
+def test_a_search_finds_part_of_an_address(store: Store) -> None:
+    id_ = store.write_now(queue.accept, outgoing("ann.smith@example.org"), now=NOON)
+    store.write_now(queue.accept, outgoing("bob@example.org"), now=NOON)
+    assert [one.id for one in store.write_now(journal.search, "smith@exam")] == [id_]
+    assert store.write_now(journal.search, "nobody@") == []

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.store import people, queue
+from gateway.store.errors import StoreError, StoreFull
+from gateway.store.sqlite import Db, Store
+from tests.store.values import CONTENT, LANE, NOON, outgoing
+
+ACCEPT_FOR_EVER = """
+import asyncio, sys
+from pathlib import Path
+from gateway.store.sqlite import Store
+from gateway.store import queue
+from tests.store.values import NOON, outgoing
+
+async def main():
+    store = Store.open(Path(sys.argv[1]))
+    async def session():
+        while True:
+            print(await store.write(queue.accept, outgoing(), now=NOON), flush=True)
+    await asyncio.gather(*(session() for _ in range(20)))
+
+asyncio.run(main())
+"""
+
+
+def test_every_id_that_was_printed_survives_sigkill(tmp_path: Path) -> None:
+    """250 is a promise: what `write` returned is on disk (RFC 5321 §6.1)."""
+    path = tmp_path / "gateway.db"
+    root = Path(__file__).parents[2]
+    promised: set[str] = set()
+    for _ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", ACCEPT_FOR_EVER, str(path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=root,
+            env=os.environ | {"PYTHONPATH": str(root)},
+        ) as process:
+            assert process.stdout is not None
+            promised.update(process.stdout.readline().strip() for _ in range(300))
+            process.send_signal(signal.SIGKILL)
+            promised.update(line.strip() for line in process.stdout if line.endswith("\n"))
+    store = Store.open(path)
+    kept = {one.id for one in store.read_now(people.entries, limit=1_000_000)}
+    store.close()
+    assert promised
+    assert promised <= kept
+
+
+def test_one_callers_failure_is_its_own(store: Store) -> None:
+    def refuse(db: Db) -> None:
+        db.execute("INSERT INTO counters VALUES ('half', 1)")
+        raise ValueError("no")
+
+    async def both() -> tuple[object, object]:
+        good = store.write(queue.accept, outgoing(), now=NOON)
+        bad = store.write(refuse)
+        return await asyncio.gather(good, bad, return_exceptions=True)
+
+    accepted, refused = asyncio.run(both())
+    assert isinstance(accepted, str)
+    assert isinstance(refused, ValueError)
+    assert store.read_now(lambda db: db.execute("SELECT * FROM counters").fetchall()) == []
+
+
+def test_new_content_is_refused_when_the_disk_has_less_than_keep_free(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "gateway.db", keep_free=1 << 60)
+
+    async def accept() -> None:
+        await store.write_content(len(CONTENT), queue.accept, outgoing(lane=LANE), now=NOON)
+
+    with pytest.raises(StoreFull):
+        asyncio.run(accept())
+    store.write_now(queue.accept, outgoing(), now=NOON)
+    assert len(store.read_now(people.entries)) == 1
+    store.close()
+
+
+def test_a_file_that_is_no_store_is_refused_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    path.write_bytes(
+        b"this is not a database, it is a letter to a friend, longer than a page" * 99
+    )
+    with pytest.raises(StoreError, match=r"gateway\.db: cannot be opened"):
+        Store.open(path)
+
+
+def test_the_file_is_readable_by_its_owner_alone(store: Store, tmp_path: Path) -> None:
+    assert (tmp_path / "gateway.db").stat().st_mode & 0o077 == 0
