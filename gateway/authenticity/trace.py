@@ -1,0 +1,192 @@
+"""Which header fields of the provider can be believed, and where a message came from.
+
+A provider writes its fields above what it was handed; below lies what anyone can forge. What
+a provider writes is known per preset (`TrustedHops`); of an unknown one nothing is believed.
+
+Believed are only fields above the Received field under the border's, and of those only the
+topmost Authentication-Results: the next one may stand in the message as it was sent. What it
+says of DKIM counts only for a domain that signed the message, which undoes the trick of a
+comment within d= (RFC 8601 §7.1).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import authres
+
+from gateway.authenticity.dkim_verify import find_signatures
+from gateway.mail.address import parse_address, parse_domain
+from gateway.mail.inbound import AuthResult
+from gateway.mail.message import Field, Message
+
+MAX_VALUE = 8192
+METHODS = frozenset({"spf", "dkim", "dmarc", "arc", "iprev"})
+RESULTS = frozenset(
+    {"pass", "fail", "softfail", "neutral", "none", "temperror", "permerror", "policy"}
+)
+PROPERTIES = {  # where a method's domain stands (RFC 8601 §2.7), in order of preference
+    "spf": (("smtp", "mailfrom"),),
+    "dkim": (("header", "d"), ("header", "i")),
+    "dmarc": (("header", "from"),),
+}
+RECEIVED = re.compile(r"from\s+(\S+)(\s.*?)\sby\s+([^\s;()]+)", re.DOTALL | re.IGNORECASE)
+BY = re.compile(r"\sby\s", re.IGNORECASE)
+IN_BRACKETS = re.compile(r"[\[(](?:IPv6:)?([0-9A-Fa-f:.]+)[\])]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedHops:
+    """What a provider's preset says of the fields that it writes; by default: none.
+
+    `authserv_ids`: its names in Authentication-Results, which it removes from what it is
+    handed. `border_received`: patterns ("mx.google.com", "*.qq.com") of the host after "by" in
+    the Received field of its border. `writes_return_path`: it puts Return-Path on top itself.
+    """
+
+    authserv_ids: tuple[str, ...] = ()
+    border_received: tuple[str, ...] = ()
+    writes_return_path: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What the provider can be believed about one message."""
+
+    client: str = ""  # IP address that handed the message to the border, or empty
+    helo: str = ""
+    mail_from: str | None = None  # the envelope sender; empty if null, None if unknown
+    stated: tuple[AuthResult, ...] = ()
+
+
+def read_trace(message: Message, hops: TrustedHops) -> Trace:
+    """Return what can be believed; never fails, whatever stands in the fields."""
+    border = _find_border(message, hops)
+    believed = list(_believed_fields(message, border))
+    client, helo = _read_client(border) if border else ("", "")
+    mail_from = _read_return_path(believed) if hops.writes_return_path else None
+    stated = _read_results(believed, hops)
+    kept = (_checked(one, message, mail_from) for one in stated)
+    return Trace(
+        client=client, helo=helo, mail_from=mail_from, stated=tuple(one for one in kept if one)
+    )
+
+
+def _find_border(message: Message, hops: TrustedHops) -> Field | None:
+    for field in message.all("Received"):
+        found = RECEIVED.match(field.value[:MAX_VALUE])
+        host = found[3].lower().rstrip(".") if found else ""
+        if any(fnmatchcase(host, pattern.lower()) for pattern in hops.border_received):
+            return field
+    return None
+
+
+def _believed_fields(message: Message, border: Field | None) -> Iterator[Field]:
+    """Yield the fields above the first Received that the provider did not write."""
+    passed = border is None
+    for field in message.fields:
+        if field is border:
+            passed = True
+        elif passed and field.name.lower() == "received":
+            return
+        yield field
+
+
+def _read_client(border: Field) -> tuple[str, str]:
+    """Return the client's IP address and HELO; nothing where the field is ambiguous.
+
+    A HELO that was written as it came may hold blanks, " by " and another address.
+    """
+    value = border.value[:MAX_VALUE].partition(";")[0]
+    found = RECEIVED.match(value)
+    if not found or len(BY.findall(value)) != 1:
+        return "", ""
+    addresses = {_as_ip(text) for text in IN_BRACKETS.findall(found[2])} - {""}
+    return (addresses.pop(), found[1]) if len(addresses) == 1 else ("", "")
+
+
+def _read_return_path(fields: list[Field]) -> str | None:
+    for field in fields:
+        if field.name.lower() == "return-path":
+            text = field.value.strip()
+            if text == "<>":
+                return ""
+            return _as_address(text.removeprefix("<").removesuffix(">"))
+    return None
+
+
+def _read_results(fields: list[Field], hops: TrustedHops) -> list[AuthResult]:
+    ids = {one.lower() for one in hops.authserv_ids}
+    for field in fields:
+        if field.name.lower() != "authentication-results":
+            continue
+        header = _parse_results(field.value)
+        if header is not None and header.authserv_id in ids:
+            return [_as_result(one, header.authserv_id) for one in header.results]
+    return []
+
+
+def _parse_results(value: str) -> authres.AuthenticationResultsHeader | None:
+    if len(value) > MAX_VALUE:
+        return None
+    try:
+        return authres.parse_value(value)  # type: ignore[no-untyped-call, no-any-return]  # no types
+    except (authres.AuthResError, ValueError, RecursionError):  # a comment in a comment in ...
+        return None
+
+
+def _as_result(one: authres.AuthenticationResult, authserv_id: str) -> AuthResult:
+    method, result = str(one.method).lower(), str(one.result).lower()
+    values = {(p.type.lower(), p.name.lower()): str(p.value) for p in one.properties}
+    found = (values[key] for key in PROPERTIES.get(method, ()) if values.get(key))
+    domain = _as_domain(next(found, ""))
+    return AuthResult(method=method, result=result, domain=domain, by=authserv_id)
+
+
+def _checked(one: AuthResult, message: Message, mail_from: str | None) -> AuthResult | None:
+    """Return the result as far as the message bears it out, or None."""
+    if one.method not in METHODS or one.result not in RESULTS:
+        return None
+    if one.result != "pass":
+        return one
+    if one.method == "dkim":
+        return _checked_dkim(one, message)
+    if one.method == "spf" and mail_from and not mail_from.endswith("@" + one.domain):
+        return None
+    return one if one.domain or one.method in ("arc", "iprev") else None
+
+
+def _checked_dkim(one: AuthResult, message: Message) -> AuthResult | None:
+    """Return the result with the d= of the signature; header.i may name a subdomain of it."""
+    domains = {signature.domain for signature in find_signatures(message)} - {""}
+    signed = [d for d in domains if one.domain == d or one.domain.endswith("." + d)]
+    if not signed:
+        return None
+    return AuthResult(
+        method="dkim", result="pass", domain=max(signed, key=len), by=one.by, reason=one.reason
+    )
+
+
+def _as_ip(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
+
+
+def _as_address(text: str) -> str | None:
+    try:
+        return str(parse_address(text))
+    except ValueError:
+        return None
+
+
+def _as_domain(value: str) -> str:
+    try:
+        return parse_domain(value.rpartition("@")[2])
+    except ValueError:
+        return ""

@@ -1,0 +1,185 @@
+"""A real Postfix on loopback, in a directory of its own: a provider's submission service.
+
+It asks for a sign-in, takes mail for any address and lays it into one Maildir, so that a
+test sees what a customer would have got.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import smtplib
+import subprocess
+import tempfile
+from pathlib import Path
+
+import trustme
+
+from tests.servers.ports import free_ports, wait_until
+
+PROGRAM = shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+START_SECONDS = 20.0
+
+MAIN = """
+compatibility_level = 3.6
+queue_directory = {home}/spool
+data_directory = {home}/data
+mail_owner = postfix
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+maillog_file = {home}/log/mail.log
+maillog_file_prefixes = {home}
+myhostname = mail.provider.example
+mydestination =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks =
+local_recipient_maps =
+alias_maps =
+alias_database =
+message_size_limit = 52428800
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = {home}/chain.pem
+smtpd_tls_loglevel = 1
+smtpd_tls_auth_only = {tls_auth_only}
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_path = smtpd
+smtpd_sasl_security_options = noanonymous
+smtpd_sasl_local_domain = provider.example
+smtpd_relay_restrictions = permit_sasl_authenticated, reject
+smtpd_recipient_restrictions =
+  check_recipient_access inline:{{ {{ nobody@example.net = 550 5.1.1 No such user }} }},
+  permit_sasl_authenticated, reject
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+default_transport = virtual
+relay_transport = virtual
+virtual_mailbox_domains = static:all
+virtual_mailbox_maps = static:inbox/
+virtual_mailbox_base = {home}/mail
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+virtual_minimum_uid = 1
+mailbox_size_limit = 0
+virtual_mailbox_limit = 0
+"""
+
+MASTER = """
+{port}      inet  n  -  n  -  -   smtpd
+pickup    unix  n  -  n  60 1   pickup
+cleanup   unix  n  -  n  -  0   cleanup
+qmgr      unix  n  -  n  300 1  qmgr
+tlsmgr    unix  -  -  n  1000? 1 tlsmgr
+rewrite   unix  -  -  n  -  -   trivial-rewrite
+bounce    unix  -  -  n  -  0   bounce
+defer     unix  -  -  n  -  0   bounce
+trace     unix  -  -  n  -  0   bounce
+verify    unix  -  -  n  -  1   verify
+proxymap  unix  -  -  n  -  -   proxymap
+virtual   unix  -  n  n  -  -   virtual
+error     unix  -  -  n  -  -   error
+retry     unix  -  -  n  -  -   error
+discard   unix  -  -  n  -  -   discard
+anvil     unix  -  -  n  -  1   anvil
+scache    unix  -  -  n  -  1   scache
+postlog   unix-dgram n - n - 1  postlogd
+"""
+
+
+class Postfix:
+    """One instance on `port`; `ca_file` signs its certificate for localhost and 127.0.0.1."""
+
+    def __init__(self, *, tls_auth_only: bool = True) -> None:
+        if PROGRAM is None:
+            raise FileNotFoundError("postfix is not installed: apt-get install postfix")
+        self.home = Path(tempfile.mkdtemp(prefix="postfix-"))
+        self.home.chmod(0o755)
+        (self.port,) = free_ports(1)
+        self.ca_file = self.home / "ca.pem"
+        self._lay_out(tls_auth_only=tls_auth_only)
+
+    def start(self) -> None:
+        """Start it, or start it again on the same port; returns when it greets."""
+        self._postfix("start")
+        wait_until(self._greets, what=lambda: f"Postfix to greet\n{self.log()}")
+
+    def stop(self) -> None:
+        """Stop it as an administrator would."""
+        self._postfix("abort")
+        wait_until(lambda: not self._greets(), what=lambda: "Postfix to stop")
+
+    def close(self) -> None:
+        """Stop it and remove everything it had."""
+        if self._greets():
+            self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def add_user(self, user: str, password: str) -> None:
+        """Make `user` (without a domain), or give one a new password; works while it runs."""
+        local, _, domain = user.partition("@")
+        arguments = ["-p", "-c", "-f", str(self._passwords), "-u", domain or "provider.example"]
+        subprocess.run(
+            ["/usr/sbin/saslpasswd2", *arguments, local], input=password.encode(), check=True
+        )
+        shutil.chown(self._passwords, "postfix")
+
+    def delivered(self) -> list[bytes]:
+        """Return what customers got, in no order, line ends as on disk (LF)."""
+        return [one.read_bytes() for one in (self.home / "mail/inbox/new").glob("*")]
+
+    def log(self) -> str:
+        """Return what it has logged so far."""
+        log = self.home / "log/mail.log"
+        return log.read_text("utf-8", "replace") if log.exists() else ""
+
+    @property
+    def _passwords(self) -> Path:
+        return self.home / "conf/sasl/passwords.db"
+
+    def _lay_out(self, *, tls_auth_only: bool) -> None:
+        for name in ("conf", "conf/sasl", "spool", "data", "log", "mail"):
+            (self.home / name).mkdir(mode=0o755)
+        owner = pwd.getpwnam("postfix")
+        nobody = pwd.getpwnam("nobody")
+        shutil.chown(self.home / "data", "postfix")
+        os.chown(self.home / "mail", nobody.pw_uid, nobody.pw_gid)
+        self._write_certificate(owner)
+        (self.home / "conf/main.cf").write_text(
+            MAIN.format(
+                home=self.home,
+                uid=nobody.pw_uid,
+                gid=nobody.pw_gid,
+                tls_auth_only="yes" if tls_auth_only else "no",
+            )
+        )
+        (self.home / "conf/master.cf").write_text(MASTER.format(port=f"127.0.0.1:{self.port}"))
+        (self.home / "conf/sasl/smtpd.conf").write_text(
+            "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"
+            f"sasldb_path: {self._passwords}\n"
+        )
+
+    def _write_certificate(self, owner: pwd.struct_passwd) -> None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.ca_file)
+        chain = self.home / "chain.pem"
+        certificate = authority.issue_cert("localhost", "127.0.0.1")
+        certificate.private_key_and_cert_chain_pem.write_to_path(chain)
+        os.chown(chain, owner.pw_uid, owner.pw_gid)
+
+    def _postfix(self, verb: str) -> None:
+        assert PROGRAM is not None
+        subprocess.run(
+            [PROGRAM, "-c", str(self.home / "conf"), verb],
+            check=verb == "start",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=START_SECONDS,
+        )
+
+    def _greets(self) -> bool:
+        try:
+            with smtplib.SMTP("127.0.0.1", self.port, timeout=5) as client:
+                return client.noop()[0] == 250
+        except (OSError, smtplib.SMTPException):
+            return False
