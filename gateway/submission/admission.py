@@ -1,0 +1,150 @@
+"""Pure: may this tenant send this envelope, this often? And by which way does it leave?
+
+The credential decides the tenant; the author, the one address in From, decides sender,
+upstream and right. Nothing here looks at a clock, a disk or the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.mail.address import Address
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.envelope import Submission
+from gateway.mail.message import Edit, Message, parse_message
+from gateway.mail.reply import Reply
+from gateway.mail.tenant import Sender, Tenant, Upstream
+from gateway.submission.author import Author, find_author, name_edits, rewrite_edits
+
+REWRITE = "rewrite"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A submission read once: its message, its author, and the sender that covers them."""
+
+    submission: Submission
+    message: Message
+    author: Author | None
+    sender: Sender | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How an admitted message leaves: its lane, its From, and the edits that make it so."""
+
+    lane: Lane
+    header_from: str
+    edits: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What bounds one message: of the credential, and of each upstream."""
+
+    messages_per_hour: int | None
+    sent_last_hour: int
+    upstream_max_bytes: Callable[[Upstream], int | None]
+
+
+def read_letter(submission: Submission, tenant: Tenant) -> Letter:
+    """Return the submission with what admission judges by."""
+    message = parse_message(submission.content)
+    author = find_author(message)
+    sender = None
+    if author:
+        sender = find_sender(tenant, author.address, submission.envelope.return_path)
+    return Letter(submission, message, author, sender)
+
+
+def find_refusal(letter: Letter, tenant: Tenant, *, limits: Limits) -> Reply | None:
+    """Return why the message is not taken, or None."""
+    if not letter.author:
+        return Reply(550, "5.6.0", "The message needs one From field with exactly one address")
+    if not letter.sender:
+        return Reply(
+            550, "5.7.1", f"<{letter.author.address}> is not among the senders of your account"
+        )
+    if not _may_return_to(letter.submission.envelope.return_path, letter.author, tenant):
+        return Reply(
+            550, "5.7.1", f"<{letter.submission.envelope.return_path}> is not an envelope"
+            f" sender that <{letter.author.address}> may use",
+        )  # fmt: skip
+    return _find_limit(letter, tenant, limits)
+
+
+def find_way(letter: Letter, tenant: Tenant) -> Way:
+    """Return by which lane an admitted letter leaves, and what is edited in its From.
+
+    A sender without an upstream has a lane of its own kind: its mail waits.
+    """
+    author, sender = letter.author, letter.sender
+    if author is None or sender is None:
+        raise ValueError("only an admitted letter has a way")
+    lane = Lane(tenant.id, LaneKind.NONE, "")
+    if sender.upstream:
+        lane = Lane(tenant.id, LaneKind.UPSTREAM, sender.upstream)
+    if not _is_rewritten(author, sender):
+        edits = name_edits(author, sender)
+        return Way(lane=lane, header_from=str(author.address), edits=edits)
+    edits = rewrite_edits(author, sender, letter.message)
+    return Way(lane=lane, header_from=sender.address, edits=edits)
+
+
+def find_sender(tenant: Tenant, author: Address, return_path: Address | None) -> Sender | None:
+    """Return the entry that covers `author`, else one that may rewrite it, or None.
+
+    An entry with `from = "rewrite"` takes any author of its own domain and of the tenant's
+    domains; of several, the one that is the envelope sender, then one of the same domain.
+    """
+    if own := tenant.find_sender(str(author)):
+        return own
+    rewriting = [one for one in tenant.senders.values() if _may_rewrite(one, author, tenant)]
+    wanted = return_path.key if return_path else ""
+
+    def nearness(sender: Sender) -> tuple[bool, bool]:
+        return sender.address.casefold() != wanted, _domain_of(sender) != author.domain
+
+    return min(rewriting, key=nearness, default=None)
+
+
+def _may_rewrite(sender: Sender, author: Address, tenant: Tenant) -> bool:
+    if sender.from_policy != REWRITE or sender.address.startswith("*"):
+        return False
+    return author.domain in (_domain_of(sender), *tenant.domains)
+
+
+def _is_rewritten(author: Author, sender: Sender) -> bool:
+    """Whether From must become the sender's address: it is neither that nor its +detail."""
+    address = sender.address.casefold()
+    covered = {author.address.key, author.address.base.key, f"*@{author.address.domain}"}
+    return address not in covered
+
+
+def _may_return_to(return_path: Address | None, author: Author, tenant: Tenant) -> bool:
+    """A null path is for auto-replies, one of the same domain for VERP."""
+    if return_path is None or return_path.domain == author.address.domain:
+        return True
+    return return_path.domain in tenant.domains or bool(tenant.find_sender(str(return_path)))
+
+
+def _find_limit(letter: Letter, tenant: Tenant, limits: Limits) -> Reply | None:
+    per_hour = limits.messages_per_hour
+    if per_hour is not None and limits.sent_last_hour >= per_hour:
+        return Reply(450, "4.7.1", f"Your login may send {per_hour} messages an hour: wait")
+    upstream = tenant.upstreams.get(letter.sender.upstream or "") if letter.sender else None
+    if upstream is None:
+        return None
+    largest = limits.upstream_max_bytes(upstream)
+    size_bytes = len(letter.submission.content)
+    if largest is not None and size_bytes > largest:
+        return Reply(
+            552, "5.3.4", f"The message has {size_bytes} bytes, the upstream {upstream.name}"
+            f" ({upstream.provider}) takes {largest}",
+        )  # fmt: skip
+    return None
+
+
+def _domain_of(sender: Sender) -> str:
+    return sender.address.casefold().rpartition("@")[2]

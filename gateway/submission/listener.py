@@ -1,0 +1,138 @@
+"""The sockets of [[submission.listeners]]: TLS, and how many sessions one may hold."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import Counter
+from contextlib import suppress
+from functools import partial
+
+from gateway.config import ConfigError, ListenerSettings, SubmissionSettings
+from gateway.mail.tenant import Security
+from gateway.net.tls import ServerTls
+from gateway.submission.commands import Commands
+from gateway.submission.login import is_in_networks
+from gateway.submission.session import Conversation
+from gateway.submission.wire import Wire
+
+BACKLOG = 512
+HANDSHAKE_SECONDS = 30.0
+PLAIN = ("127.0.0.0/8", "::1/128")
+
+
+class Listeners:
+    """Every listening socket of submission, and the sessions that came by them."""
+
+    def __init__(
+        self,
+        settings: SubmissionSettings,
+        conversation: Conversation,
+        *,
+        hostname: str,
+        tls: ServerTls | None,
+    ) -> None:
+        """`tls` may be None when every listener has security "none"."""
+        self._settings = settings
+        self._conversation = conversation
+        self._hostname = hostname
+        self._tls = tls
+        self._servers: list[asyncio.Server] = []
+        self._stopping = False
+        self.ports: list[int] = []  # of each listener, in the order of the configuration
+        self._sessions: dict[Wire, str] = {}
+        self._by_address: Counter[str] = Counter()
+        self._all_closed = asyncio.Event()
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are open."""
+        return len(self._sessions)
+
+    async def start(self) -> None:
+        """Open every listener; raises ConfigError naming the one that cannot be opened."""
+        for listener in self._settings.listeners:
+            try:
+                server = await self._open(listener)
+            except OSError as error:
+                await self.stop(seconds=0)
+                raise ConfigError(
+                    f"[[submission.listeners]] address '{listener.address}': cannot be opened:"
+                    f" {error.strerror or error}"
+                ) from error
+            self._servers.append(server)
+            self.ports.append(int(server.sockets[0].getsockname()[1]))
+
+    async def stop(self, *, seconds: float) -> None:
+        """Close the listeners, let sessions past DATA end; the others are told 421 at once.
+
+        What is left after `seconds` is dropped.
+        """
+        self._stopping = True
+        for server in self._servers:
+            server.close()
+        for session in list(self._sessions):
+            session.finish()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._sessions:
+                    self._all_closed.clear()
+                    await self._all_closed.wait()
+        for session in list(self._sessions):
+            session.abort()
+
+    async def _open(self, listener: ListenerSettings) -> asyncio.Server:
+        is_tls = listener.security is Security.TLS
+        return await asyncio.get_running_loop().create_server(
+            partial(self._begin, listener),
+            listener.host,
+            listener.port,
+            backlog=BACKLOG,
+            ssl=self._context() if is_tls else None,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if is_tls else None,
+        )
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            raise ConfigError(
+                "[[submission.listeners]] a listener with TLS needs a certificate"
+            )
+        self._tls.refresh()
+        return self._tls.context
+
+    def _begin(self, listener: ListenerSettings) -> Commands:
+        is_plain = listener.security is Security.NONE
+        context = None if is_plain else self._context()  # looks for renewed files, too
+        return Commands(
+            self._conversation,
+            opened=partial(self._opened, is_plain=is_plain),
+            closed=self._closed,
+            is_plain=is_plain,
+            tls_context=context if listener.security is Security.STARTTLS else None,
+            hostname=self._hostname,
+            timeout=self._settings.idle_timeout_seconds,
+            max_message_bytes=self._settings.max_message_bytes,
+            max_recipients=self._settings.max_recipients,
+        )
+
+    def _opened(self, session: Wire, *, is_plain: bool) -> str | None:
+        client = session.peer[0]
+        self._sessions[session] = client
+        self._by_address[client] += 1
+        if is_plain and not is_in_networks(client, PLAIN + self._settings.plain_networks):
+            return "554 5.7.1 This port is for listed networks: use another with TLS"
+        if self._stopping:
+            return "421 4.3.2 The server is stopping: connect again later"
+        if len(self._sessions) > self._settings.sessions:
+            return "421 4.7.0 Too many sessions: try again later"
+        if self._by_address[client] > self._settings.sessions_per_address:
+            return "421 4.7.0 Too many sessions from your address: close some first"
+        return None
+
+    def _closed(self, session: Wire) -> None:
+        client = self._sessions.pop(session)
+        self._by_address[client] -= 1
+        if not self._by_address[client]:
+            del self._by_address[client]
+        if not self._sessions:
+            self._all_closed.set()

@@ -1,0 +1,167 @@
+"""The SMTP conversation: the library's hooks into our types; nothing is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiosmtpd import smtp
+
+from gateway import events
+from gateway.mail.delivery import Outgoing
+from gateway.mail.envelope import Envelope, Peer, Submission
+from gateway.mail.ids import new_id
+from gateway.mail.reply import Reply
+from gateway.mail.tenant import Tenant, Upstream
+from gateway.net.concurrency import spawn
+from gateway.store.errors import StoreFull
+from gateway.submission.admission import Letter, Limits, find_refusal, find_way, read_letter
+from gateway.submission.commands import Commands, Transaction
+from gateway.submission.login import Login, LoginResult
+from gateway.submission.rate import RecentCount
+from gateway.submission.stamp import stamp
+from gateway.submission.wire import report_fault
+
+HOUR_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Whom the conversation asks: plain callables, given by `app`.
+
+    `accept` answers 250 only when the message is on disk, or how a policy refused it.
+    """
+
+    hostname: str
+    sign_in: Callable[[str, str, str], Awaitable[LoginResult]]  # user name, password, client
+    find_tenant: Callable[[str], Tenant | None]
+    upstream_max_bytes: Callable[[Upstream], int | None]
+    accept: Callable[[Outgoing], Awaitable[Reply]]
+
+
+class Conversation:
+    """Answers sign-ins and messages of every session of submission."""
+
+    def __init__(self, desk: Desk, *, clock: Callable[[], float]) -> None:
+        self._desk = desk
+        self._clock = clock
+        self._sent = RecentCount(seconds=HOUR_SECONDS)
+
+    async def handle_login(self, server: Commands, given: smtp.LoginPassword) -> LoginResult:
+        """Ask which credential this is; a name or password that is not UTF-8 is none."""
+        username = given.login.decode("utf-8", "replace")
+        password = given.password.decode("utf-8", "replace")
+        return await self._desk.sign_in(username, password, server.peer[0])
+
+    async def handle_DATA(
+        self, server: Commands, _session: smtp.Session, envelope: Transaction
+    ) -> str:
+        """Judge, stamp and hand over one message; return the reply to its final dot."""
+        login = server.login
+        tenant = self._find_tenant(login) if login else None
+        if login is None or tenant is None:
+            return "530 5.7.0 Sign in again: this login was removed"
+        letter = read_letter(submission_from(server, envelope, login=login), tenant)
+        if refusal := find_refusal(letter, tenant, limits=self._limits(login)):
+            return _refused(letter.submission, refusal).as_line()
+        if login.messages_per_hour is not None:
+            self._sent.add(login.credential, now=self._clock())
+        way = find_way(letter, tenant)
+        stamped = stamp(letter, way, id=new_id(), hostname=self._desk.hostname)
+        return (await self._keep(letter, stamped)).as_line()
+
+    def refuse(self, server: Commands, envelope: Transaction, refusal: Reply) -> str:
+        """Report that content was not taken; return the reply."""
+        if login := server.login:
+            _refused(submission_from(server, envelope, login=login), refusal)
+        return refusal.as_line()
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Answer 4yz for a fault of ours, without a word of it."""
+        return report_fault(error)
+
+    def _find_tenant(self, login: Login) -> Tenant | None:
+        """Return the tenant if it still has this credential: sessions live for long."""
+        tenant = self._desk.find_tenant(login.tenant)
+        name = login.credential.removeprefix(f"{login.tenant}.")
+        return tenant if tenant and name in tenant.credentials else None
+
+    def _limits(self, login: Login) -> Limits:
+        return Limits(
+            messages_per_hour=login.messages_per_hour,
+            sent_last_hour=self._sent.count(login.credential, now=self._clock()),
+            upstream_max_bytes=self._desk.upstream_max_bytes,
+        )
+
+    async def _keep(self, letter: Letter, stamped: Outgoing) -> Reply:
+        """Have the message accepted; a client that vanishes now does not undo it."""
+        work = spawn(self._accept(letter.submission, stamped), name="submission.accept")
+        return await asyncio.shield(work)
+
+    async def _accept(self, submission: Submission, stamped: Outgoing) -> Reply:
+        try:
+            reply = await self._desk.accept(stamped)
+        except StoreFull:
+            reply = Reply(452, "4.3.1", "There is no room for new mail: try again later")
+        except Exception as error:  # noqa: BLE001 - nobody may be left to raise it to
+            events.session_fault(error=error)
+            reply = Reply(451, "4.3.0", "Local error, try again later")
+        if reply.code // 100 != 2:
+            return _refused(submission, reply)
+        _report_acceptance(submission, stamped)
+        return reply
+
+
+def submission_from(server: Commands, envelope: Transaction, *, login: Login) -> Submission:
+    """Return what the client handed in."""
+    mail = envelope.mail
+    if mail is None:
+        raise ValueError("DATA without MAIL")
+    return Submission(
+        tenant=login.tenant,
+        credential=login.credential,
+        envelope=Envelope(
+            return_path=mail.return_path,
+            recipients=tuple(envelope.recipients.values()),
+            ret=mail.ret,
+            envid=mail.envid,
+            body_8bit=mail.body_8bit or not envelope.content.isascii(),
+            smtputf8=mail.smtputf8,
+        ),
+        content=envelope.content,
+        peer=peer_from(server),
+        received_at=datetime.now(UTC),
+    )
+
+
+def peer_from(server: Commands) -> Peer:
+    """Return who is on the other end."""
+    address, port = server.peer
+    helo = server.session.host_name or ""
+    return Peer(address=address, port=port, helo=helo, tls=server.tls)
+
+
+def _report_acceptance(submission: Submission, stamped: Outgoing) -> None:
+    events.submission_accepted(
+        message_id=stamped.id,
+        tenant=submission.tenant,
+        credential=submission.credential,
+        sender=stamped.header_from,
+        recipients=len(submission.envelope.recipients),
+        size_bytes=len(stamped.content),
+        client=submission.peer.address,
+    )
+
+
+def _refused(submission: Submission, refusal: Reply) -> Reply:
+    events.submission_refused(
+        tenant=submission.tenant,
+        credential=submission.credential,
+        sender=submission.envelope.return_path,
+        recipients=len(submission.envelope.recipients),
+        client=submission.peer.address,
+        reply=refusal.as_line(),
+    )
+    return refusal

@@ -1,0 +1,192 @@
+"""May this tenant send this, and by which way does it leave?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.mail.address import parse_address
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.envelope import Envelope, Peer, Recipient, Submission
+from gateway.mail.reply import Reply
+from gateway.mail.tenant import Domain, Sender, Tenant, Upstream
+from gateway.submission.admission import Limits, Way, find_refusal, find_way, read_letter
+
+ACME = Tenant(
+    id="acme",
+    domains={"acme.example": Domain(name="acme.example")},
+    senders={
+        "support@acme.example": Sender(address="support@acme.example", upstream="own"),
+        "waits@acme.example": Sender(address="waits@acme.example"),
+        "acmeshop@163.com": Sender(address="acmeshop@163.com", upstream="netease"),
+        "*@shop.example": Sender(address="*@shop.example", name="Shop", upstream="own"),
+    },
+    upstreams={
+        "own": Upstream(name="own", provider="ses", max_message_bytes=1000),
+        "netease": Upstream(name="netease", provider="netease-163"),
+    },
+)
+REWRITING = replace(
+    ACME,
+    senders={
+        "desk@acme.example": Sender(
+            address="desk@acme.example", upstream="own", from_policy="rewrite"
+        ),
+        "acmeshop@163.com": Sender(
+            address="acmeshop@163.com", upstream="netease", from_policy="rewrite"
+        ),
+    },
+)
+NO_LIMITS = Limits(
+    messages_per_hour=None,
+    sent_last_hour=0,
+    upstream_max_bytes=lambda upstream: upstream.max_message_bytes,
+)
+
+
+def submission(author: str, return_path: str | None = None, *, body: str = "x") -> Submission:
+    envelope = Envelope(
+        return_path=parse_address(return_path) if return_path else None,
+        recipients=(Recipient(parse_address("ann@example.org")),),
+    )
+    return Submission(
+        tenant="acme",
+        credential="acme.zammad",
+        envelope=envelope,
+        content=f"From: {author}\r\n\r\n{body}\r\n".encode(),
+        peer=Peer(address="127.0.0.1", port=1, helo="desk", tls=None),
+        received_at=datetime(2026, 11, 24, tzinfo=UTC),
+    )
+
+
+def refusal(
+    author: str,
+    return_path: str | None = None,
+    *,
+    tenant: Tenant = ACME,
+    limits: Limits = NO_LIMITS,
+    body: str = "x",
+) -> Reply | None:
+    letter = read_letter(submission(author, return_path, body=body), tenant)
+    return find_refusal(letter, tenant, limits=limits)
+
+
+def way(author: str, return_path: str | None = None, *, tenant: Tenant = ACME) -> Way:
+    letter = read_letter(submission(author, return_path), tenant)
+    assert find_refusal(letter, tenant, limits=NO_LIMITS) is None
+    return find_way(letter, tenant)
+
+
+def test_the_author_decides_the_lane() -> None:
+    lanes = [way(author).lane for author in ("support@acme.example", "acmeshop@163.com")]
+    assert lanes == [
+        Lane("acme", LaneKind.UPSTREAM, "own"),
+        Lane("acme", LaneKind.UPSTREAM, "netease"),
+    ]
+
+
+def test_a_sender_without_upstream_has_a_lane_where_mail_waits() -> None:
+    assert way("waits@acme.example").lane == Lane("acme", LaneKind.NONE, "")
+
+
+@pytest.mark.parametrize(
+    "author", ["support+ticket@acme.example", "Support@ACME.example", "any@shop.example"]
+)
+def test_a_detail_and_a_whole_domain_are_covered(author: str) -> None:
+    assert refusal(author) is None
+    assert way(author).header_from.casefold() == author.casefold()
+
+
+@pytest.mark.parametrize(
+    "author",
+    ["ann@acme.example", "other@163.com", "ann@example.org", "support@sub.acme.example"],
+)
+def test_an_author_that_is_not_a_sender_is_refused(author: str) -> None:
+    refused = refusal(author)
+    assert refused
+    assert (refused.code, refused.enhanced) == (550, "5.7.1")
+    assert author in refused.text
+
+
+@pytest.mark.parametrize("author", ["a@acme.example, b@acme.example", "undisclosed", ""])
+def test_a_message_without_exactly_one_author_is_refused(author: str) -> None:
+    refused = refusal(author)
+    assert refused
+    assert (refused.code, refused.enhanced) == (550, "5.6.0")
+
+
+@pytest.mark.parametrize(
+    ("return_path", "taken"),
+    [
+        (None, True),
+        ("support@acme.example", True),
+        ("bounce+ann=example.org@acme.example", True),
+        ("acmeshop@163.com", True),
+        ("any@shop.example", True),
+        ("ann@example.org", False),
+        ("other@163.com", False),
+    ],
+)
+def test_bounces_return_to_nobody_or_to_the_tenant(
+    return_path: str | None, *, taken: bool
+) -> None:
+    refused = refusal("support@acme.example", return_path)
+    assert (refused is None) is taken
+    if refused:
+        assert (refused.code, refused.enhanced) == (550, "5.7.1")
+        assert str(return_path) in refused.text
+
+
+def test_a_login_over_its_rate_is_put_off() -> None:
+    at_limit = replace(NO_LIMITS, messages_per_hour=5, sent_last_hour=5)
+    refused = refusal("support@acme.example", limits=at_limit)
+    assert refused
+    assert (refused.code, refused.enhanced) == (450, "4.7.1")
+    below = replace(at_limit, sent_last_hour=4)
+    assert refusal("support@acme.example", limits=below) is None
+
+
+def test_a_message_too_big_for_its_upstream_is_refused_by_name() -> None:
+    refused = refusal("support@acme.example", body="x" * 1000)
+    assert refused
+    assert (refused.code, refused.enhanced) == (552, "5.3.4")
+    assert "own (ses) takes 1000" in refused.text
+    assert refusal("acmeshop@163.com", body="x" * 1000) is None
+
+
+def test_a_colleague_is_rewritten_to_the_sender_of_the_same_domain() -> None:
+    found = way("Ann <ann@acme.example>", tenant=REWRITING)
+    assert found.header_from == "desk@acme.example"
+    assert [(edit.name, edit.value) for edit in found.edits] == [
+        ("From", None),
+        ("From", "Ann <desk@acme.example>"),
+        ("Reply-To", "Ann <ann@acme.example>"),
+    ]
+
+
+def test_the_envelope_sender_chooses_among_rewriting_senders() -> None:
+    found = way("ann@acme.example", "acmeshop@163.com", tenant=REWRITING)
+    assert found.header_from == "acmeshop@163.com"
+    assert found.lane.name == "netease"
+
+
+def test_the_senders_own_address_is_not_rewritten() -> None:
+    assert way("desk+1@acme.example", tenant=REWRITING).edits == ()
+
+
+def test_a_stranger_is_not_rewritten() -> None:
+    refused = refusal("ann@example.org", tenant=REWRITING)
+    assert refused
+    assert refused.enhanced == "5.7.1"
+
+
+def test_the_name_of_a_sender_fills_an_empty_one() -> None:
+    found = way("any@shop.example")
+    assert [edit.value for edit in found.edits] == [None, "Shop <any@shop.example>"]
+
+
+def test_a_letter_that_was_refused_has_no_way() -> None:
+    with pytest.raises(ValueError, match="admitted"):
+        find_way(read_letter(submission("ann@example.org"), ACME), ACME)
