@@ -6,12 +6,20 @@ found by ourselves instead of by the email package, which rebuilds what it parse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email import utils
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.utils import getaddresses
+from typing import Any
 
+LENIENT: dict[str, Any] = (  # newer Pythons drop all addresses of a field with one odd name
+    {"strict": False} if getattr(utils, "supports_strict_parsing", False) else {}
+)
 CRLF = b"\r\n"
+FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")  # RFC 5322 §2.2; §4.5.8 allows the blanks
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,10 @@ class Message:
     def addresses(self, name: str) -> list[tuple[str, str]]:
         """Return (display name, address) of every mailbox in the fields called `name`."""
         values = [field.value for field in self.all(name)]
-        found = getaddresses(values, strict=False) if values else []
+        try:
+            found = getaddresses(values, **LENIENT) if values else []
+        except RecursionError:  # thousands of nested comments
+            return []
         return [(decode_words(shown), address) for shown, address in found if address]
 
     @property
@@ -110,7 +121,7 @@ def decode_words(text: str) -> str:
         return text
     try:
         return str(make_header(decode_header(text)))
-    except (ValueError, LookupError):  # bad Base64, unknown charset
+    except (ValueError, LookupError, MessageError):  # bad Base64, unknown charset
         return text
 
 
@@ -118,8 +129,7 @@ def _field_spans(content: bytes) -> Iterator[tuple[int, int]]:
     at = 0
     while at < len(content):
         end = _line_end(content, at)
-        line = content[at:end]
-        if not _starts_field(line):
+        if not FIELD_NAME.match(content, at, end):
             return
         while content[end : end + 1] in (b" ", b"\t"):
             end = _line_end(content, end)
@@ -130,12 +140,6 @@ def _field_spans(content: bytes) -> Iterator[tuple[int, int]]:
 def _line_end(content: bytes, at: int) -> int:
     found = content.find(b"\n", at)
     return len(content) if found < 0 else found + 1
-
-
-def _starts_field(line: bytes) -> bool:
-    name, colon, _ = line.partition(b":")
-    name = name.rstrip(b" \t")
-    return bool(colon and name) and all(33 <= byte <= 126 for byte in name)
 
 
 def _apply(content: bytes, edit: Edit) -> bytes:

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.mail.address import parse_address
+
+
+def test_the_domain_becomes_a_lower_case_a_label_and_the_local_part_stays() -> None:
+    address = parse_address("Ann.Smith@BÜCHER.example")
+    assert str(address) == "Ann.Smith@xn--bcher-kva.example"
+    assert address.key == "ann.smith@xn--bcher-kva.example"
+
+
+def test_a_detail_has_its_base() -> None:
+    assert str(parse_address("support+42@acme.example").base) == "support@acme.example"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ann", "@x.example", "ann@", "a b@x.example", "ann@x..example", "a<b@x.example"],
+)
+def test_what_is_no_address_is_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(ValueError, match=r"address|domain"):
+        parse_address(text)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
+    try:
+        address = parse_address(text)
+    except ValueError:
+        return
+    assert parse_address(str(address)) == address

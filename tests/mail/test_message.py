@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.mail.message import Edit, apply_edits, decode_words, parse_message
+
+LETTER = (
+    b"Received: by a\r\n\tfor b\r\nFrom: =?utf-8?q?J=C3=BCrgen?= <j@x.example>, k@x.example\r\n"
+    b"Subject: one\r\nX-A: 1\r\nx-a: 2\r\n\r\nbody\r\n"
+)
+
+
+def test_fields_keep_their_folding_and_are_found_in_any_case() -> None:
+    message = parse_message(LETTER)
+    assert [field.raw for field in message.all("received")] == [
+        b"Received: by a\r\n\tfor b\r\n"
+    ]
+    assert message.addresses("From") == [("Jürgen", "j@x.example"), ("", "k@x.example")]
+    assert LETTER[message.body_at :] == b"body\r\n"
+
+
+def test_edits_add_above_and_below_and_remove_every_field_of_a_name() -> None:
+    edits = (Edit("X-A", None), Edit("X-Top", "t"), Edit("X-Last", "l", last=True))
+    assert apply_edits(LETTER, edits) == (
+        b"X-Top: t\r\nReceived: by a\r\n\tfor b\r\n"
+        b"From: =?utf-8?q?J=C3=BCrgen?= <j@x.example>, k@x.example\r\n"
+        b"Subject: one\r\nX-Last: l\r\n\r\nbody\r\n"
+    )
+
+
+def test_thousands_of_nested_comments_hold_no_address() -> None:
+    assert parse_message(b"From: " + b"(" * 5000 + b"\r\n\r\n").addresses("From") == []
+
+
+def test_a_broken_encoded_word_stays_as_it_is() -> None:
+    assert decode_words("=?utf-8?B?A?=") == "=?utf-8?B?A?="
+    assert decode_words("=?no-such-charset?q?a?=") == "=?no-such-charset?q?a?="
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_message_and_no_edit_changes_its_body(content: bytes) -> None:
+    message = parse_message(content)
+    assert b"".join(field.raw for field in message.fields) == content[
+        : message.body_at
+    ].removesuffix(b"\r\n") or message.body_at == sum(
+        len(field.raw) for field in message.fields
+    )
+    edited = apply_edits(content, (Edit("X-Top", "t"),))
+    assert edited == b"X-Top: t\r\n" + content
