@@ -1,0 +1,274 @@
+"""The presets: one TOML file a provider, read once at start.
+
+A key that the product does not read (notes, banners, steps) may stand in a file: it is for
+people who maintain it. A preset that `inherits` takes what it lacks from that other one; its
+own error rows are tried first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.mail.tenant import Security
+
+T = TypeVar("T")
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One host of a provider; `region` says for whom, `domain` for which addresses alone."""
+
+    host: str
+    port: int
+    security: Security
+    region: str | None = None
+    domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginRules:
+    """How an account signs in: the kind of user name, of secret, and the secret's life."""
+
+    imap_user: str = "address"  # address | local-part | login-address | generated | fixed:...
+    smtp_user: str = "address"
+    secret: str = "password"  # noqa: S105  (the kind of secret, not one)
+    secret_alternatives: tuple[str, ...] = ()
+    secret_shape: str = ""
+    secret_life_days: int = 0  # 0: no fixed term is known
+    setup: tuple[str, ...] = ()  # what a person does before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderRules:
+    """Who may stand in From and MAIL, and what the provider does with the rest."""
+
+    rule: str = "same-as-username"
+    otherwise: str = "unknown"
+    replaces_message_id: bool | str = "unknown"  # yes, no, or a word
+    saves_sent: bool | str = "unknown"
+    dkim_profile: str | None = None  # sign | none | without-ids; left out: from the above
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """What its IMAP server does and wants."""
+
+    idle: str = "if-advertised"  # yes | no | if-advertised
+    idle_reissue_seconds: int = 540
+    keepalive: str = "NOOP"
+    keepalive_seconds: int = 120
+    poll_min_seconds: int = 120
+    send_id: str = "if-advertised"  # always | if-advertised | never
+    id_fields: tuple[str, ...] = ()
+    search: str = "untrusted"
+    special_use: bool | str = "if-advertised"
+    connections_max: int = 0  # 0: not known
+    inbox: tuple[str, ...] = ("INBOX",)
+    junk: tuple[str, ...] = ()
+    sent: tuple[str, ...] = ()
+    trash: tuple[str, ...] = ()
+    drafts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What it allows; None is not known. `plan` names the plan that the figures belong to."""
+
+    plan: str | None = None
+    per_second: int | None = None
+    per_minute: int | None = None
+    per_hour: int | None = None
+    per_day: int | None = None
+    recipients_per_message: int | None = None
+    recipients_per_day: int | None = None
+    connections: int | None = None
+    messages_per_connection: int | None = None
+    message_mb: int | None = None
+
+    @property
+    def max_message_bytes(self) -> int | None:
+        """The largest message in bytes, or None when it is not known."""
+        return self.message_mb * MEBIBYTE if self.message_mb else None
+
+    @property
+    def rate_per_minute(self) -> float | None:
+        """The rate to keep to, or None; figures of a plan bind nobody on another plan."""
+        if self.plan is not None:
+            return None
+        if self.per_second is not None:
+            return self.per_second * 60.0
+        if self.per_minute is not None:
+            return float(self.per_minute)
+        return self.per_hour / 60.0 if self.per_hour else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsRules:
+    """What a sending domain publishes for it."""
+
+    spf: str = ""
+    dkim: str = ""
+    dkim_style: str = ""  # txt | cname
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRow:
+    """One known answer: in these phases, with these codes, containing one of these texts."""
+
+    on: str
+    codes: tuple[str, ...]
+    texts: tuple[str, ...]  # folded; empty: any text
+    cause: str
+    enhanced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """Everything known of one provider; inheritance is resolved already."""
+
+    id: str
+    name: str
+    name_zh: str = ""
+    role: str = "mailbox"  # mailbox | sender | channel
+    group: str = ""
+    domains: tuple[str, ...] = ()
+    mx: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    imap: tuple[Server, ...] = ()
+    smtp: tuple[Server, ...] = ()
+    login: LoginRules = LoginRules()
+    sender: SenderRules = SenderRules()
+    behaviour: Behaviour = Behaviour()
+    limits: Limits = Limits()
+    dns: DnsRules = DnsRules()
+    errors: tuple[ErrorRow, ...] = ()
+    fixes: Mapping[str, str] = field(default_factory=dict)  # cause -> what a person does
+    inherits: str | None = None
+    # Which of its headers are believed (RFC 8601 §1.2); left out: none.
+    authserv_ids: tuple[str, ...] = ()
+    border_received: tuple[str, ...] = ()
+    writes_return_path: bool = False
+
+    @property
+    def dkim_profile(self) -> str:
+        """How mail for it is signed: `sign`, `none`, or `without-ids`, where it replaces
+        Message-ID and Date and a signature over them would break."""
+        without = self.sender.replaces_message_id is True
+        return self.sender.dkim_profile or ("without-ids" if without else "sign")
+
+    def smtp_servers(self, *, region: str | None = None, domain: str = "") -> list[Server]:
+        """Return the servers to send by, by preference, for a region and an address's domain.
+
+        Raises ValueError with one sentence when the provider has servers by region only.
+        """
+        return self._choose(self.smtp, region, domain)
+
+    def imap_servers(self, *, region: str | None = None, domain: str = "") -> list[Server]:
+        """Return the servers to fetch from, as `smtp_servers` does."""
+        return self._choose(self.imap, region, domain)
+
+    def _choose(
+        self, servers: tuple[Server, ...], region: str | None, domain: str
+    ) -> list[Server]:
+        if self.regions and region not in self.regions:
+            raise ValueError(f"{self.name} needs a region: one of {', '.join(self.regions)}")
+        fitting = [one for one in servers if one.domain in (None, domain)]
+        fitting.sort(key=lambda one: (one.domain is None, not _is_of_region(one, region)))
+        return [_fill_in(one, region or "", domain) for one in fitting]
+
+
+def load_catalogue(directory: Path | None = None) -> dict[str, Provider]:
+    """Return every preset by its name, `generic` among them.
+
+    Raises ValueError naming the file when one of our own data files is wrong.
+    """
+    root = directory or Path(str(files("gateway.providers"))) / "data"
+    tables = {path.stem: _read(path) for path in sorted(root.glob("*.toml"))}
+    return {name: _provider(name, _inherited(name, tables)) for name in tables}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _inherited(name: str, tables: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    own = tables[name]
+    if "inherits" not in own:
+        return own
+    merged = dict(_inherited(own["inherits"], tables))
+    for key, value in own.items():
+        if key == "errors":
+            merged[key] = [*value, *merged.get(key, [])]
+        elif isinstance(value, dict):
+            merged[key] = merged.get(key, {}) | value
+        else:
+            merged[key] = value
+    return merged
+
+
+def _provider(name: str, table: Mapping[str, Any]) -> Provider:
+    try:
+        return _pick(
+            Provider,
+            table,
+            id=name,
+            imap=_servers(table.get("imap", [])),
+            smtp=_servers(table.get("smtp", [])),
+            login=_pick(LoginRules, table.get("login", {})),
+            sender=_pick(SenderRules, table.get("sender", {})),
+            behaviour=_pick(Behaviour, table.get("behaviour", {})),
+            limits=_pick(Limits, table.get("limits", {})),
+            dns=_pick(DnsRules, table.get("dns", {})),
+            errors=tuple(_row(row) for row in table.get("errors", [])),
+            fixes=dict(table.get("fix", {})),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"preset {name}: {error}") from error
+
+
+def _pick(cls: type[T], table: Mapping[str, Any], **given: Any) -> T:
+    known = {one.name for one in dataclasses.fields(cls)} - given.keys()  # type: ignore[arg-type]
+    values = {key: _frozen(value) for key, value in table.items() if key in known}
+    return cls(**values, **given)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _servers(tables: list[dict[str, Any]]) -> tuple[Server, ...]:
+    return tuple(_pick(Server, table, security=Security(table["security"])) for table in tables)
+
+
+def _row(table: Mapping[str, Any]) -> ErrorRow:
+    texts = [table["match"], *table.get("also", [])]
+    return ErrorRow(
+        on=table["on"],
+        codes=tuple(str(table["code"]).split("/")),
+        texts=tuple(" ".join(text.casefold().split()) for text in texts if text),
+        cause=table["cause"],
+        enhanced=tuple(table.get("enhanced", ())),
+    )
+
+
+def _is_of_region(server: Server, region: str | None) -> bool:
+    if region is None or server.region is None:
+        return region is None
+    return server.region == "{region}" or server.region.casefold().startswith(region.casefold())
+
+
+def _fill_in(server: Server, region: str, domain: str) -> Server:
+    host = server.host.replace("{region}", region).replace("{domain}", domain)
+    return dataclasses.replace(server, host=host)

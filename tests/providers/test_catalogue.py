@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.mail.tenant import Security
+from gateway.providers.catalogue import load_catalogue
+
+CATALOGUE = load_catalogue()
+
+PARENT = """
+name = "Parent"
+domains = ["parent.example"]
+errors = [{ on = "smtp-any", code = 550, match = "No  Way", cause = "content-refused" }]
+[behaviour]
+junk = ["Spam"]
+idle = "no"
+[fix]
+content-refused = "Write nicer."
+"""
+CHILD = """
+name = "Child"
+inherits = "parent"
+errors = [{ on = "smtp-any", code = "550/554", match = "own", cause = "rate-limited" }]
+[behaviour]
+idle = "yes"
+"""
+REGIONS = """
+name = "Regions"
+regions = ["eu-west-1", "us-east-1"]
+[[smtp]]
+host = "smtp.{region}.example"
+port = 587
+security = "starttls"
+region = "{region}"
+"""
+
+
+def test_the_shipped_presets_are_there_with_servers_and_causes() -> None:
+    assert {"sendgrid", "gmail", "netease-163", "generic"} <= CATALOGUE.keys()
+    sendgrid = CATALOGUE["sendgrid"]
+    assert sendgrid.smtp[0].host == "smtp.sendgrid.net"
+    assert sendgrid.smtp[0].security is Security.STARTTLS
+    assert sendgrid.login.smtp_user == "fixed:apikey"
+    assert sendgrid.limits.messages_per_connection == 5000
+    netease = CATALOGUE["netease-163"]
+    assert netease.login.secret_life_days == 180
+    assert (netease.behaviour.send_id, netease.behaviour.keepalive_seconds) == ("always", 55)
+
+
+def test_nothing_is_believed_of_a_provider_that_does_not_say_so() -> None:
+    """Authentication-Results and Return-Path are believed per preset alone."""
+    gmail, netease = CATALOGUE["gmail"], CATALOGUE["netease-163"]
+    assert (gmail.authserv_ids, gmail.writes_return_path) == (("mx.google.com",), True)
+    assert (netease.authserv_ids, netease.writes_return_path) == ((), False)
+
+
+def test_a_server_for_one_domain_alone_comes_first_for_it_and_never_else() -> None:
+    netease = CATALOGUE["netease-163"]
+    assert netease.smtp_servers(domain="vip.163.com")[0].host == "smtp.vip.163.com"
+    hosts = {one.host for one in netease.smtp_servers(domain="163.com")}
+    assert hosts == {"smtp.163.com"}
+
+
+def test_the_domain_is_filled_in_for_an_unknown_provider() -> None:
+    servers = CATALOGUE["generic"].smtp_servers(domain="acme.example")
+    assert servers[0].host == "smtp.acme.example"
+
+
+def test_a_child_takes_what_it_lacks_and_its_own_errors_come_first(tmp_path: Path) -> None:
+    (tmp_path / "parent.toml").write_text(PARENT)
+    (tmp_path / "child.toml").write_text(CHILD)
+    child = load_catalogue(tmp_path)["child"]
+    assert (child.name, child.domains) == ("Child", ("parent.example",))
+    assert (child.behaviour.idle, child.behaviour.junk) == ("yes", ("Spam",))
+    assert [row.cause for row in child.errors] == ["rate-limited", "content-refused"]
+    assert child.errors[0].codes == ("550", "554")
+    assert child.fixes == {"content-refused": "Write nicer."}
+
+
+def test_a_provider_by_region_wants_one(tmp_path: Path) -> None:
+    (tmp_path / "regions.toml").write_text(REGIONS)
+    provider = load_catalogue(tmp_path)["regions"]
+    assert provider.smtp_servers(region="eu-west-1")[0].host == "smtp.eu-west-1.example"
+    with pytest.raises(ValueError, match="needs a region: one of eu-west-1, us-east-1"):
+        provider.smtp_servers()
+
+
+def test_a_named_region_is_preferred() -> None:
+    servers = CATALOGUE["sendgrid"].smtp_servers(region="EU")
+    assert servers[0].host == "smtp.eu.sendgrid.net"
+
+
+def test_a_wrong_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text("name = \n")
+    with pytest.raises(ValueError, match=r"broken\.toml"):
+        load_catalogue(tmp_path)
+
+
+def test_the_figures_of_a_plan_bind_nobody_on_another(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('name = "A"\n[limits]\nplan = "free"\nper_second = 1\n')
+    (tmp_path / "b.toml").write_text('name = "B"\n[limits]\nper_second = 1\nmessage_mb = 2\n')
+    catalogue = load_catalogue(tmp_path)
+    assert catalogue["a"].limits.rate_per_minute is None
+    assert catalogue["b"].limits.rate_per_minute == 60
+    assert catalogue["b"].limits.max_message_bytes == 2 * 1024 * 1024

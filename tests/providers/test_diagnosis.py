@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.providers.catalogue import ErrorRow, load_catalogue
+from gateway.providers.causes import Turn
+from gateway.providers.diagnosis import Diagnosis, diagnose
+
+CATALOGUE = load_catalogue()
+
+
+def _diagnose(preset: str, phase: str, code: int | str, text: str, **more: str) -> Diagnosis:
+    return diagnose(CATALOGUE[preset], CATALOGUE, phase=phase, code=code, text=text, **more)
+
+
+ROWS = [(preset, row) for preset in CATALOGUE for row in CATALOGUE[preset].errors]
+
+
+@pytest.mark.parametrize(("preset", "row"), ROWS)
+def test_every_text_of_a_preset_leads_to_its_own_cause(preset: str, row: ErrorRow) -> None:
+    for text in row.texts or ("anything at all",):
+        for code in row.codes:
+            phase = "smtp-auth" if row.on == "login" else row.on
+            said = f"Sorry:\n  {text.upper()}  (host 7)"
+            assert _diagnose(preset, phase, code, said).cause == row.cause
+
+
+@pytest.mark.parametrize(
+    ("preset", "phase", "code", "text", "cause"),
+    [
+        ("sendgrid", "smtp-auth", 451, "Authentication failed: Maximum credits exceeded",
+         "quota-exhausted"),
+        ("sendgrid", "smtp-auth", 535, "whatever", "wrong-secret"),  # generic's row
+        ("sendgrid", "smtp-rcpt", 452, "Too many recipients received this hour",
+         "rate-limited"),
+        ("sendgrid", "smtp-any", 550, "You are not authorized to send from that email address",
+         "identity-not-verified"),  # another code than the catalogue's
+        ("gmail", "smtp-auth", 535, "5.7.8 Username and Password not accepted",
+         "wrong-secret"),
+        ("gmail", "smtp-auth", 454, "4.7.0 Too many login attempts", "login-throttled"),
+        ("gmail", "smtp-auth", 500, "5.7.14 odd words", "account-locked"),  # enhanced alone
+        ("gmail", "smtp-auth", 454, "4.7.0 odd words", "server-busy"),  # two rows carry 4.7.0
+        ("netease-163", "smtp-auth", 550, "User has no permission", "service-off"),
+        ("netease-163", "smtp-auth", 535, "Error: authentication failed", "login-ambiguous"),
+        ("netease-163", "imap-login", "NO", "LOGIN Login error or password error",
+         "login-ambiguous"),
+        ("netease-163", "imap-select", "NO",
+         "SELECT Unsafe Login. Please contact kefu@188.com for help", "client-id-required"),
+        ("netease-163", "smtp-data", 554, "DT:SPM 163 smtp7,abc", "content-refused"),
+        ("generic", "imap-login", "NO", "no", "login-ambiguous"),
+        ("generic", "smtp-rcpt", 550, "5.1.1 no such user", "refused"),
+        ("generic", "smtp-rcpt", 450, "later", "deferred"),
+        ("generic", "smtp-mail", 553, "odd", "sender-not-allowed"),
+    ],
+)  # fmt: skip
+def test_real_answers_are_understood(
+    preset: str, phase: str, code: int | str, text: str, cause: str
+) -> None:
+    assert _diagnose(preset, phase, code, text).cause == cause
+
+
+def test_the_phase_is_asked_first() -> None:
+    """`User has no permission` of NetEase is said at AUTH; elsewhere it is not that answer."""
+    assert _diagnose("netease-163", "smtp-rcpt", 550, "User has no permission").listed is False
+
+
+def test_an_address_of_another_provider_is_at_the_wrong_server() -> None:
+    """A 126.com account on imap.163.com reads as if the code were wrong."""
+    refusal = ("netease-163", "imap-login", "NO", "LOGIN Login error or password error")
+    assert _diagnose(*refusal, address="shop@126.com").cause == "wrong-server"
+    assert _diagnose(*refusal, address="shop@163.com").cause == "login-ambiguous"
+    assert (
+        _diagnose("sendgrid", "smtp-auth", 535, "no", address="apikey").cause == "wrong-secret"
+    )
+
+
+def test_the_preset_says_better_what_to_do() -> None:
+    own = _diagnose("sendgrid", "smtp-auth", 535, "Bad username / password")
+    assert own.meaning == "The server refused the user name or password."
+    assert own.fix is not None
+    assert own.fix.startswith("SendGrid refused the key.")
+    assert own.whose_turn is Turn.CREDENTIALS
