@@ -1,0 +1,197 @@
+"""Signs and sends one message -> one reply for each recipient, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from random import random
+from time import monotonic
+
+from gateway import events
+from gateway.delivery.obstacle import fitted
+from gateway.delivery.retry import RetrySchedule, schedule_result
+from gateway.delivery.upstream import Account, Pooled, SessionPool
+from gateway.delivery.verdict import Judge, find_remote_id
+from gateway.mail.delivery import (
+    Attempt,
+    Batch,
+    Decision,
+    Delivery,
+    LaneKind,
+    Phase,
+    Result,
+    Verdict,
+)
+from gateway.mail.message import apply_edits
+from gateway.mail.reply import Reply
+from gateway.net.concurrency import Pool
+from gateway.net.smtp import NO_REPLY, Answer, SessionLost, SessionRefused
+from gateway.providers.catalogue import Provider
+
+Sign = Callable[[bytes, Batch, str], bytes]
+"""(content, whose it is, DKIM profile) -> the content as it leaves, signed."""
+
+INLINE_BYTES = 64 * 1024  # what is signed sooner than a thread is asked
+
+NO_ACCOUNT = Verdict(
+    decision=Decision.DEFER,
+    cause="no-account",
+    meaning="The way that this mail was to leave by is not configured any more.",
+    fix="Configure it again, or move the mail to another one.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """What one try said: an answer for each recipient, by whom, over what TLS."""
+
+    answers: tuple[Answer, ...]
+    tls: str | None = None
+
+
+class Sender:
+    """Sends batches by SMTP: to upstreams, and to routes of that kind."""
+
+    def __init__(
+        self,
+        pool: SessionPool,
+        *,
+        find_account: Callable[[Batch], Awaitable[Account | None]],
+        sign: Sign,
+        confirm: Callable[[Batch], Awaitable[bool]],
+        catalogue: Mapping[str, Provider],
+        schedules: Mapping[LaneKind, RetrySchedule],
+    ) -> None:
+        self._pool = pool
+        self._find_account = find_account
+        self._sign = sign
+        self._confirm = confirm
+        self._catalogue = catalogue
+        self._schedules = schedules
+        self._threads = Pool("dkim", threads=1)
+        self._jitter = random
+
+    async def attempt(self, batch: Batch) -> list[Result]:
+        """Try a batch once; return a result for each delivery.
+
+        Returns nothing when the lease was lost before the final dot: another session has
+        the message now. A refusal is a result; nothing that a server does is raised.
+        """
+        started, at = monotonic(), datetime.now(UTC)
+        account = await self._find_account(batch)
+        if account is None:
+            return [self._without_account(batch, one, at) for one in batch.deliveries]
+        tried = await self._try(batch, account)
+        judge = Judge(
+            provider=account.provider,
+            catalogue=self._catalogue,
+            kind=batch.lane.kind,
+            username=account.credentials.username if account.credentials else None,
+        )
+        seconds = monotonic() - started
+        results = []
+        for delivery, answer in zip(batch.deliveries, tried.answers, strict=False):
+            attempt = _attempt(account, tried, answer=answer, at=at, seconds=seconds)
+            results.append(self._result(batch, delivery, judge, attempt=attempt))
+        return results
+
+    def close(self) -> None:
+        """Sign nothing more."""
+        self._threads.close()
+
+    async def _try(self, batch: Batch, account: Account) -> _Try:
+        """Send; once more on a fresh session when one at rest proves to be closed."""
+        try:
+            return await self._try_once(batch, account, fresh=False)
+        except _WasClosed:
+            return await self._try_once(batch, account, fresh=True)
+
+    async def _try_once(self, batch: Batch, account: Account, *, fresh: bool) -> _Try:
+        try:
+            taken = await self._pool.take(batch.lane, account, fresh=fresh)
+        except SessionLost as lost:
+            return _Try(_same(batch, lost.phase, Reply(NO_REPLY, None, str(lost))))
+        if isinstance(taken, SessionRefused):
+            return _Try(_same(batch, taken.phase, taken.reply))
+        tls = taken.session.tls
+        try:
+            answers = await self._send(batch, taken)
+        except SessionLost as lost:
+            if taken.reused and lost.phase is Phase.MAIL:
+                raise _WasClosed from lost
+            return _Try(_same(batch, lost.phase, Reply(NO_REPLY, None, str(lost))), tls)
+        finally:
+            self._pool.give_back(batch.lane, taken)
+        return _Try(answers, tls)
+
+    async def _send(self, batch: Batch, taken: Pooled) -> tuple[Answer, ...]:
+        content = apply_edits(batch.content, batch.edits)
+        envelope = taken.account.as_allowed(batch.envelope)
+        ready = fitted(envelope, content, offered=taken.session.extensions)
+        if isinstance(ready, Reply):
+            return _same(batch, Phase.DATA, ready)
+        signed = await self._signed(ready, batch, taken.account.dkim_profile)
+        confirm = partial(self._confirm, batch)
+        return await taken.session.send(envelope, signed, before_dot=confirm)
+
+    async def _signed(self, content: bytes, batch: Batch, profile: str) -> bytes:
+        if profile == "none":
+            return content
+        if len(content) <= INLINE_BYTES:
+            return self._sign(content, batch, profile)
+        return await self._threads.run(self._sign, content, batch, profile)
+
+    def _result(
+        self, batch: Batch, delivery: Delivery, judge: Judge, *, attempt: Attempt
+    ) -> Result:
+        verdict = judge.verdict(attempt.phase, attempt.reply, attempts=delivery.attempts)
+        result = self._schedule(batch, delivery, attempt, verdict=verdict)
+        events.delivery_tried(
+            message_id=batch.message,
+            recipient=delivery.recipient.address,
+            lane=batch.lane,
+            result=result,
+        )
+        return result
+
+    def _schedule(
+        self, batch: Batch, delivery: Delivery, attempt: Attempt, *, verdict: Verdict
+    ) -> Result:
+        return schedule_result(
+            delivery,
+            attempt,
+            verdict=verdict,
+            schedule=self._schedules[batch.lane.kind],
+            kind=batch.lane.kind,
+            jitter=self._jitter(),
+        )
+
+    def _without_account(self, batch: Batch, delivery: Delivery, at: datetime) -> Result:
+        reply = Reply(NO_REPLY, None, NO_ACCOUNT.meaning)
+        attempt = Attempt(at=at, host="", phase=Phase.CONNECT, reply=reply)
+        return self._schedule(batch, delivery, attempt, verdict=NO_ACCOUNT)
+
+
+class _WasClosed(Exception):
+    """A session at rest was closed by the server before it took our MAIL."""
+
+
+def _same(batch: Batch, phase: Phase, reply: Reply) -> tuple[Answer, ...]:
+    return (Answer(phase, reply),) * len(batch.deliveries)
+
+
+def _attempt(
+    account: Account, tried: _Try, *, answer: Answer, at: datetime, seconds: float
+) -> Attempt:
+    delivered = answer.phase is Phase.AFTER_DOT and answer.reply.code // 100 == 2
+    return Attempt(
+        at=at,
+        host=account.endpoint.host,
+        phase=answer.phase,
+        reply=answer.reply,
+        tls=tried.tls,
+        seconds=seconds,
+        remote_id=find_remote_id(answer.reply.text) if delivered else None,
+    )

@@ -1,0 +1,53 @@
+"""What became of a batch, and what follows from it: recorded in one transaction.
+
+A crash can therefore not lose the bounce of a failure that was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from gateway.delivery.bounce import bounce_for
+from gateway.mail.delivery import Batch, Outgoing, Recorded, Result
+from gateway.mail.tenant import Tenant
+from gateway.store import queue
+from gateway.store.sqlite import Db
+
+FollowUps = Callable[[Batch, Sequence[Result], Recorded, datetime], Sequence[Outgoing]]
+"""What else is queued because of a record, such as the events for webhooks; pure."""
+
+
+class Outcomes:
+    """Records results and queues the bounces and events that follow from them."""
+
+    def __init__(
+        self,
+        *,
+        find_tenant: Callable[[str], Tenant | None],
+        hostname: str,
+        follow_ups: FollowUps | None = None,
+    ) -> None:
+        self._find_tenant = find_tenant
+        self._hostname = hostname
+        self._follow_ups = follow_ups
+
+    def record(
+        self, db: Db, batch: Batch, results: Sequence[Result], *, now: datetime
+    ) -> Recorded:
+        """Keep what became of a batch; runs inside a transaction of the store."""
+        recorded = queue.record(db, batch, results, now=now)
+        if recorded.failed and (bounce := self._bounce(batch, recorded, now)):
+            queue.accept(db, bounce, now=now)
+        if self._follow_ups is not None:
+            for outgoing in self._follow_ups(batch, results, recorded, now):
+                queue.accept(db, outgoing, now=now)
+        return recorded
+
+    def _bounce(self, batch: Batch, recorded: Recorded, now: datetime) -> Outgoing | None:
+        tenant = self._find_tenant(batch.lane.tenant)
+        if tenant is None:
+            return None
+        return bounce_for(
+            batch, recorded.failed, tenant=tenant, hostname=self._hostname, now=now
+        )

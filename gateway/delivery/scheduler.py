@@ -1,0 +1,247 @@
+"""Claims what is due, lane by lane, within the limits of tenant and upstream.
+
+Each lane drains in a task of its own, so a dead upstream delays nobody else. It wakes when
+something is accepted, when the next delivery is due, and once a second for what another
+process changed. A lane whose sign-in was refused is paused, and tried with one message after
+a growing wait; the rest follows when that one goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Protocol
+
+from gateway import events
+from gateway.delivery.leases import Leases
+from gateway.delivery.rate import LaneLimits
+from gateway.delivery.retry import QUOTA_WAIT
+from gateway.delivery.way import Way
+from gateway.mail.delivery import (
+    Batch,
+    Decision,
+    Lane,
+    LaneKind,
+    Recorded,
+    Result,
+)
+from gateway.net.concurrency import spawn, stop_tasks
+from gateway.store import lanes, queue
+from gateway.store.errors import StoreError
+from gateway.store.lanes import LaneState
+from gateway.store.queue import DueLane
+from gateway.store.sqlite import Db, Store
+
+STOPS = frozenset({Decision.SIGN_IN_REFUSED, Decision.WAIT_QUOTA})
+LOOK_EVERY_SECONDS = 1.0
+LOOK_PAUSE_SECONDS = 0.01  # accepting fast must not mean looking as often
+
+AttemptBatch = Callable[[Batch], Awaitable[list[Result]]]
+
+
+class Record(Protocol):
+    """Keeps results and what follows from them, in one transaction."""
+
+    def __call__(
+        self, db: Db, batch: Batch, results: Sequence[Result], *, now: datetime
+    ) -> Recorded:
+        """Return which deliveries this made final."""
+        ...
+
+
+class Scheduler:
+    """Sends what is due; `attempts` says by what, for each kind of lane."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        attempts: Mapping[LaneKind, AttemptBatch],
+        limits: Callable[[Lane], LaneLimits],
+        record: Record,
+        leases: Leases,
+        owner: str,
+    ) -> None:
+        self._store = store
+        self._attempts = attempts
+        self._limits = limits
+        self._record = record
+        self._leases = leases
+        self._owner = owner
+        self._ways: dict[Lane, Way] = {}
+        self._woken = asyncio.Event()
+        self._is_stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Take back what an earlier life of this process was sending, and begin."""
+        await self._store.write(queue.release_leases, owner_prefix=self._owner)
+        self._tasks = [
+            spawn(self._run(), name="delivery scheduler"),
+            spawn(self._leases.keep(), name="delivery leases"),
+        ]
+
+    def wake(self) -> None:
+        """Look now: something was accepted, released or resumed."""
+        self._woken.set()
+
+    async def stop(self, *, grace_seconds: float = 30.0) -> None:
+        """Begin nothing more, let sessions end; those past the final dot are waited for."""
+        self._is_stopping = True
+        for way in self._ways.values():
+            way.halt()
+        await stop_tasks(self._tasks[:1])
+        if running := [task for way in self._ways.values() for task in way.in_flight]:
+            await asyncio.wait(running, timeout=grace_seconds)
+        for way in self._ways.values():
+            for task, batch in list(way.in_flight.items()):
+                if not self._leases.is_past_dot(batch):
+                    task.cancel()
+            await way.wait_until_idle()
+        await stop_tasks(self._tasks[1:])
+        await self._store.write(queue.release_leases, owner_prefix=self._owner)
+
+    async def _run(self) -> None:
+        while True:
+            self._woken.clear()
+            wait = LOOK_EVERY_SECONDS
+            try:
+                wait = await self._look()
+            except StoreError as error:  # such as a full disk: it may pass
+                events.task_failed(task="delivery scheduler", error=error)
+            await asyncio.sleep(LOOK_PAUSE_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._woken.wait()
+
+    async def _look(self) -> float:
+        """Start to drain each lane that may go; return the seconds until the next look."""
+        now = datetime.now(UTC)
+        due, states = await self._store.read(_situation, now=now)
+        known = {one.lane: one for one in states}
+        wakes = [one.until for one in states if one.until is not None and one.until > now]
+        for one in due:
+            way = self._way(one.lane, known.get(one.lane), now)
+            if way is None or way.is_draining or way.is_halted:
+                continue
+            at = max(one.next_at, way.ready_at(now))
+            if at > now:
+                wakes.append(at)
+            elif not self._is_stopping:
+                way.is_draining = True
+                spawn(self._drain(way), name=f"drain {way.lane}")
+        seconds = [(at - now).total_seconds() for at in wakes]
+        return min([LOOK_EVERY_SECONDS, *seconds])
+
+    def _way(self, lane: Lane, state: LaneState | None, now: datetime) -> Way | None:
+        """Return the lane's way with what is known of it now; None: nobody carries its kind."""
+        if lane.kind not in self._attempts:
+            return None
+        way = self._ways.get(lane)
+        if way is None:
+            learned = state.rate_per_minute if state else None
+            way = Way(lane, self._limits(lane), learned_per_minute=learned, now=now)
+            self._ways[lane] = way
+        if not way.is_draining and not (way.is_halted and way.in_flight):
+            way.refresh(self._limits(lane), state)
+        return way
+
+    async def _drain(self, way: Way) -> None:
+        """Claim and carry until nothing is due or the lane may not go on."""
+        try:
+            while batches := await self._claim(way):
+                await self._carry_all(way, batches)
+        finally:
+            way.is_draining = False
+            self._woken.set()
+
+    async def _claim(self, way: Way) -> list[Batch]:
+        await way.wait_for_slot()
+        now = datetime.now(UTC)
+        room = 0 if self._is_stopping else way.room(now)
+        if room == 0:
+            return []
+        batches = await self._store.write(
+            queue.claim,
+            way.lane,
+            owner=self._owner_of(way),
+            now=now,
+            lease=self._leases.length,
+            messages=room,
+            recipients=way.limits.recipients_per_message,
+        )
+        way.throttle.spend(len(batches), now=now)
+        for batch in batches:
+            self._leases.hold(batch)
+        return batches
+
+    async def _carry_all(self, way: Way, batches: list[Batch]) -> None:
+        """Begin each batch in a session of its own; give back what may not begin."""
+        for number, batch in enumerate(batches):
+            if not await way.wait_for_slot():
+                await self._give_back(way, batches[number:])
+                return
+            task = spawn(self._carry(way, batch), name=f"deliver {batch.message}")
+            way.started(task, batch)
+
+    async def _give_back(self, way: Way, batches: list[Batch]) -> None:
+        for batch in batches:
+            self._leases.drop(batch)
+        await way.wait_until_idle()  # the owner is the lane's: only these are left with it
+        await self._store.write(queue.release_leases, owner_prefix=self._owner_of(way))
+
+    async def _carry(self, way: Way, batch: Batch) -> None:
+        try:
+            results = await self._attempts[way.lane.kind](batch)
+            if results:
+                await self._keep(way, batch, results)
+        finally:
+            self._leases.drop(batch)
+
+    async def _keep(self, way: Way, batch: Batch, results: Sequence[Result]) -> None:
+        """Record the results, and let the lane learn from them."""
+        now = datetime.now(UTC)
+        stop = next((one for one in results if one.verdict.decision in STOPS), None)
+        if stop is not None and not way.is_pausing:
+            await self._pause(way, stop, now=now)
+        await self._store.write(self._record, batch, results, now=now)
+        if stop is not None:
+            return
+        way.learn_reach(results, now=now)
+        if way.is_to_resume:
+            await self._resume(way, now=now)
+        if way.learn_rate(results, now=now):
+            learned = way.throttle.learned_per_minute
+            await self._store.write(lanes.set_rate, way.lane, per_minute=learned)
+            events.lane_rate_changed(lane=way.lane, per_minute=learned)
+
+    async def _pause(self, way: Way, reason: Result, *, now: datetime) -> None:
+        way.is_pausing = True  # what is in flight will be refused as well: it counts once
+        way.halt()
+        verdict = reason.verdict
+        refused = verdict.decision is Decision.SIGN_IN_REFUSED
+        until = way.sign_in_at(verdict.cause, now=now) if refused else now + QUOTA_WAIT
+        await self._store.write(
+            lanes.pause_lane,
+            way.lane,
+            by="sign-in" if refused else "quota",
+            reason=verdict.meaning,
+            fix=verdict.fix,
+            until=until,
+            now=now,
+        )
+        events.lane_paused(lane=way.lane, verdict=verdict, until=until)
+
+    async def _resume(self, way: Way, *, now: datetime) -> None:
+        way.state = None
+        await self._store.write(lanes.resume_lane, way.lane, now=now)
+        events.lane_resumed(lane=way.lane)
+
+    def _owner_of(self, way: Way) -> str:
+        return f"{self._owner} {way.lane};"
+
+
+def _situation(db: Db, *, now: datetime) -> tuple[list[DueLane], list[LaneState]]:
+    return queue.due_lanes(db, now=now), lanes.lane_states(db)

@@ -1,0 +1,139 @@
+"""One lane as the scheduler sees it: what is in flight, how fast it goes, whether it rests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from gateway.delivery.rate import LaneLimits, Throttle
+from gateway.delivery.retry import next_sign_in
+from gateway.delivery.verdict import BEFORE_MAIL
+from gateway.mail.delivery import Batch, Decision, Lane, Result
+from gateway.store.lanes import LaneState
+
+CLAIM_MESSAGES = 50  # in one transaction
+RESTS = (
+    timedelta(seconds=10),
+    timedelta(seconds=30),
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+)
+THROTTLED_REST = timedelta(minutes=15)  # after too many sign-ins: providers.md §8
+
+
+class Way:
+    """The scheduler's memory of a lane. What must outlive the process is in the store."""
+
+    def __init__(
+        self, lane: Lane, limits: LaneLimits, *, learned_per_minute: float | None, now: datetime
+    ) -> None:
+        self.lane = lane
+        self.limits = limits
+        self.throttle = Throttle(learned_per_minute=learned_per_minute, now=now)
+        self.in_flight: dict[asyncio.Task[None], Batch] = {}
+        self.is_draining = False
+        self.is_halted = False  # begins nothing more: what is claimed goes back
+        self.is_pausing = False
+        self.rests_until = now
+        self.state: LaneState | None = None  # as the store knows it
+        self._failures = 0
+        self._freed = asyncio.Event()
+        self._fewer: int | None = None  # connections, where the server wants fewer
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether one message goes first, to see whether the rest may follow."""
+        return self._failures > 0 or self._was_paused
+
+    @property
+    def is_to_resume(self) -> bool:
+        """Whether the message on trial got through, so that the pause is over."""
+        return self._failures == 0 and self._was_paused
+
+    @property
+    def _was_paused(self) -> bool:
+        return self.state is not None and self.state.paused_by is not None
+
+    @property
+    def connections(self) -> int:
+        """How many sessions may be open now."""
+        return 1 if self.is_on_trial else self._fewer or self.limits.connections
+
+    def ready_at(self, now: datetime) -> datetime:
+        """Return when the next claim may be made."""
+        return max(self.rests_until, self.throttle.ready_at(self.limits, now=now))
+
+    def room(self, now: datetime) -> int:
+        """Return how many messages may be claimed now."""
+        if self.is_halted or self.rests_until > now:
+            return 0
+        free = self.connections - len(self.in_flight)
+        if self.is_on_trial:
+            return max(0, free)
+        allowed = self.throttle.room(self.limits, now=now)
+        return int(min(CLAIM_MESSAGES, self.connections + max(0, free), allowed))
+
+    async def wait_for_slot(self) -> bool:
+        """Wait until a session may begin; False when the lane was halted meanwhile."""
+        while not self.is_halted and len(self.in_flight) >= self.connections:
+            self._freed.clear()
+            await self._freed.wait()
+        return not self.is_halted
+
+    async def wait_until_idle(self) -> None:
+        """Wait until nothing is in flight."""
+        while self.in_flight:
+            self._freed.clear()
+            await self._freed.wait()
+
+    def started(self, task: asyncio.Task[None], batch: Batch) -> None:
+        """Count a session until its task ends."""
+        self.in_flight[task] = batch
+        task.add_done_callback(self._ended)
+
+    def refresh(self, limits: LaneLimits, state: LaneState | None) -> None:
+        """Take what is known of the lane now, and go on if it had been halted."""
+        self.limits = limits
+        self.state = state
+        self.is_halted = self.is_pausing = False
+
+    def halt(self) -> None:
+        """Begin nothing more until it is refreshed."""
+        self.is_halted = True
+        self._freed.set()
+
+    def learn_reach(self, results: Sequence[Result], *, now: datetime) -> None:
+        """Rest after a failure to come as far as MAIL, and less and less often forget it."""
+        last = results[-1]
+        if last.attempt.phase not in BEFORE_MAIL:
+            self._failures = 0
+            return
+        rest = RESTS[min(self._failures, len(RESTS) - 1)]
+        if last.verdict.cause == "login-throttled":
+            rest = THROTTLED_REST
+        self._failures += 1
+        self.rests_until = now + rest
+        self.halt()
+
+    def learn_rate(self, results: Sequence[Result], *, now: datetime) -> bool:
+        """Take a request to slow down, or grow; True when the rate is another one now."""
+        slower = [one for one in results if one.verdict.decision is Decision.SLOW_DOWN]
+        if not slower:
+            return self.throttle.grow(self.limits, now=now)
+        if slower[0].verdict.cause == "too-many-connections":
+            self._fewer = max(1, self.connections // 2)
+        asked_at = slower[0].attempt.at
+        return self.throttle.slow_down(self.limits, asked_at=asked_at, now=now)
+
+    def sign_in_at(self, cause: str, *, now: datetime) -> datetime | None:
+        """Return when one sign-in may be tried after a refused one; None: a person must."""
+        since = self.state.since if self.state is not None and self._was_paused else None
+        refusals = self.state.refusals if self.state is not None else 0
+        return next_sign_in(
+            cause=cause, refusals=refusals + 1, refused_for=now - (since or now), now=now
+        )
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.in_flight.pop(task, None)
+        self._freed.set()

@@ -1,0 +1,261 @@
+"""One SMTP connection as a client sees it: bytes out, replies in.
+
+Why not Twisted's own ESMTPClient: its states expect one answer to one command, so an envelope
+cannot be pipelined (RFC 2920), it reads the message through a file sender line by line, keeps
+a transcript in which the password stands, and does not look at what a server sent before the
+TLS handshake. From Twisted come the transport, TLS and the line framing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from OpenSSL import SSL
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.error import ConnectError
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.ssl import OpenSSLDefaultPaths, VerificationError, optionsForClientTLS
+from twisted.protocols.basic import LineReceiver
+
+from gateway.mail.charset import decode_text
+from gateway.mail.delivery import Phase
+from gateway.mail.reply import Reply, parse_reply
+from gateway.net.concurrency import wait_for
+from gateway.net.unreachable import Unreachable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from twisted.python.failure import Failure
+
+MAX_REPLY_LINES = 200
+BLOCK_BYTES = 64 * 1024
+
+
+class SessionLost(Unreachable):
+    """A server could not be reached or fell silent; `phase` says how far we had come."""
+
+    def __init__(self, phase: Phase, sentence: str) -> None:
+        super().__init__(sentence)
+        self.phase = phase
+
+
+async def connect(
+    host: str, port: int, *, addresses: tuple[str, ...] = (), seconds: float
+) -> Wire:
+    """Return a connection to the first of the host's addresses that takes one.
+
+    `addresses` are those already resolved; raises SessionLost within about `seconds`.
+    """
+    tried = ""
+    for address in addresses or await _resolve(host, port, seconds=seconds):
+        try:
+            return await _connect_to(host, address, port, seconds=seconds)
+        except (ConnectError, OSError, TimeoutError) as error:
+            reason = str(error) or "no answer"
+            tried = f"{host}:{port} ({address}) takes no connection: {reason}"
+    raise SessionLost(Phase.CONNECT, tried)
+
+
+class Wire(LineReceiver):
+    """A connection that collects whole replies; every wait has a limit."""
+
+    MAX_LENGTH = 8192
+    transport: Any  # Twisted's own annotation is one of many interfaces
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self._lines: list[bytes] = []
+        self._replies: deque[Reply] = deque()
+        self._news: asyncio.Future[None] | None = None
+        self._lost: str | None = None
+        self._pace = _Pace()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the connection stands and nothing unasked-for came by it."""
+        return self._lost is None and not self._replies and not self._lines
+
+    @property
+    def answered(self) -> int:
+        """How many replies came that nobody has taken yet."""
+        return len(self._replies)
+
+    @property
+    def tls(self) -> str | None:
+        """`TLSv1.3 TLS_AES_256_GCM_SHA384`, or None in the clear."""
+        handle = self.transport.getHandle()
+        if not isinstance(handle, SSL.Connection):
+            return None
+        return f"{handle.get_protocol_version_name()} {handle.get_cipher_name()}"
+
+    def write(self, data: bytes) -> None:
+        """Send bytes at once; what a small message needs."""
+        self.transport.write(data)
+
+    async def write_paced(self, data: bytes, *, seconds: float) -> None:
+        """Send many bytes as fast as the server takes them, each block within `seconds`."""
+        self.transport.registerProducer(self._pace, True)
+        try:
+            for at in range(0, len(data), BLOCK_BYTES):
+                self.transport.write(data[at : at + BLOCK_BYTES])
+                await self._pace.wait(self.host, seconds=seconds)
+        finally:
+            self.transport.unregisterProducer()
+
+    async def replies(self, count: int, *, phase: Phase, seconds: float) -> list[Reply]:
+        """Return the next `count` replies, each within `seconds` of the one before.
+
+        A 421 ends a session (RFC 5321 §3.8): it stands for the replies that never come.
+        Raises SessionLost.
+        """
+        while len(self._replies) < count:
+            last = self._replies[-1] if self._replies else None
+            if last is not None and last.code == 421:
+                self._replies.append(last)
+            else:
+                await self._more(phase, seconds)
+        return [self._replies.popleft() for _ in range(count)]
+
+    def start_tls(self, ca_file: Path | None) -> None:
+        """Begin the TLS handshake; certificate and host name are verified.
+
+        Raises SessionLost when the server sent more than it was asked for: someone on the
+        way may have put it there (RFC 3207 §6).
+        """
+        left_over = self.clearLineBuffer()  # type: ignore[no-untyped-call]  # Twisted's
+        if left_over or not self.is_quiet:
+            raise SessionLost(Phase.STARTTLS, f"{self.host} spoke before the TLS handshake")
+        trust: Any = _Trust(ca_file)
+        self.transport.startTLS(optionsForClientTLS(self.host, trustRoot=trust))
+
+    def close(self) -> None:
+        """End the connection after what was written."""
+        if self._lost is None:
+            self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """End the connection now."""
+        if self._lost is None:
+            self.transport.abortConnection()
+
+    def connectionMade(self) -> None:  # noqa: N802  (Twisted's name)
+        """Send what is small at once: with Nagle's algorithm a message takes 40 ms more."""
+        self.transport.setTcpNoDelay(True)
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        """Collect the lines of a reply (RFC 5321 §4.2.1)."""
+        self._lines.append(line[4:])
+        if not line[:3].isdigit() or len(self._lines) > MAX_REPLY_LINES:
+            self._end(f"{self.host} does not speak SMTP")
+        elif line[3:4] != b"-":
+            text = decode_text(b"\n".join(self._lines))
+            self._lines.clear()
+            self._replies.append(parse_reply(int(line[:3]), text))
+            self._tell()
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
+        """Refuse a line without end."""
+        self._end(f"{self.host} does not speak SMTP: a line has no end")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        """Remember why, and wake who waits."""
+        if self._lost is None:
+            self._lost = _why(self.host, reason.value)
+        self._pace.stopProducing()
+        self._tell()
+
+    def _end(self, sentence: str) -> None:
+        self.abort()
+        self._lost = self._lost or sentence
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    async def _more(self, phase: Phase, seconds: float) -> None:
+        if self._lost is not None:
+            raise SessionLost(phase, self._lost)
+        self._news = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news
+        except TimeoutError as error:
+            sentence = f"{self.host} did not answer within {seconds:g} s"
+            raise SessionLost(phase, sentence) from error
+        finally:
+            self._news = None
+
+
+class _Pace:
+    """What the transport tells of its buffer (Twisted's IPushProducer)."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Event()
+        self._free.set()
+
+    async def wait(self, host: str, *, seconds: float) -> None:
+        if self._free.is_set():
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._free.wait()
+        except TimeoutError as error:
+            sentence = f"{host} took no data for {seconds:g} s"
+            raise SessionLost(Phase.DATA, sentence) from error
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self._free.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._free.set()
+
+    def stopProducing(self) -> None:  # noqa: N802
+        self._free.set()
+
+
+class _Trust(OpenSSLDefaultPaths):
+    """The system's authorities and, beside them, those of one file."""
+
+    def __init__(self, ca_file: Path | None) -> None:
+        self._ca_file = ca_file
+
+    def _addCACertsToContext(self, context: SSL.Context) -> None:  # noqa: N802  (its interface)
+        super()._addCACertsToContext(context)  # type: ignore[no-untyped-call]  # Twisted's
+        if self._ca_file is not None:
+            context.load_verify_locations(str(self._ca_file))
+
+
+async def _resolve(host: str, port: int, *, seconds: float) -> tuple[str, ...]:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError) as error:
+        raise SessionLost(Phase.CONNECT, f"{host} has no address now: {error}") from error
+    return tuple(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+async def _connect_to(host: str, address: str, port: int, *, seconds: float) -> Wire:
+    from twisted.internet import reactor  # noqa: PLC0415  (importing it installs one)
+
+    endpoint: Any = TCP4ClientEndpoint(reactor, address, port, timeout=seconds)  # and IPv6
+    connected = endpoint.connect(Factory.forProtocol(lambda: Wire(host)))
+    wire: Wire = await wait_for(connected, seconds=seconds)
+    return wire
+
+
+def _why(host: str, error: BaseException | None) -> str:
+    if isinstance(error, VerificationError):
+        return f"{host} showed a certificate that is not for this name"
+    if isinstance(error, SSL.Error):
+        return f"{host}: TLS failed: {_openssl_words(error)}"
+    return f"{host} closed the connection"
+
+
+def _openssl_words(error: SSL.Error) -> str:
+    rows = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return ", ".join(str(row[-1]) for row in rows) or "the server ended the handshake"

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gateway.mail.delivery import Decision, Phase, Result
+from gateway.mail.envelope import Envelope
+from gateway.mail.message import Edit
+from gateway.sandbox.misbehaviour import Fault
+from gateway.sandbox.misbehaviour import Phase as At
+from gateway.store import queue
+from tests.delivery.post_office import LANE, PostOffice, open_post_office
+
+Run = Callable[[Awaitable[Any]], Any]
+
+
+async def _tried(office: PostOffice, *recipients: str, **changes: Any) -> list[Result]:
+    await office.accept(*recipients, **changes)
+    batch = await office.claim()
+    try:
+        return await office.sender.attempt(batch)
+    finally:
+        office.leases.drop(batch)
+        await office.store.write(queue.release_leases, owner_prefix="node")
+        await office.store.write(_forget)
+
+
+def _forget(db: Any) -> None:
+    db.execute("DELETE FROM message")
+
+
+def test_what_leaves_has_its_edits_made_and_is_signed(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            edits = (Edit("X-Team", "blue"),)
+            [result] = await _tried(office, edits=edits)
+            assert result.verdict.decision is Decision.DELIVERED
+            assert result.attempt.phase is Phase.AFTER_DOT
+            [captured] = office.provider.captured
+            assert captured.content.startswith(b"DKIM-Signature: v=1\r\nX-Team: blue\r\n")
+            assert captured.user == "relay"
+            assert result.attempt.remote_id == captured.id
+            assert office.signed == [("support@acme.example", "sign")]
+
+    run(work())
+
+
+def test_an_account_may_ask_for_no_signature(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.accounts[LANE] = replace(office.account(), dkim_profile="none")
+            await _tried(office)
+            [captured] = office.provider.captured
+            assert captured.content.startswith(b"From: support@acme.example")
+
+    run(work())
+
+
+def test_each_recipient_has_a_result_of_its_own(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(
+                recipients={
+                    "ben@example.net": "550 5.1.1 no such user",
+                    "cat@example.net": "450 4.2.0 greylisted",
+                }
+            )
+            results = await _tried(
+                office, "ann@example.net", "ben@example.net", "cat@example.net"
+            )
+            assert [one.verdict.decision for one in results] == [
+                Decision.DELIVERED,
+                Decision.FAIL,
+                Decision.DEFER,
+            ]
+            assert [one.next_attempt_at is None for one in results] == [True, True, False]
+
+    run(work())
+
+
+def test_a_session_carries_one_message_after_another(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            for _ in range(3):
+                await _tried(office)
+            assert len(office.provider.captured) == 3
+            assert len(office.provider.logins) == 1
+
+    run(work())
+
+
+def test_a_session_at_rest_that_was_closed_is_replaced_at_once(
+    run: Run, tmp_path: Path
+) -> None:
+    """The server hangs up on our MAIL: nothing was taken, so a fresh session tries again."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            await _tried(office)
+            for session in tuple(office.provider.sessions):
+                await session.end()
+            [result] = await _tried(office)
+            assert result.verdict.decision is Decision.DELIVERED
+            assert len(office.provider.logins) == 2
+
+    run(work())
+
+
+def test_a_fresh_session_that_is_lost_is_not_tried_again(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(at={At.MAIL: Fault.DROP})
+            [result] = await _tried(office)
+            assert result.verdict.decision is Decision.DEFER
+            assert result.attempt.reply.code == 0
+            assert len(office.provider.logins) == 1
+
+    run(work())
+
+
+def test_lost_after_the_dot_is_unknown_and_waits_a_quarter_of_an_hour(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(at={At.DOT: Fault.KEEP_AND_DROP})
+            [result] = await _tried(office)
+            assert result.verdict.decision is Decision.UNKNOWN
+            assert result.next_attempt_at is not None
+            assert (result.next_attempt_at - result.attempt.at).total_seconds() >= 15 * 60
+
+    run(work())
+
+
+def test_lost_within_the_content_was_surely_not_delivered(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(at={At.DATA: Fault.DROP})
+            [result] = await _tried(office)
+            assert result.verdict.decision is Decision.DEFER
+
+    run(work())
+
+
+def test_a_refused_sign_in_stops_the_lane_and_fails_nothing(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(refuse_login="5.7.8 wrong password")
+            results = await _tried(office, "ann@example.net", "ben@example.net")
+            assert {one.verdict.decision for one in results} == {Decision.SIGN_IN_REFUSED}
+            assert {one.attempt.phase for one in results} == {Phase.AUTH}
+
+    run(work())
+
+
+def test_nobody_at_the_port_is_a_result_with_host_and_port(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.accounts[LANE] = office.account(port=1)
+            [result] = await _tried(office)
+            assert result.verdict.cause == "unreachable"
+            assert "127.0.0.1:1" in result.verdict.meaning
+
+    run(work())
+
+
+def test_a_lane_without_an_account_waits(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.accounts[LANE] = None
+            [result] = await _tried(office)
+            assert (result.verdict.decision, result.verdict.cause) == (
+                Decision.DEFER,
+                "no-account",
+            )
+
+    run(work())
+
+
+def test_nothing_is_sent_and_nothing_recorded_when_the_lease_is_lost(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            await office.accept()
+            batch = await office.claim()
+            office.leases.drop(batch)
+            assert await office.sender.attempt(batch) == []
+            assert len(office.provider.captured) == 0
+
+    run(work())
+
+
+def test_eight_bits_are_re_encoded_before_signing_for_a_seven_bit_server(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(without=frozenset({"8BITMIME", "SMTPUTF8"}))
+            head = "From: a@acme.example\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            [result] = await _tried(office, content=f"{head}\r\nGrüße\r\n".encode())
+            assert result.verdict.decision is Decision.DELIVERED
+            [captured] = office.provider.captured
+            assert captured.content.isascii()
+
+    run(work())
+
+
+def test_an_address_that_the_server_cannot_carry_fails_by_its_standard_code(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(without=frozenset({"SMTPUTF8"}))
+            [result] = await _tried(office, "jürgen@example.net")
+            assert result.verdict.decision is Decision.FAIL
+            assert result.verdict.cause == "no-smtputf8"
+            assert result.attempt.reply.enhanced == "5.6.7"
+
+    run(work())
+
+
+def test_dsn_parameters_are_passed_on(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            envelope = Envelope(return_path=None, recipients=(), ret="HDRS", envid="Q1")
+            id_ = await office.accept()
+            batch = await office.claim()
+            batch = replace(
+                batch, envelope=replace(envelope, recipients=batch.envelope.recipients)
+            )
+            await office.sender.attempt(batch)
+            [captured] = office.provider.captured
+            assert (captured.envelope.ret, captured.envelope.envid) == ("HDRS", "Q1")
+            assert id_.encode() in captured.content
+
+    run(work())

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gateway.delivery.rate import LaneLimits
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.sandbox.misbehaviour import Fault
+from gateway.sandbox.misbehaviour import Phase as At
+from gateway.store import lanes, queue
+from gateway.store.lanes import LaneState
+from tests.delivery.post_office import LANE, PostOffice, open_post_office
+
+Run = Callable[[Awaitable[Any]], Any]
+OTHER = Lane("zeta", LaneKind.UPSTREAM, "own")
+
+
+def _all(state: str, count: int = 1) -> Callable[[dict[str, str]], bool]:
+    return lambda states: Counter(states.values()) == {state: count}
+
+
+async def _lane(office: PostOffice, holds: Callable[[LaneState], bool]) -> LaneState:
+    async with asyncio.timeout(10):
+        while True:
+            state = await office.lane_state()
+            if state is not None and holds(state):
+                return state
+            await office.recorded()
+
+
+def test_what_is_accepted_is_delivered_and_recorded(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            await office.accept("ann@example.net", "ben@example.net")
+            await office.wait_until(_all("delivered", 2))
+            [captured] = office.provider.captured
+            assert len(captured.envelope.recipients) == 2
+
+    run(work())
+
+
+def test_many_messages_go_by_as_many_sessions_as_are_allowed(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            ids = {await office.accept(f"r{n}@example.net") for n in range(40)}
+            await office.wait_until(_all("delivered", 40))
+            subjects = {
+                one.content.split(b"Subject: ")[1][:18] for one in office.provider.captured
+            }
+            assert {one.decode() for one in subjects} == ids
+            assert 1 <= len(office.provider.logins) <= 4
+
+    run(work())
+
+
+def test_what_was_being_sent_when_we_died_is_sent_again_at_once(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            await office.accept()
+            await office.claim()  # by an earlier life of this process
+            await office.scheduler.start()
+            await office.wait_until(_all("delivered"))
+            await office.scheduler.stop()
+
+    run(work())
+
+
+def test_a_failed_recipient_bounces_to_the_route(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.misbehave(recipients={"ann@example.net": "550 5.1.1 no such user"})
+            await office.accept()
+            await office.wait_until(_all("failed"))
+            due = await office.store.read(queue.due_lanes, now=datetime.now(UTC))
+            assert [one.lane for one in due] == [Lane("acme", LaneKind.ROUTE, "desk")]
+
+    run(work())
+
+
+def test_a_dead_upstream_delays_nobody_else(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            hanging = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+            port = hanging.sockets[0].getsockname()[1]
+            office.accounts[OTHER] = office.account(port=port)
+            for number in range(20):
+                await office.accept(f"dead{number}@example.net", lane=OTHER)
+            await office.accept("ann@example.net")
+            states = await office.wait_until(lambda one: one["ann@example.net"] == "delivered")
+            assert Counter(states.values())["delivered"] == 1
+            hanging.close()
+
+    run(work())
+
+
+def test_after_a_lost_connection_the_lane_rests_and_one_message_goes_first(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.limits[LANE] = LaneLimits(connections=1)
+            office.accounts[LANE] = office.account(port=1)
+            for number in range(5):
+                await office.accept(f"r{number}@example.net")
+            states = await office.wait_until(lambda one: "deferred" in one.values())
+            await office.scheduler.stop()
+            states = await office.states()
+            assert Counter(states.values()) == {"deferred": 1, "queued": 4}
+
+    run(work())
+
+
+def test_a_refused_sign_in_pauses_the_lane_and_the_repair_drains_it(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.misbehave(refuse_login="5.7.8 wrong password")
+            for number in range(12):
+                await office.accept(f"r{number}@example.net")
+            state = await _lane(office, lambda one: one.paused_by is not None)
+            assert (state.paused_by, state.refusals) == ("sign-in", 1)
+            assert state.reason == "The server refused the user name or password."
+            assert state.until is not None
+            await office.wait_until(_all("queued", 12))  # nothing failed, nothing was lost
+            assert len(office.provider.logins) <= 4
+            office.misbehave()
+            await office.store.write(lanes.resume_lane, LANE, now=datetime.now(UTC))
+            office.scheduler.wake()
+            await office.wait_until(_all("delivered", 12))
+
+    run(work())
+
+
+def _until_now(db: Any) -> None:
+    db.execute("UPDATE lanes SET until = 1")
+
+
+def test_when_the_pause_is_over_one_message_signs_in_and_the_rest_follows(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.misbehave(refuse_login="5.7.8 wrong password")
+            await office.accept("first@example.net")
+            await _lane(office, lambda one: one.paused_by is not None)
+            for number in range(11):
+                await office.accept(f"r{number}@example.net")
+            tried = len(office.provider.logins)
+            await office.store.write(_until_now)
+            office.scheduler.wake()
+            await _lane(office, lambda one: one.refusals == 2)
+            assert len(office.provider.logins) == tried + 1
+            office.misbehave()
+            await office.store.write(_until_now)
+            office.scheduler.wake()
+            await office.wait_until(_all("delivered", 12))
+            state = await _lane(office, lambda one: one.paused_by is None)
+            assert state.refusals == 0
+
+    run(work())
+
+
+def test_a_quota_that_is_used_up_pauses_the_lane_for_a_day(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.accounts[LANE] = office.account(preset="sendgrid")
+            office.misbehave(
+                at={At.AUTH: "451 Authentication failed: Maximum credits exceeded"}
+            )
+            await office.accept()
+            state = await _lane(office, lambda one: one.paused_by is not None)
+            assert state.paused_by == "quota"
+            assert state.until is not None
+            assert state.since is not None
+            assert (state.until - state.since).total_seconds() == 24 * 3600
+            await office.wait_until(_all("deferred"))
+
+    run(work())
+
+
+def test_a_request_to_slow_down_halves_the_rate_and_is_kept(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.limits[LANE] = LaneLimits(connections=2, rate_per_minute=1200)
+            office.misbehave(at={At.RCPT: "452 4.3.1 slower please"})
+            await office.accept()
+            state = await _lane(office, lambda one: one.rate_per_minute is not None)
+            assert state.rate_per_minute == 600
+
+    run(work())
+
+
+def test_the_learned_rate_survives_a_restart(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            await office.store.write(lanes.set_rate, LANE, per_minute=1.0)
+            for number in range(5):
+                await office.accept(f"r{number}@example.net")
+            await office.scheduler.start()
+            states = await office.wait_until(lambda one: "delivered" in one.values())
+            assert Counter(states.values()) == {"delivered": 1, "queued": 4}
+            await office.scheduler.stop()
+
+    run(work())
+
+
+def test_stopping_waits_for_what_is_past_the_dot_and_gives_the_rest_back(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.limits[LANE] = LaneLimits(connections=1)
+            office.misbehave(at={At.DOT: Fault.HANG})
+            for number in range(3):
+                await office.accept(f"r{number}@example.net")
+            past_dot = asyncio.Event()
+            confirm = office.leases.confirm
+
+            async def noticed(batch: Any) -> bool:
+                answer = await confirm(batch)
+                past_dot.set()
+                return answer
+
+            office.sender._confirm = noticed
+            await office.scheduler.start()
+            await past_dot.wait()
+            await office.scheduler.stop(grace_seconds=0.05)
+            states = await office.states()
+            assert Counter(states.values()) == {"deferred": 1, "queued": 2}
+
+    run(work())
+
+
+def test_stopping_does_not_wait_for_a_server_that_hangs_before_the_dot(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(at={At.MAIL: Fault.HANG})
+            await office.accept()
+            await office.scheduler.start()
+            await office.provider.logins.wait_for()
+            await office.scheduler.stop(grace_seconds=0.05)
+            assert await office.states() == {"ann@example.net": "queued"}
+
+    run(work())
+
+
+def test_a_paused_lane_sends_nothing(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            now = datetime.now(UTC)
+            await office.store.write(
+                lanes.pause_lane, LANE, by="person", reason="moving house", fix=None, now=now
+            )
+            await office.accept("ann@example.net")
+            await office.accept("zoe@example.net", lane=OTHER)
+            states = await office.wait_until(lambda one: one["zoe@example.net"] == "delivered")
+            assert states["ann@example.net"] == "queued"
+
+    run(work())
+
+
+def test_recipients_beyond_a_limit_go_in_a_transaction_of_their_own(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.limits[LANE] = LaneLimits(recipients_per_message=2)
+            await office.accept(*(f"r{number}@example.net" for number in range(5)))
+            await office.wait_until(_all("delivered", 5))
+            sizes = sorted(len(one.envelope.recipients) for one in office.provider.captured)
+            assert sizes == [1, 2, 2]
+
+    run(work())

@@ -1,0 +1,36 @@
+"""The loop that Twisted's reactor runs on: what uses its transports must run there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import pytest
+from twisted.internet import asyncioreactor
+from twisted.internet.error import ReactorAlreadyInstalledError
+
+T = TypeVar("T")
+
+SECONDS = 20
+
+
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, T]], T]:
+    """Run a coroutine on the reactor's loop, for some seconds at most."""
+    loop = _reactor_loop()
+
+    def _run(work: Coroutine[Any, Any, T]) -> T:
+        return loop.run_until_complete(asyncio.wait_for(work, SECONDS))
+
+    return _run
+
+
+def _reactor_loop() -> asyncio.AbstractEventLoop:
+    with suppress(ReactorAlreadyInstalledError):
+        asyncioreactor.install(asyncio.new_event_loop())  # type: ignore[no-untyped-call]
+    from twisted.internet import reactor  # noqa: PLC0415  (importing it installs one)
+
+    loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
+    return loop

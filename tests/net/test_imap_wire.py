@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import pytest
+
+from gateway.mail.tenant import Security
+from gateway.net.imap import Endpoint, Folder, ImapPools, ImapRefused, ImapSession, Listed
+from gateway.net.unreachable import Unreachable
+
+T = TypeVar("T")
+
+GREETING = b"* OK ready\r\n"
+CAPABLE = b"* CAPABILITY IMAP4rev1 IDLE STARTTLS\r\nTAG OK done\r\n"
+DONE = b"TAG OK done\r\n"
+
+
+@contextmanager
+def scripted(
+    *answers: bytes, greeting: bytes = GREETING, security: Security = Security.NONE
+) -> Iterator[Endpoint]:
+    """A server that answers each line by the next of `answers`; TAG is the last tag."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=_serve, args=(listener, greeting, answers), daemon=True)
+    thread.start()
+    yield Endpoint(host="127.0.0.1", port=listener.getsockname()[1], security=security)
+    listener.close()
+    thread.join(10)
+
+
+def _serve(listener: socket.socket, greeting: bytes, answers: tuple[bytes, ...]) -> None:
+    connection, _ = listener.accept()
+    with connection, connection.makefile("rb") as lines:
+        connection.sendall(greeting)
+        tag = b"*"
+        for answer in answers:
+            words = lines.readline().split()
+            if not words:
+                return
+            tag = words[0] if len(words) > 1 else tag  # DONE has none of its own
+            connection.sendall(answer.replace(b"TAG", tag))
+        lines.read()
+
+
+def talk(endpoint: Endpoint, work: Callable[[ImapSession], Awaitable[T]]) -> T | ImapRefused:
+    """Connect and do `work`; a refusal to connect is returned."""
+
+    async def bounded() -> T | ImapRefused:
+        pools = ImapPools.start(sign_in=1, work=1)
+        async with asyncio.timeout(10):
+            session = await ImapSession.connect(endpoint, pools)
+            try:
+                return session if isinstance(session, ImapRefused) else await work(session)
+            finally:
+                if not isinstance(session, ImapRefused):
+                    session.hang_up()
+                pools.close()
+
+    return asyncio.run(bounded())
+
+
+def test_a_greeting_that_refuses_is_a_value() -> None:
+    with scripted(greeting=b"* BYE too many connections\r\n") as endpoint:
+        assert talk(endpoint, lambda session: session.offers("IDLE")) == ImapRefused(
+            "imap-any", "BYE", "too many connections"
+        )
+
+
+def test_a_server_that_is_none_is_unreachable() -> None:
+    with (
+        scripted(greeting=b"SSH-2.0-OpenSSH_9.2\r\n") as endpoint,
+        pytest.raises(Unreachable, match="unexpected response"),
+    ):
+        talk(endpoint, lambda session: session.offers("IDLE"))
+
+
+def test_a_refusal_in_gbk_is_readable() -> None:
+    """Exmail and QQ write so; the enhanced text decides what the owner is told."""
+    said = "登录失败，请使用授权码登录"
+    with scripted(CAPABLE, b"TAG NO " + said.encode("gbk") + b"\r\n") as endpoint:
+        assert talk(endpoint, lambda session: session.login("a", "b")) == ImapRefused(
+            "imap-login", "NO", said
+        )
+
+
+@pytest.mark.parametrize("code", ["NO", "BAD"])
+def test_what_select_refuses_is_a_value(code: str) -> None:
+    """NetEase lets a client in without ID and then refuses to open anything."""
+    said = f"TAG {code} SELECT Unsafe Login. Please contact kefu@188.com\r\n".encode()
+
+    async def work(session: ImapSession) -> Folder | ImapRefused:
+        await session.login("a", "b")
+        return await session.select("INBOX")
+
+    with scripted(CAPABLE, DONE, said) as endpoint:
+        assert talk(endpoint, work) == ImapRefused(
+            "imap-select", code, "SELECT Unsafe Login. Please contact kefu@188.com"
+        )
+
+
+def test_a_bye_in_the_middle_is_a_value() -> None:
+    with scripted(CAPABLE, b"* BYE Unsafe Login\r\n") as endpoint:
+        assert talk(endpoint, lambda session: session.login("a", "b")) == ImapRefused(
+            "imap-login", "BYE", "Unsafe Login"
+        )
+
+
+def test_quotes_in_a_login_are_escaped() -> None:
+    seen: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as lines:
+            connection.sendall(GREETING)
+            connection.sendall(CAPABLE.replace(b"TAG", lines.readline().split()[0]))
+            seen.append(lines.readline().split(b" ", 1)[1])
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    port = listener.getsockname()[1]
+    endpoint = Endpoint(host="127.0.0.1", port=port, security=Security.NONE)
+    with pytest.raises(Unreachable):
+        talk(endpoint, lambda session: session.login("a b", 'c"d\\e'))
+    thread.join(10)
+    listener.close()
+    assert seen == [b'LOGIN "a b" "c\\"d\\\\e"\r\n']
+
+
+def test_bytes_ahead_of_the_tls_handshake_are_an_attack() -> None:
+    """RFC 9051 §11.1: what came in the clear must not count as said under TLS."""
+    injected = b"TAG OK begin\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"
+    with (
+        scripted(CAPABLE, injected, security=Security.STARTTLS) as endpoint,
+        pytest.raises(Unreachable, match="ahead of the TLS handshake"),
+    ):
+        talk(endpoint, lambda session: session.login("a", "b"))
+
+
+def test_a_server_without_starttls_is_not_spoken_to_in_the_clear() -> None:
+    plain = b"* CAPABILITY IMAP4rev1\r\nTAG OK done\r\n"
+    with scripted(plain, plain, security=Security.STARTTLS) as endpoint:
+        refused = talk(endpoint, lambda session: session.login("a", "b"))
+    assert isinstance(refused, ImapRefused)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"+ idling\r\n* 3 EXISTS\r\n", id="with the plus"),
+        pytest.param(b"* 3 EXISTS\r\n+ idling\r\n", id="before the plus"),
+    ],
+)
+def test_news_that_came_with_the_answer_to_idle_is_not_waited_for(answer: bytes) -> None:
+    async def work(session: ImapSession) -> ImapRefused | None:
+        await session.login("a", "b")
+        async with asyncio.timeout(5):
+            return await session.idle(asyncio.Event(), seconds=60)
+
+    with scripted(CAPABLE, DONE, answer, DONE) as endpoint:
+        assert talk(endpoint, work) is None
+
+
+def test_what_was_not_asked_for_is_not_taken_for_a_message() -> None:
+    """A flag change of message 9 by another client has a sequence number and no UID."""
+    listing = (
+        b"* 9 FETCH (FLAGS (\\Seen))\r\n"
+        b'* 4 FETCH (UID 12 RFC822.SIZE 77 INTERNALDATE " 4-May-2026 03:02:01 +0800")\r\n'
+        b'* 3 FETCH (UID 11 RFC822.SIZE 66 INTERNALDATE "04-May-2026 03:02:01 +0000")\r\n'
+        b"TAG OK done\r\n"
+    )
+
+    async def work(session: ImapSession) -> list[Listed] | ImapRefused:
+        await session.login("a", "b")
+        await session.select("INBOX")
+        return await session.messages_above(5)
+
+    with scripted(CAPABLE, DONE, DONE, listing) as endpoint:
+        assert talk(endpoint, work) == [
+            Listed(
+                uid=11, size_bytes=66, internal_date=datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+            ),
+            Listed(
+                uid=12, size_bytes=77, internal_date=datetime(2026, 5, 3, 19, 2, 1, tzinfo=UTC)
+            ),
+        ]
+
+
+def test_one_impossible_date_does_not_hide_the_other_messages() -> None:
+    dated = (
+        b'* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 7 INTERNALDATE "99-Foo-2026 03:02:01 +0000")'
+    )
+    listing = b"* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 7)"
+
+    async def work(session: ImapSession) -> list[Listed] | ImapRefused:
+        await session.login("a", "b")
+        await session.select("INBOX")
+        return await session.messages_above(0)
+
+    with scripted(
+        CAPABLE, DONE, DONE, dated + b"\r\nTAG OK x\r\n", listing + b"\r\nTAG OK x\r\n"
+    ) as endpoint:
+        assert talk(endpoint, work) == [Listed(uid=1, size_bytes=7, internal_date=None)]
+
+
+def test_a_literal_beyond_all_measure_is_unreachable() -> None:
+    listing = b"* 1 FETCH (UID 1 BODY[] {99999999999}\r\n"
+
+    async def work(session: ImapSession) -> bytes | ImapRefused | None:
+        await session.login("a", "b")
+        await session.select("INBOX")
+        return await session.content(1, size_bytes=10)
+
+    with (
+        scripted(CAPABLE, DONE, DONE, listing) as endpoint,
+        pytest.raises(Unreachable, match="a literal of 99999999999 bytes"),
+    ):
+        talk(endpoint, work)
+
+
+def test_a_folder_that_is_read_only_opens_all_the_same() -> None:
+    read_only = b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\nTAG OK [READ-ONLY] done\r\n"
+
+    async def work(session: ImapSession) -> Folder | ImapRefused:
+        await session.login("a", "b")
+        return await session.select("INBOX")
+
+    with scripted(CAPABLE, DONE, read_only, read_only) as endpoint:
+        assert talk(endpoint, work) == Folder(
+            name="INBOX", uidvalidity=7, next_uid=None, messages=2
+        )
