@@ -1,0 +1,234 @@
+"""Pure: one effect of a Plan -> what is queued for it, or why nothing is.
+
+Nothing here writes: `perform` keeps each result in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from gateway.actions.answer import Mark, Way, write_rejection, write_vacation
+from gateway.actions.event import write_event
+from gateway.actions.gate import Occasion, find_addressee, find_suppression
+from gateway.actions.redirect import find_redirect_fault, write_redirect
+from gateway.actions.route import find_route, write_forward
+from gateway.config import AnswerSettings
+from gateway.mail.address import Address
+from gateway.mail.delivery import Outgoing
+from gateway.mail.plan import Effect, EffectKind
+from gateway.mail.tenant import Tenant
+
+WEEK_SECONDS = 604_800
+REJECTION_KEPT_BACK = "rejection not sent: "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """All that is at hand when an effect is carried out."""
+
+    occasion: Occasion
+    way: Way | None  # by which an answer leaves; None: no upstream
+    mark: Mark
+    settings: AnswerSettings
+
+    @property
+    def tenant(self) -> Tenant:
+        """On whose behalf."""
+        return self.occasion.tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the second judgement of an answer needs, in the transaction that queues it."""
+
+    handle: str
+    sender: str  # the key of the address answered
+    silent_for: timedelta  # no second answer under the handle within
+    hold_if_kept_back: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """One effect carried out: what is queued, what the journal says, how the message ends."""
+
+    event: str
+    outgoing: tuple[Outgoing, ...] = ()
+    outcome: str | None = None  # routed | answered | held | discarded; None: says nothing
+    suppressed: bool = False
+    reason: str = ""
+    answer: Answer | None = None
+
+    @property
+    def state(self) -> str:
+        """What the ledger keeps of the effect, so that a restart knows its outcome."""
+        return self.outcome or ("suppressed" if self.suppressed else "done")
+
+    def detail(self, effect: Effect) -> dict[str, Any]:
+        """Return what the journal keeps of it."""
+        return {
+            "effect": effect.kind.value,
+            "target": effect.target or None,
+            "file": effect.file or None,
+            "line": effect.line or None,
+            "reason": self.reason or None,
+            "queued": [one.id for one in self.outgoing] or None,
+        }
+
+
+def carry(effect: Effect, office: Office) -> Carried:
+    """Return what becomes of `effect`; `perform` is to keep it."""
+    return CARRIERS[effect.kind](effect, office)
+
+
+def keep_back(answer: Answer, reason: str, *, office: Office) -> Carried:
+    """Return an answer as suppressed; a rejection that is not sent holds the message."""
+    if answer.hold_if_kept_back:
+        return _hold_for(office, f"{REJECTION_KEPT_BACK}{reason}")
+    return Carried(event="answer.suppressed", suppressed=True, reason=reason)
+
+
+def _store(effect: Effect, office: Office) -> Carried:
+    return _forward(effect, office, target=effect.target)
+
+
+def _agent(effect: Effect, office: Office) -> Carried:
+    """There is no agent yet: its fallback takes the message, with the reason as a tag."""
+    fallback = effect.arguments.get("fallback") or ""
+    return _forward(effect, office, target=fallback, tags=("agent-unavailable",))
+
+
+def _forward(
+    effect: Effect, office: Office, *, target: str, tags: tuple[str, ...] = ()
+) -> Carried:
+    occasion = office.occasion
+    route = find_route(occasion.tenant, occasion.mailbox, target)
+    if route is None:
+        return _hold_for(office, _no_route(target))
+    outgoing = write_forward(occasion, effect, route=route, mark=office.mark, tags=tags)
+    reason = f"to route {route.name}"
+    return Carried(event="effect.routed", outgoing=(outgoing,), outcome="routed", reason=reason)
+
+
+def _no_route(target: str) -> str:
+    if not target or target.upper() == "INBOX":
+        return "there is no route: give the tenant or the mailbox a route"
+    return f"there is no route '{target[:80]}'"
+
+
+def _redirect(effect: Effect, office: Office) -> Carried:
+    if fault := find_redirect_fault(office.occasion, effect.target):
+        return _hold_for(office, fault)
+    if office.way is None:
+        return _hold_for(office, "cannot redirect: the mailbox has no upstream")
+    outgoing = write_redirect(office.occasion, effect, way=office.way, mark=office.mark)
+    reason = f"to {effect.target}"
+    return Carried(
+        event="effect.redirected", outgoing=(outgoing,), outcome="routed", reason=reason
+    )
+
+
+def _vacation(effect: Effect, office: Office) -> Carried:
+    arguments = effect.arguments
+    answer = Answer(
+        handle=str(arguments.get("handle") or ""),
+        sender="",
+        silent_for=timedelta(seconds=max(60, int(arguments.get("seconds", WEEK_SECONDS)))),
+    )
+
+    def write(to: Address, way: Way) -> Outgoing:
+        return write_vacation(office.occasion, arguments, to=to, way=way, mark=office.mark)
+
+    return _answer(office, answer, write=write, addresses=arguments.get("addresses", ()))
+
+
+def _reject(effect: Effect, office: Office) -> Carried:
+    if effect.arguments.get("ereject"):
+        return _hold_for(office, f"{REJECTION_KEPT_BACK}ereject never mails a fetched message")
+    answer = Answer(handle="reject", sender="", silent_for=timedelta(0), hold_if_kept_back=True)
+    text = str(effect.arguments.get("reason", ""))
+
+    def write(to: Address, way: Way) -> Outgoing:
+        return write_rejection(office.occasion, text, to=to, way=way, mark=office.mark)
+
+    return _answer(office, answer, write=write)
+
+
+def _answer(
+    office: Office,
+    answer: Answer,
+    *,
+    write: Callable[[Address, Way], Outgoing],
+    addresses: Iterable[str] = (),
+) -> Carried:
+    occasion, way = office.occasion, office.way
+    reason = find_suppression(occasion, addresses, settings=office.settings)
+    to = find_addressee(occasion, office.settings)
+    if reason or to is None or way is None:
+        return keep_back(answer, reason or "no upstream", office=office)
+    letter = write(to, way)
+    return Carried(
+        event="answer.queued",
+        outgoing=(letter, *_tell_answer(office, letter)),
+        outcome="answered",
+        reason=f"to {to}",
+        answer=replace(answer, sender=to.key),
+    )
+
+
+def _tell_answer(office: Office, letter: Outgoing) -> list[Outgoing]:
+    data = {
+        "id": letter.id,
+        "tenant": office.tenant.id,
+        "mailbox": office.occasion.mailbox.address,
+        "answers": office.occasion.fetched.id,
+        "recipient": str(letter.envelope.recipients[0].address),
+        "message_id": letter.message_id,
+    }
+    now = office.occasion.now
+    return write_event(office.tenant, "answer.sent", data, now=now, origin=letter.origin)
+
+
+def _hold(effect: Effect, office: Office) -> Carried:
+    reason = effect.reason or str(effect.arguments.get("reason") or "a policy holds it")
+    return _hold_for(office, reason)
+
+
+def _hold_for(office: Office, reason: str) -> Carried:
+    fetched = office.occasion.fetched
+    data = {
+        "id": fetched.id,
+        "tenant": fetched.tenant,
+        "mailbox": fetched.mailbox,
+        "reason": reason,
+    }
+    told = write_event(
+        office.tenant, "message.held", data, now=office.occasion.now, origin=fetched.id
+    )
+    return Carried(event="effect.held", outgoing=tuple(told), outcome="held", reason=reason)
+
+
+def _notify(effect: Effect, office: Office) -> Carried:
+    """Journalled only: there is no way to a notification address yet."""
+    del office
+    return Carried(event="effect.notified", reason=f"{effect.target} (journal only)")
+
+
+def _discard(effect: Effect, office: Office) -> Carried:
+    del office
+    reason = effect.reason or "discarded by a policy"
+    return Carried(event="effect.discarded", outcome="discarded", reason=reason)
+
+
+CARRIERS: dict[EffectKind, Callable[[Effect, Office], Carried]] = {
+    EffectKind.STORE: _store,
+    EffectKind.REDIRECT: _redirect,
+    EffectKind.REJECT: _reject,
+    EffectKind.VACATION: _vacation,
+    EffectKind.HOLD: _hold,
+    EffectKind.AGENT: _agent,
+    EffectKind.NOTIFY: _notify,
+    EffectKind.DISCARD: _discard,
+}

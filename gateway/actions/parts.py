@@ -1,0 +1,182 @@
+"""The MIME parts of a fetched message: its texts and attachments. No bytes make it fail.
+
+The tree is the email package's; what is broken in a part costs that part, never the message.
+A forwarded message inside (message/rfc822) is an attachment, it is not looked into.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.errors import MessageError
+from email.message import Message as Part
+from email.parser import BytesParser
+from email.policy import compat32
+from html import unescape
+from typing import Any
+
+from gateway.mail.charset import decode_text
+from gateway.mail.message import parse_message
+
+MAX_PARTS = 500
+MAX_DEPTH = 30
+BROKEN = (
+    MessageError, ValueError, LookupError, TypeError, AttributeError, AssertionError,
+    RecursionError,
+)  # fmt: skip
+TAG = re.compile(r"<(?:/|(?=!|\?))?(!--|[a-zA-Z!?][a-zA-Z0-9]*)")
+BLOCKS = frozenset({"p", "div", "br", "tr", "li", "h1", "h2", "h3", "table", "blockquote"})
+SILENT = frozenset({"style", "script", "head", "title"})
+SILENT_END = re.compile(r"</(?:style|script|head|title)[^<>]{0,80}>", re.IGNORECASE)
+UNNAMED = {"message/rfc822": "message.eml", "text/calendar": "invitation.ics"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """One attached part, decoded."""
+
+    name: str
+    type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a message consists of, for people."""
+
+    text: str
+    html: str
+    attachments: tuple[Attachment, ...]
+
+
+def read_parts(content: bytes) -> Parts:
+    """Return texts and attachments of a message; the raw body as text where MIME gives up."""
+    try:
+        return _read(BytesParser(policy=compat32).parsebytes(content))
+    except BROKEN:
+        body = content[parse_message(content).body_at :]
+        return Parts(text=clean(decode_text(body)), html="", attachments=())
+
+
+def clean(text: str) -> str:
+    """Return the text as JSON and databases take it: no NUL, whole characters, LF."""
+    whole = text.encode("utf-8", "replace").decode("utf-8", "replace")
+    return whole.replace("\x00", "\ufffd").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def text_of_html(markup: str) -> str:
+    """Return the words of an HTML text, a line a block.
+
+    The library's parser takes minutes for some 100 KB that are made for it; this one reads
+    each character once.
+    """
+    words = "".join(_words(markup))
+    kept = [" ".join(line.split()) for line in words.splitlines()]
+    return "\n".join(line for at, line in enumerate(kept) if line or (at and kept[at - 1]))
+
+
+def _words(markup: str) -> Iterator[str]:
+    at = 0
+    while (start := markup.find("<", at)) >= 0:
+        yield unescape(markup[at:start].replace("\n", " "))
+        tag = TAG.match(markup, start)
+        if tag is None:  # "a < b"
+            yield "<"
+            at = start + 1
+            continue
+        name = tag[1].lower()
+        yield "\n" if name in BLOCKS else ""
+        at = _end_of(markup, name, tag.end())
+    yield unescape(markup[at:].replace("\n", " "))
+
+
+def _end_of(markup: str, name: str, at: int) -> int:
+    """Return where the text goes on after a tag, a comment, or what nobody sees."""
+    closing = "-->" if name == "!--" else ">"
+    found = markup.find(closing, at)
+    if found < 0:
+        return len(markup)
+    if name not in SILENT:
+        return found + len(closing)
+    ending = SILENT_END.search(markup, found)
+    return ending.end() if ending else len(markup)
+
+
+def _read(message: Part) -> Parts:
+    texts: list[str] = []
+    pages: list[str] = []
+    attachments: list[Attachment] = []
+    for part in _leaves(message):
+        kind = _type_of(part)
+        if kind == "text/plain" and not _is_attached(part):
+            texts.append(_text(part))
+        elif kind == "text/html" and not _is_attached(part):
+            pages.append(_text(part))
+        else:
+            attachments.append(_attachment(part, kind, number=len(attachments) + 1))
+    page = "\n".join(pages)
+    text = "\n".join(one for one in texts if one) or text_of_html(page)
+    return Parts(text=text, html=page, attachments=tuple(attachments))
+
+
+def _leaves(message: Part) -> Iterator[Part]:
+    """Yield the parts that hold something, in order, at most MAX_PARTS."""
+    waiting: list[tuple[Any, int]] = [(message, 0)]
+    seen = 0
+    while waiting and seen < MAX_PARTS:
+        part, depth = waiting.pop()
+        if not isinstance(part, Part):
+            continue
+        payload: Any = part.get_payload()
+        is_tree = isinstance(payload, list) and part.get_content_maintype() == "multipart"
+        if is_tree and depth < MAX_DEPTH:
+            waiting.extend((one, depth + 1) for one in reversed(payload))
+            continue
+        seen += 1
+        yield part
+
+
+def _type_of(part: Part) -> str:
+    try:
+        return part.get_content_type()
+    except BROKEN:
+        return "application/octet-stream"
+
+
+def _is_attached(part: Part) -> bool:
+    try:
+        return part.get_content_disposition() == "attachment" or bool(part.get_filename())
+    except BROKEN:
+        return True
+
+
+def _text(part: Part) -> str:
+    octets = _octets(part)
+    try:
+        charset = part.get_content_charset()
+        return clean(octets.decode(charset, "replace") if charset else decode_text(octets))
+    except BROKEN:
+        return clean(decode_text(octets))
+
+
+def _octets(part: Part) -> bytes:
+    try:
+        payload = part.get_payload(decode=True)
+        if isinstance(payload, bytes):
+            return payload
+        inner = part.get_payload()
+        first = inner[0] if isinstance(inner, list) and inner else inner
+        return first.as_bytes() if isinstance(first, Part) else str(first or "").encode()
+    except BROKEN:
+        return b""
+
+
+def _attachment(part: Part, kind: str, *, number: int) -> Attachment:
+    try:
+        name = part.get_filename() or ""
+    except BROKEN:
+        name = ""
+    shown = " ".join(clean(name).split()).replace("/", "_").replace("\\", "_")[:255]
+    fallback = UNNAMED.get(kind, f"attachment-{number}")
+    return Attachment(name=shown or fallback, type=clean(kind), content=_octets(part))

@@ -1,0 +1,211 @@
+"""Carries out the Plan of one fetched message: every effect once, even after a crash.
+
+Three commits: fetched (by `mailbox.fetch`), planned, then each effect with what it queues.
+Work resumes at the recorded state and never plans twice. The order is: what hands the
+message on, then what cannot be undone, the answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway import events
+from gateway.actions.answer import Mark, Way, is_loop_mark
+from gateway.actions.carry import Answer, Carried, Office, carry, keep_back
+from gateway.actions.gate import History, Occasion, addresses_of, find_ceiling
+from gateway.config import AnswerSettings
+from gateway.mail.delivery import Outgoing
+from gateway.mail.inbound import Authenticity, Fetched
+from gateway.mail.message import parse_message
+from gateway.mail.plan import Effect, EffectKind, Plan
+from gateway.mail.tenant import Mailbox, Tenant
+from gateway.store import folders, inbox, marks
+from gateway.store.sqlite import Db, Store
+
+MAX_TRIES = 3
+LAST = (EffectKind.VACATION, EffectKind.REJECT, EffectKind.NOTIFY)
+STRONGEST_FIRST = ("held", "routed", "answered", "discarded")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the policies made of a message: the Plan, and what must be recorded with it."""
+
+    plan: Plan
+    marked: tuple[marks.Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """What the other rooms do for us, as plain callables."""
+
+    tenants: Callable[[], Mapping[str, Tenant]]
+    authenticate: Callable[[Fetched], Awaitable[Authenticity]]
+    judge: Callable[[Fetched, Authenticity], Awaitable[Judged]]
+    way_for: Callable[[Tenant, Mailbox], Way | None]
+    mark: Mark
+    learn: Callable[[Db, Outgoing, datetime], object]  # an answer is part of a conversation
+    now: Callable[[], datetime]
+
+
+class Performer:
+    """Takes fetched messages from the ledger to routed, answered, held or discarded."""
+
+    def __init__(
+        self, store: Store, neighbours: Neighbours, *, answers: AnswerSettings
+    ) -> None:
+        self._store = store
+        self._near = neighbours
+        self._answers = answers
+
+    async def perform(self, message: str) -> str | None:
+        """Bring the message with this id to its end; return its outcome, None for no such.
+
+        What is raised leaves it at its recorded state, to be taken up again.
+        """
+        found = await self._store.read(inbox.load, message)
+        if found is None or found.state == "done":
+            return found.outcome if found else None
+        if found.state == "fetched":
+            await self._plan(found.fetched)
+            found = await self._store.read(inbox.load, message)
+        if found is None or found.authenticity is None:
+            return None
+        return await self._carry_out(found.fetched, found.authenticity)
+
+    async def _plan(self, fetched: Fetched) -> None:
+        tries = await self._store.write(inbox.begin_judging, fetched.id)
+        if tries > MAX_TRIES:
+            authenticity, judged = Authenticity(), Judged(plan=_poison_plan())
+        else:
+            authenticity = await self._near.authenticate(fetched)
+            judged = await self._near.judge(fetched, authenticity)
+        await self._store.write(
+            inbox.store_plan,
+            fetched.id,
+            authenticity,
+            judged.plan,
+            marked=judged.marked,
+            now=self._near.now(),
+        )
+        for error in judged.plan.errors:
+            events.policy_failed(message_id=fetched.id, tenant=fetched.tenant, error=error)
+
+    async def _carry_out(self, fetched: Fetched, authenticity: Authenticity) -> str:
+        office = await self._open_office(fetched, authenticity)
+        effects = await self._store.read(inbox.effects, fetched.id)
+        done: list[tuple[Effect, str, str]] = []
+        for one in sorted(effects, key=lambda one: one.effect.kind in LAST):
+            state, reason = one.state, one.reason or ""
+            if state == "planned":
+                carried = await self._store.write(
+                    finish_effect, one, office, learn=self._near.learn
+                )
+                state, reason = carried.state, carried.reason
+            done.append((one.effect, state, reason))
+        return await self._close(fetched, done)
+
+    async def _open_office(self, fetched: Fetched, authenticity: Authenticity) -> Office:
+        tenants = self._near.tenants()
+        tenant = tenants.get(fetched.tenant) or Tenant(id=fetched.tenant)
+        mailbox = tenant.mailboxes.get(fetched.mailbox) or Mailbox(address=fetched.mailbox)
+        cursor = await self._store.read(folders.cursor, fetched.mailbox, fetched.folder)
+        own = (addresses_of(one) for one in tenants.values())
+        occasion = Occasion(
+            fetched=fetched,
+            message=parse_message(fetched.content),
+            authenticity=authenticity,
+            tenant=tenant,
+            mailbox=mailbox,
+            now=self._near.now(),
+            own_addresses=frozenset().union(*own),
+            connected_at=cursor.connected_at if cursor else None,
+            is_own_mark=lambda value: is_loop_mark(self._near.mark, value),
+        )
+        way = self._near.way_for(tenant, mailbox)
+        return Office(occasion=occasion, way=way, mark=self._near.mark, settings=self._answers)
+
+    async def _close(self, fetched: Fetched, done: list[tuple[Effect, str, str]]) -> str:
+        outcome, rule = _judge_outcome(done)
+        now = self._near.now()
+        await self._store.write(inbox.finish, fetched.id, outcome, rule=rule, now=now)
+        events.message_performed(
+            message_id=fetched.id, tenant=fetched.tenant, outcome=outcome, rule=rule
+        )
+        return outcome
+
+
+def finish_effect(
+    db: Db,
+    stored: inbox.StoredEffect,
+    office: Office,
+    *,
+    learn: Callable[[Db, Outgoing, datetime], object],
+) -> Carried:
+    """Carry out one effect and keep its end, in one transaction.
+
+    An answer is judged again here, against what was answered up to this moment.
+    """
+    carried, now = carry(stored.effect, office), office.occasion.now
+    if carried.answer:
+        ceiling = find_ceiling(_history(db, carried.answer, office), office.settings)
+        if ceiling:
+            carried = keep_back(carried.answer, ceiling, office=office)
+    changed = inbox.finish_effect(
+        db,
+        office.occasion.fetched.id,
+        stored.number,
+        outgoing=carried.outgoing,
+        event=carried.event,
+        detail=carried.detail(stored.effect),
+        state=carried.state,
+        now=now,
+    )
+    if changed and carried.answer:
+        learn(db, carried.outgoing[0], now)
+        marks.note_answer(
+            db,
+            tenant=office.tenant.id,
+            mailbox=office.occasion.mailbox.address,
+            handle=carried.answer.handle,
+            sender=carried.answer.sender,
+            now=now,
+        )
+    return carried
+
+
+def _history(db: Db, answer: Answer, office: Office) -> History:
+    tenant, now = office.tenant.id, office.occasion.now
+    last = marks.last_answer(db, tenant=tenant, handle=answer.handle, sender=answer.sender)
+    mailbox = office.occasion.mailbox.address
+
+    def to_sender(since: datetime) -> int:
+        return marks.answers_to(db, tenant=tenant, sender=answer.sender, since=since)
+
+    return History(
+        answered_before=last is not None and now - last < answer.silent_for,
+        to_sender_last_hour=to_sender(now - timedelta(hours=1)),
+        to_sender_last_day=to_sender(now - timedelta(days=1)),
+        by_mailbox_last_hour=marks.answers_of(
+            db, mailbox=mailbox, since=now - timedelta(hours=1)
+        ),
+    )
+
+
+def _poison_plan() -> Plan:
+    reason = f"the policies could not judge it in {MAX_TRIES} tries"
+    return Plan(
+        effects=(Effect(kind=EffectKind.HOLD, reason=reason),), version="", errors=(reason,)
+    )
+
+
+def _judge_outcome(done: list[tuple[Effect, str, str]]) -> tuple[str, str]:
+    """Return the strongest outcome and the rule that led to it; no effect at all holds it."""
+    for outcome in STRONGEST_FIRST:
+        for effect, state, reason in done:
+            if state == outcome:
+                where = f"{effect.file}:{effect.line} " if effect.file else ""
+                return outcome, f"{where}{reason}".strip()
+    return "held", "the plan has no effect"

@@ -1,0 +1,96 @@
+"""A fetched message as the `data` of message.received, from its bytes and recorded edits.
+
+Pure, and no bytes make it fail. Addresses are {address, name}; text and html are cut at
+1 MiB with `truncated`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gateway.actions import route
+from gateway.actions.parts import clean, read_parts
+from gateway.actions.quotes import without_quotes
+from gateway.actions.route import told
+from gateway.mail.delivery import Batch
+from gateway.mail.message import Edit, Message, apply_edits, parse_message
+
+MAX_TEXT_BYTES = 1024 * 1024
+MAX_ADDRESSES = 1000
+
+Link = Callable[[str, str], str]
+"""Returns the signed URL for a message's id and `raw` or an attachment's number."""
+
+
+def received(batch: Batch, *, link: Link) -> dict[str, Any]:
+    """Return what a webhook is told of the forwarded message in `batch` (design §12)."""
+    edits = batch.edits
+    content = apply_edits(batch.content, edits)
+    message = parse_message(content)
+    parts = read_parts(content)
+    text, text_cut = _cut(parts.text)
+    page, page_cut = _cut(parts.html)
+    id_ = batch.origin or batch.message
+    return {
+        "id": id_,
+        "tenant": batch.lane.tenant,
+        "mailbox": _last(edits, route.MAILBOX_FIELD),
+        "conversation": _last(edits, route.CONVERSATION_FIELD) or None,
+        "message_id": _line(message.message_id),
+        "in_reply_to": _line(message.text("In-Reply-To")) or None,
+        "from": next(iter(_addresses(message, "From")), None),
+        "to": _addresses(message, "To"),
+        "cc": _addresses(message, "Cc"),
+        "subject": _line(message.text("Subject")),
+        "text": text,
+        "reply_text": without_quotes(text),
+        "html": page or None,
+        "truncated": text_cut or page_cut,
+        "tags": route.tags_of(edits),
+        "fields": _fields(edits),
+        "auth": _auth(edits),
+        "backfill": bool(told(edits, route.BACKFILL_FIELD)),
+        "junk": bool(told(edits, route.JUNK_FIELD)),
+        "attachments": [
+            {
+                "name": one.name,
+                "type": one.type,
+                "size_bytes": len(one.content),
+                "url": link(id_, str(number)),
+            }
+            for number, one in enumerate(parts.attachments, start=1)
+        ],
+        "raw_url": link(id_, "raw"),
+    }
+
+
+def _cut(text: str) -> tuple[str, bool]:
+    octets = text.encode()
+    if len(octets) <= MAX_TEXT_BYTES:
+        return text, False
+    return octets[:MAX_TEXT_BYTES].decode("utf-8", "ignore"), True
+
+
+def _line(text: str) -> str:
+    return " ".join(clean(text).split())
+
+
+def _addresses(message: Message, name: str) -> list[dict[str, str]]:
+    found = message.addresses(name)[:MAX_ADDRESSES]
+    return [{"address": _line(address), "name": _line(shown)} for shown, address in found]
+
+
+def _last(edits: tuple[Edit, ...], name: str) -> str:
+    return next(iter(reversed(told(edits, name))), "")
+
+
+def _fields(edits: tuple[Edit, ...]) -> dict[str, str]:
+    pairs = (one.partition("=") for one in told(edits, route.FIELD_FIELD))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _auth(edits: tuple[Edit, ...]) -> dict[str, str]:
+    pairs = (one.partition("=") for one in _last(edits, route.AUTH_FIELD).split())
+    results = {method: result for method, _, result in pairs}
+    return {method: results.get(method, "none") for method in route.METHODS}

@@ -1,0 +1,136 @@
+"""The conversation of a mail, by In-Reply-To and References (RFC 5322 §3.6.4).
+
+Everything here runs inside a transaction of the store: what is found is learnt with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.mail.delivery import Outgoing
+from gateway.mail.ids import new_id
+from gateway.mail.inbound import Fetched
+from gateway.mail.message import Edit, Message, parse_message
+from gateway.store import threads
+from gateway.store.sqlite import Db
+
+MAX_IDS = 100  # looked up a message: the last ones, nearest to it
+MAX_ID_BYTES = 500
+MAX_PEERS = 100
+REFERENCE_FIELDS = ("In-Reply-To", "References")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """Where an inbound mail belongs, and the edits that give the helpdesk its own ids back."""
+
+    conversation: str
+    is_reply: bool  # to a conversation that we know and the sender takes part in
+    edits: tuple[Edit, ...] = ()
+
+
+def take_in(db: Db, fetched: Fetched, *, sender: str, now: datetime) -> Thread:
+    """Return the thread of a fetched mail and learn it; asked again, it says the same.
+
+    `sender` is the address in From. Ids that an upstream rewrote are mapped back for those
+    who take part; an id named by a stranger opens a new conversation.
+    """
+    message = parse_message(fetched.content)
+    found = _find_known(db, fetched.tenant, message)
+    before = threads.conversation_of(db, fetched.id)
+    is_reply = found is not None and threads.is_peer(
+        db, tenant=fetched.tenant, conversation=found.conversation, address=sender.casefold()
+    )
+    known = found.conversation if found and is_reply else None
+    conversation = known or before or new_id()
+    own = threads.Known(conversation=conversation, ours=message.message_id, direction="in")
+    _learn(db, message, tenant=fetched.tenant, own=own, now=now)
+    threads.set_conversation(db, fetched.id, conversation)
+    edits = _mapped_back(db, fetched.tenant, message) if is_reply else ()
+    return Thread(conversation=conversation, is_reply=is_reply, edits=edits)
+
+
+def take_out(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
+    """Return the conversation of an outgoing mail and learn it.
+
+    Called in the transaction of its `accept` and after it, which makes the row that is
+    booked under the conversation.
+    """
+    message = parse_message(outgoing.content)
+    found = _find_known(db, outgoing.tenant, message)
+    conversation = found.conversation if found else new_id()
+    own = threads.Known(conversation=conversation, ours=outgoing.message_id, direction="out")
+    _learn(db, message, tenant=outgoing.tenant, own=own, now=now)
+    threads.set_conversation(db, outgoing.id, conversation)
+    return conversation
+
+
+def learn_rewritten(db: Db, *, tenant: str, ours: str, theirs: str, now: datetime) -> bool:
+    """Remember the id that an upstream gave to a mail of ours; False when we do not know it."""
+    known = threads.find(db, tenant=tenant, id_=ours)
+    if known is None or not _is_id(theirs):
+        return False
+    _learn_id(db, theirs, tenant=tenant, own=known, now=now)
+    return True
+
+
+def ids_of(message: Message) -> list[str]:
+    """Return the ids that a mail refers to, nearest first, each once."""
+    replied = _ids(message, "In-Reply-To")
+    older = reversed(_ids(message, "References"))
+    return list(dict.fromkeys([*replied, *older]))[:MAX_IDS]
+
+
+def _find_known(db: Db, tenant: str, message: Message) -> threads.Known | None:
+    for id_ in ids_of(message):
+        if known := threads.find(db, tenant=tenant, id_=id_):
+            return known
+    return None
+
+
+def _learn(db: Db, message: Message, *, tenant: str, own: threads.Known, now: datetime) -> None:
+    if _is_id(own.ours):
+        _learn_id(db, own.ours, tenant=tenant, own=own, now=now)
+    named = [
+        address.casefold()
+        for name in ("From", "To", "Cc")
+        for _, address in message.addresses(name)
+        if address.isprintable()
+    ]
+    threads.add_peers(
+        db, tenant=tenant, conversation=own.conversation, addresses=named[:MAX_PEERS]
+    )
+
+
+def _learn_id(db: Db, id_: str, *, tenant: str, own: threads.Known, now: datetime) -> None:
+    threads.learn(
+        db,
+        tenant=tenant,
+        id_=id_,
+        ours=own.ours,
+        conversation=own.conversation,
+        direction=own.direction,
+        now=now,
+    )
+
+
+def _mapped_back(db: Db, tenant: str, message: Message) -> tuple[Edit, ...]:
+    edits: list[Edit] = []
+    for name in REFERENCE_FIELDS:
+        ids = _ids(message, name)
+        known = {id_: threads.find(db, tenant=tenant, id_=id_) for id_ in ids[-MAX_IDS:]}
+        ours = [found.ours if (found := known.get(id_)) else id_ for id_ in ids]
+        if ours != ids:
+            edits += [Edit(name, None), Edit(name, "\r\n ".join(ours))]
+    return tuple(edits)
+
+
+def _ids(message: Message, name: str) -> list[str]:
+    words = [word for field in message.all(name) for word in field.value.split()]
+    return [word for word in words if _is_id(word)]
+
+
+def _is_id(text: str) -> bool:
+    framed = text.startswith("<") and text.endswith(">")
+    return framed and 2 < len(text) <= MAX_ID_BYTES and text.isascii() and text.isprintable()

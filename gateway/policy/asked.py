@@ -1,0 +1,147 @@
+"""What a running chain may ask, answered from values at hand (pure).
+
+Limits and duplicates are asked of a snapshot and noted in memory; what was noted is recorded
+in the transaction that stores the Plan, so a message that is judged again counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gateway.mail.inbound import Authenticity
+from gateway.mail.message import Edit, Message
+from gateway.mail.tenant import Tenant
+
+Count = Callable[[str, str, str, int], int]
+"""Returns how often (kind, handle, key) was marked in the last so many seconds.
+
+kind is `limit` or `duplicate`.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """One limit or duplicate that a chain asked for, to be recorded with its Plan."""
+
+    kind: str  # limit | duplicate
+    handle: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What is known of a message beside its bytes."""
+
+    tenant: Tenant
+    authenticity: Authenticity
+    now: datetime
+    mail_from: str = ""  # a null return path is empty
+    rcpt_to: tuple[str, ...] = ()
+    chain: str = "inbound"  # inbound | outbound
+    thread: str = "new"  # new | reply
+    conversation: str = ""
+    hostname: str = ""
+    edits: tuple[
+        Edit, ...
+    ] = ()  # made before the chain: ids mapped back, strange marks removed
+    count: Count = lambda *_: 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Asked:
+    """One run's answers (`sieve.interface.Outside`), and what they must leave behind."""
+
+    context: Context
+    message: Message
+    lists: Mapping[str, frozenset[str]]
+    noted: list[Noted] = field(default_factory=list)
+
+    @property
+    def now(self) -> datetime:
+        """The time of this run in the tenant's zone."""
+        try:
+            return self.context.now.astimezone(ZoneInfo(self.context.tenant.timezone))
+        except (ZoneInfoNotFoundError, ValueError):  # a tenant file may name any
+            return self.context.now
+
+    @property
+    def chain(self) -> str:
+        """`inbound` or `outbound`."""
+        return self.context.chain
+
+    @property
+    def thread(self) -> str:
+        """`new` or `reply`."""
+        return self.context.thread
+
+    def envelope(self, part: str) -> Sequence[str]:
+        """The envelope as far as it is known (RFC 5228 §5.4)."""
+        parts = {
+            "from": (self.context.mail_from,),
+            "to": self.context.rcpt_to,
+            "orig_to": self.context.rcpt_to,
+        }
+        return parts.get(part.lower(), ())
+
+    def auth(self, method: str) -> Sequence[tuple[str, str]]:
+        """The results of one method; `none` when it was not looked at (RFC 8601 §2.7)."""
+        results = self.context.authenticity.results
+        found = [(one.result, one.domain) for one in results if one.method == method.lower()]
+        return found or [("none", "")]
+
+    def limit(self, *, handle: str, key: str, count: int, seconds: int) -> bool:
+        """Whether the key was seen more than `count` times, this time included."""
+        before = self._seen("limit", handle, key, seconds)
+        self.noted.append(Noted(kind="limit", handle=handle, key=key))
+        return before + 1 > count
+
+    def duplicate(self, *, handle: str, key: str, seconds: int, last: bool) -> bool:
+        """Whether the key was seen in the window; only `last` lengthens it (RFC 7352 §3)."""
+        seen = self._seen("duplicate", handle, key, seconds) > 0
+        if last or not seen:
+            self.noted.append(Noted(kind="duplicate", handle=handle, key=key))
+        return seen
+
+    def mailbox_exists(self, name: str) -> bool:
+        """Whether there is a route of that name; INBOX is the default one (RFC 5490 §3.1)."""
+        return name in self.context.tenant.routes or name.upper() == "INBOX"
+
+    def list_contains(self, name: str, value: str) -> bool:
+        """Whether the list has the value, its address without detail, or its `@domain`."""
+        entries = self.lists.get(name, frozenset())
+        folded = value.strip().casefold()
+        local, at, domain = folded.rpartition("@")
+        base = f"{local.split('+', 1)[0]}@{domain}"
+        return bool({folded, base, f"@{domain}"} & entries) if at else folded in entries
+
+    def environment(self, item: str) -> str | None:
+        """What RFC 5183 §4 names and we know."""
+        known = {
+            "name": "mail gateway",
+            "domain": self.context.hostname.partition(".")[2],
+            "host": self.context.hostname,
+            "location": "MS" if self.context.chain == "inbound" else "MTA",
+            "phase": "post" if self.context.chain == "inbound" else "during",
+            "vnd.gateway.tenant": self.context.tenant.id,
+        }
+        return known.get(item.lower()) or None
+
+    def variable(self, name: str) -> str | None:
+        """The read-only variables of policy-language §4; None when nobody defines it."""
+        author = next(iter(self.message.addresses("From")), ("", ""))
+        known = {
+            "message.subject": self.message.text("Subject"),
+            "message.from": author[1],
+            "message.from_name": author[0] or author[1],
+            "message.id": self.message.message_id,
+            "tenant.name": self.context.tenant.name or self.context.tenant.id,
+            "conversation.id": self.context.conversation,
+        }
+        return known.get(name.lower())
+
+    def _seen(self, kind: str, handle: str, key: str, seconds: int) -> int:
+        in_this_run = self.noted.count(Noted(kind=kind, handle=handle, key=key))
+        return self.context.count(kind, handle, key, seconds) + in_this_run

@@ -1,0 +1,255 @@
+"""Pure: runs a tenant's files in order on one message; the Plan tells each effect, and why.
+
+A file runs on the message as the file before left it. The chain goes on while the message is
+kept, and its end with a keep is the default action. A run-time error undoes what that file
+asked for and holds the message: nobody opens the gate by making a policy fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from gateway.mail.message import Edit, Message, apply_edits, parse_message
+from gateway.mail.plan import Effect, EffectKind, Plan, Step
+from gateway.policy.asked import Asked, Context, Noted
+from gateway.policy.edits import recorded
+from gateway.sieve.interface import (
+    Action,
+    Diagnostic,
+    HeaderEdit,
+    Limits,
+    Outside,
+    Passed,
+    Result,
+)
+from gateway.sieve.script import Script
+
+DEFAULT = "INBOX"
+KINDS = {
+    "fileinto": EffectKind.STORE,
+    "route": EffectKind.STORE,
+    "redirect": EffectKind.REDIRECT,
+    "reject": EffectKind.REJECT,
+    "ereject": EffectKind.REJECT,
+    "vacation": EffectKind.VACATION,
+    "hold": EffectKind.HOLD,
+    "agent": EffectKind.AGENT,
+    "notify": EffectKind.NOTIFY,
+    "discard": EffectKind.DISCARD,
+}
+ENVELOPE = "setenvelope"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainFile:
+    """One file of a chain: its path as people know it, and its compiled script."""
+
+    path: str
+    script: Script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """A tenant's files in order, the lists they may ask, and the hash of all their texts."""
+
+    kind: str  # inbound | outbound
+    files: tuple[ChainFile, ...]
+    version: str
+    lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The Plan of one run, and what must be recorded in the transaction that stores it."""
+
+    plan: Plan
+    noted: tuple[Noted, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def run_chain(
+    chain: Chain,
+    content: bytes,
+    context: Context,
+    *,
+    on_error: str = "hold",
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> Judgement:
+    """Return what the chain makes of a message; a fault of a policy is in the Plan.
+
+    `on_error` is "hold", or "keep" for the implicit keep of RFC 5228 §2.10.6.
+    """
+    seen = apply_edits(content, context.edits)
+    message = parse_message(seen)
+    asked = Asked(context=context, message=message, lists=chain.lists)
+    run = _Run(message=message, before=context.edits)
+    for file in chain.files:
+        noted_before = len(asked.noted)
+        result = file.script.run(seen, asked, passed=run.passed, limits=limits)
+        if not run.take(file, result, on_error=on_error):
+            if run.failed:  # a failed script leaves no trace in the counts (RFC 7352 §3.1)
+                del asked.noted[noted_before:]
+            break
+    plan = Plan(
+        effects=run.effects(),
+        version=chain.version,
+        trace=tuple(run.trace),
+        errors=tuple(run.errors),
+    )
+    return Judgement(plan=plan, noted=tuple(asked.noted), warnings=tuple(run.warnings))
+
+
+def run_files(
+    chain: Chain,
+    content: bytes,
+    outside: Outside,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> Result:
+    """Return what the files ask for together, as one script would: for testsuites."""
+    run = _Run(message=parse_message(content), before=())
+    for file in chain.files:
+        result = file.script.run(content, outside, passed=run.passed, limits=limits)
+        if not run.take(file, result, on_error="keep"):
+            break
+    kept = (run.keep,) if run.keep else ()
+    return Result(
+        actions=() if run.failed else (*run.actions, *kept),
+        keeps=run.keep is not None,
+        accepted=False,
+        passed=run.passed,
+        error=run.failed,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """What the files asked for so far."""
+
+    message: Message
+    before: tuple[Edit, ...]
+    passed: Passed = field(default_factory=Passed)
+    actions: list[Action] = field(default_factory=list)
+    keep: Action | None = None
+    kept_by: str = ""
+    failed: Diagnostic | None = None
+    hold: Effect | None = None
+    trace: list[Step] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def take(self, file: ChainFile, result: Result, *, on_error: str) -> bool:
+        """Keep what a file asked for; return whether the next file runs."""
+        self.trace += [
+            Step(file=one.file, line=one.line, text=one.text) for one in result.trace
+        ]
+        self.warnings += [f"{file.path}: {one}" for one in result.warnings]
+        self.kept_by = file.path
+        error = result.error or _unstorable(file, result)
+        if error is not None:
+            self._fail(error, on_error)
+            return False
+        self.passed = replace(result.passed, actions=_without_keep(result.passed.actions))
+        self.keep = next((one for one in result.actions if one.kind == "keep"), None)
+        self.actions += _without_keep(result.actions)
+        return result.keeps and not result.accepted
+
+    def effects(self) -> tuple[Effect, ...]:
+        """Return what was asked for, each target once, and the default action."""
+        envelope: dict[str, str] = {}
+        found: list[Effect] = []
+        for action in self.actions:
+            if action.kind == ENVELOPE:
+                envelope[f"envelope_{action.arguments.get('part', 'to')}"] = action.target
+            elif action.kind in KINDS:
+                found.append(self._effect(action, envelope))
+        if self.hold is not None:
+            found.append(self.hold)
+        elif self.keep is not None or not self.kept_by or self.errors:
+            found.append(self._default(envelope))
+        return _each_once(found)
+
+    def _fail(self, error: Diagnostic, on_error: str) -> None:
+        where = f"{error.file}:{error.line}"
+        self.failed = error
+        self.errors.append(f"{where}: {error.message}")
+        self.keep = None
+        if on_error != "keep":
+            self.hold = Effect(
+                kind=EffectKind.HOLD,
+                file=error.file,
+                line=error.line,
+                reason=f"the policy failed: {error.message}",
+                flags=self.passed.flags,
+                edits=self._edits(self.passed.edits),
+                arguments={"reason": error.message, "failed": True},
+            )
+
+    def _default(self, envelope: Mapping[str, str]) -> Effect:
+        keep = self.keep or Action(kind="keep", line=0, file=self.kept_by, implicit=True)
+        flags = keep.flags if self.keep else self.passed.flags
+        edits = keep.edits if self.keep and not keep.implicit else self.passed.edits
+        return Effect(
+            kind=EffectKind.STORE,
+            target=DEFAULT,
+            file=keep.file or self.kept_by,
+            line=keep.line,
+            reason="the default action" if keep.implicit else "keep",
+            flags=flags or self.passed.flags,
+            edits=self._edits(edits),
+            arguments=dict(envelope),
+        )
+
+    def _effect(self, action: Action, envelope: Mapping[str, str]) -> Effect:
+        arguments = {**envelope, **action.arguments}
+        if action.kind == "ereject":
+            arguments["ereject"] = True
+        target = action.target
+        if KINDS[action.kind] is EffectKind.STORE and target.upper() == DEFAULT:
+            target = DEFAULT
+        return Effect(
+            kind=KINDS[action.kind],
+            target=target,
+            file=action.file,
+            line=action.line,
+            reason=_reason(action),
+            flags=action.flags,
+            edits=self._edits(action.edits),
+            arguments=arguments,
+        )
+
+    def _edits(self, edits: Sequence[HeaderEdit]) -> tuple[Edit, ...]:
+        return (*self.before, *recorded(self.message, edits))
+
+
+def _unstorable(file: ChainFile, result: Result) -> Diagnostic | None:
+    """A body is never rebuilt: what leaves is the stored bytes with edits of the header."""
+    if result.passed.content is None:
+        return None
+    sentence = "'replace' and 'enclose' change a stored body, which is not in this release"
+    return Diagnostic(file=file.path, line=1, column=1, message=sentence)
+
+
+def _without_keep(actions: Sequence[Action]) -> tuple[Action, ...]:
+    """A keep of one file passes the message on; it is no action of the chain yet."""
+    return tuple(one for one in actions if one.kind != "keep")
+
+
+def _reason(action: Action) -> str:
+    if action.kind == "hold":
+        return str(action.arguments.get("reason") or "")
+    return action.kind
+
+
+def _each_once(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """The same action on the same target counts once; a discard only when it is alone."""
+    once: dict[tuple[EffectKind, str], Effect] = {}
+    for effect in effects:
+        once.setdefault((effect.kind, effect.target), effect)
+    delivering = [one for one in once.values() if one.kind is not EffectKind.DISCARD]
+    others = (EffectKind.STORE, EffectKind.REDIRECT, EffectKind.HOLD, EffectKind.AGENT)
+    if any(one.kind in (*others, EffectKind.REJECT) for one in delivering):
+        return tuple(delivering)
+    return tuple(once.values())

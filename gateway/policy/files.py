@@ -1,0 +1,238 @@
+"""Finds, orders and loads a tenant's chain, all or nothing (policy-language §1).
+
+    inbound/  tenants/NAME/inbound/  inbound-after/      and the same for outbound
+    lib/  tenants/NAME/lib/          include :global, include :personal
+    lists/NAME.txt                   one entry a line
+    templates/                       texts named by "file:..."
+
+A change is picked up without a restart, looked for at most once a second. A broken edit leaves
+the last good chain in place and is reported once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from gateway.mail.tenant import Tenant
+from gateway.policy.chain import Chain, ChainFile
+from gateway.sieve.interface import CompileError, Diagnostic, Limits
+from gateway.sieve.script import Script, compile_script
+
+CHECK_SECONDS = 1.0
+MAX_TEXT_BYTES = 1024 * 1024
+FOLDERS_READ = ("lib", "lists", "tenants", "templates", "inbound", "inbound-after",
+                "outbound", "outbound-after", "guidance")  # fmt: skip
+
+Report = Callable[[Tenant, str, CompileError], None]
+"""Told once of a chain that does not compile: tenant, kind, every fault."""
+
+
+def chain_paths(directory: Path, tenant: str, kind: str) -> list[Path]:
+    """Return the files of a tenant's chain in their order: before, own, after, by name."""
+    folders = (
+        directory / kind,
+        directory / "tenants" / tenant / kind,
+        directory / f"{kind}-after",
+    )
+    return [path for folder in folders for path in _scripts(folder)]
+
+
+def load_chain(
+    directory: Path,
+    tenant: Tenant,
+    kind: str,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    strict: bool = False,
+) -> Chain:
+    """Return the compiled chain; raises CompileError with the faults of all files.
+
+    A directory that is not there is an empty chain: everything goes to the default route.
+    """
+    texts = Texts(directory, tenant)
+    files: list[ChainFile] = []
+    faults: list[Diagnostic] = []
+    for path in chain_paths(directory, tenant.id, kind):
+        shown = path.relative_to(directory).as_posix()
+        try:
+            script = _compile(path, shown, texts=texts, limits=limits, strict=strict)
+        except CompileError as error:
+            faults.extend(error.diagnostics)
+        else:
+            files.append(ChainFile(path=shown, script=script))
+    if faults:
+        raise CompileError(faults)
+    lists = texts.lists()
+    warnings = tuple(one for file in files for one in file.script.warnings)
+    return Chain(
+        kind=kind, files=tuple(files), version=texts.version(), lists=lists, warnings=warnings
+    )
+
+
+class Chains:
+    """The chains of all tenants, kept compiled and up to date.
+
+    The last good chain is kept in memory only: after a restart with a broken edit a tenant
+    has none until it is mended. `keep` and `recall` of the store belong right here.
+    """
+
+    def __init__(self, directory: Path, *, clock: Callable[[], float], report: Report) -> None:
+        """`clock` counts seconds, never backwards; `report` is told of what is broken."""
+        self._directory = directory
+        self._clock = clock
+        self._report = report
+        self._looked_at = -CHECK_SECONDS
+        self._seen: tuple[object, ...] = ()
+        self._kept: dict[tuple[str, str], _Kept] = {}
+
+    def chain_for(self, tenant: Tenant, kind: str) -> Chain:
+        """Return the newest chain that compiles; raises CompileError when none ever did."""
+        self._look()
+        kept = self._kept.get((tenant.id, kind))
+        names = (*tenant.routes, "|", *tenant.hooks)
+        if kept is None or kept.seen != self._seen or kept.names != names:
+            kept = self._load(tenant, kind, kept=kept, names=names)
+            self._kept[tenant.id, kind] = kept
+        if kept.chain is None:
+            raise kept.error or CompileError([])
+        return kept.chain
+
+    def faults(self) -> dict[tuple[str, str], CompileError]:
+        """Return (tenant, kind) of each chain whose newest files do not compile, and why."""
+        return {key: kept.error for key, kept in self._kept.items() if kept.error}
+
+    def _look(self) -> None:
+        now = self._clock()
+        if now - self._looked_at >= CHECK_SECONDS:
+            self._looked_at = now
+            self._seen = tuple(_stamps(self._directory))
+
+    def _load(
+        self, tenant: Tenant, kind: str, *, kept: _Kept | None, names: tuple[str, ...]
+    ) -> _Kept:
+        try:
+            chain = load_chain(self._directory, tenant, kind)
+        except CompileError as error:
+            if kept is None or str(kept.error) != str(error):
+                self._report(tenant, kind, error)
+            last_good = kept.chain if kept else None
+            return _Kept(seen=self._seen, names=names, chain=last_good, error=error)
+        return _Kept(seen=self._seen, names=names, chain=chain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    seen: tuple[object, ...]
+    names: tuple[str, ...]
+    chain: Chain | None = None
+    error: CompileError | None = None
+
+
+@dataclass(slots=True)
+class Texts:
+    """What the compiler may read of the policy directory (`sieve.interface.Loader`).
+
+    Every text that was read counts in the version of the chain.
+    """
+
+    directory: Path
+    tenant: Tenant
+    _read: dict[str, str] = field(default_factory=dict)
+
+    def include(self, location: str, name: str) -> str | None:
+        """Return a script of `lib/`, the tenant's own for `personal` (RFC 6609 §3.2)."""
+        own = f"tenants/{self.tenant.id}/lib" if location == "personal" else "lib"
+        if name.startswith(".") or "/" in name or "\x00" in name:
+            return None
+        return self.text(f"{own}/{name}.sieve") or self.text(f"{own}/{name}")
+
+    def text(self, path: str) -> str | None:
+        """Return a text inside of the directory, None when there is none to read."""
+        try:
+            root = self.directory.resolve()
+            found = (root / path).resolve()
+            if not found.is_relative_to(root) or found.stat().st_size > MAX_TEXT_BYTES:
+                return None
+            text = found.read_text(encoding="utf-8", errors="replace")
+        except (OSError, ValueError):
+            return None
+        self._read[path] = text
+        return text
+
+    def names(self, kind: str) -> Sequence[str] | None:
+        """Return the names that constants are checked against; None: not checked."""
+        if kind == "route":
+            return [*self.tenant.routes, "INBOX"]
+        if kind == "hook":
+            return list(self.tenant.hooks)
+        if kind == "list":
+            return sorted(path.stem for path in self.directory.glob("lists/*.txt"))
+        return None
+
+    def script(self, path: Path, shown: str) -> str:
+        """Return the text of a chain's file; raises CompileError when it cannot be read."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise _unreadable(shown, f"cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise _unreadable(shown, f"is not UTF-8 text (byte {error.start})") from error
+        self._read[shown] = text
+        return text
+
+    def lists(self) -> dict[str, frozenset[str]]:
+        """Return the entries of each list, folded; '#' begins a comment."""
+        found = {}
+        for path in sorted(self.directory.glob("lists/*.txt")):
+            text = self.text(path.relative_to(self.directory).as_posix()) or ""
+            entries = (line.partition("#")[0].strip().casefold() for line in text.splitlines())
+            found[path.stem] = frozenset(entry for entry in entries if entry)
+        return found
+
+    def version(self) -> str:
+        """Return the hash of all texts read, with their names."""
+        digest = sha256()
+        for path, text in sorted(self._read.items()):
+            for part in (path, text):
+                octets = part.encode()
+                digest.update(len(octets).to_bytes(8, "big") + octets)
+        return digest.hexdigest()[:16]
+
+
+def _scripts(folder: Path) -> list[Path]:
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.is_file()]
+    except OSError:  # a folder that is not there has no files
+        return []
+    return [folder / name for name in sorted(names, key=os.fsencode) if _is_script(name)]
+
+
+def _is_script(name: str) -> bool:
+    return name.endswith(".sieve") and not name.startswith(("_", "."))
+
+
+def _compile(path: Path, shown: str, *, texts: Texts, limits: Limits, strict: bool) -> Script:
+    text = texts.script(path, shown)
+    return compile_script(text, name=shown, loader=texts, limits=limits, strict=strict)
+
+
+def _unreadable(shown: str, what: str) -> CompileError:
+    return CompileError([Diagnostic(file=shown, line=1, column=1, message=f"the file {what}")])
+
+
+def _stamps(directory: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield name, time and size of every file that a chain may read, in a fixed order."""
+    for folder in FOLDERS_READ:
+        for root, folders, names in os.walk(directory / folder):
+            folders.sort()
+            for name in sorted(names):
+                path = Path(root, name)
+                try:
+                    found = path.stat()
+                except OSError:  # gone between the look and the touch
+                    continue
+                yield str(path), found.st_mtime_ns, found.st_size

@@ -1,0 +1,3 @@
+# 90-default.sieve: what happens to everything that came this far.
+# It is kept: it goes to the mailbox's route, else to the tenant's.
+keep;

@@ -1,0 +1,125 @@
+"""One effect of a Plan -> what is queued for it, or why nothing is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from gateway.actions.carry import carry
+from gateway.mail.delivery import Kind, LaneKind
+from gateway.mail.plan import Effect, EffectKind
+from tests.actions.occasions import (
+    ACME,
+    HOOKED,
+    MAILBOX,
+    PROOF,
+    mail,
+    occasion,
+    office,
+)
+
+
+def effect(kind: EffectKind, target: str = "", **arguments: object) -> Effect:
+    return Effect(kind=kind, target=target, file="x.sieve", line=3, arguments=dict(arguments))
+
+
+def test_a_store_queues_a_forward_to_its_route() -> None:
+    carried = carry(effect(EffectKind.STORE, "billing"), office())
+    assert [one.kind for one in carried.outgoing] == [Kind.FORWARD]
+    assert (carried.outcome, carried.state) == ("routed", "routed")
+    assert carried.detail(effect(EffectKind.STORE, "billing"))["line"] == 3
+
+
+@pytest.mark.parametrize("target", ["INBOX", "none", ""])
+def test_without_a_route_the_message_is_held_with_that_reason(target: str) -> None:
+    carried = carry(effect(EffectKind.STORE, target), office(tenant=replace(ACME, route=None)))
+    assert carried.outcome == "held"
+    assert "no route" in carried.reason
+    assert carried.outgoing == ()
+
+
+def test_a_held_message_is_told_to_the_hook_that_asked() -> None:
+    carried = carry(effect(EffectKind.HOLD, reason="look"), office(tenant=HOOKED))
+    (event,) = carried.outgoing
+    assert (event.lane.kind, event.lane.name, event.kind) == (LaneKind.HOOK, "ev", Kind.EVENT)
+    told = json.loads(event.content)
+    assert (told["type"], told["data"]["reason"]) == ("message.held", "look")
+
+
+def test_a_vacation_queues_an_answer() -> None:
+    carried = carry(effect(EffectKind.VACATION, reason="hi", handle="h"), office())
+    assert carried.outcome == "answered"
+    assert carried.outgoing[0].kind is Kind.ANSWER
+    assert carried.answer is not None
+    assert (carried.answer.handle, carried.answer.sender) == ("h", "ann@example.org")
+
+
+def test_a_vacation_that_the_gate_stops_is_suppressed_with_its_reason() -> None:
+    carried = carry(effect(EffectKind.VACATION, reason="hi"), office(mail(List_Id="<x>")))
+    assert (carried.state, carried.reason, carried.outgoing) == ("suppressed", "list mail", ())
+    assert carried.outcome is None
+
+
+def test_without_an_upstream_no_answer_leaves() -> None:
+    carried = carry(effect(EffectKind.VACATION, reason="hi"), office(way=None))
+    assert (carried.state, carried.reason) == ("suppressed", "no upstream")
+
+
+def test_the_addresses_of_the_command_count_as_ours() -> None:
+    answer = effect(EffectKind.VACATION, reason="hi", addresses=["old@shop.example"])
+    assert carry(answer, office(mail(To="old@shop.example"))).outcome == "answered"
+
+
+def test_a_rejection_that_is_not_sent_holds_the_message() -> None:
+    unproven = replace(PROOF, proven="", mail_from_proven=False)
+    carried = carry(effect(EffectKind.REJECT, reason="no"), office(authenticity=unproven))
+    assert carried.outcome == "held"
+    assert carried.reason.startswith("rejection not sent: sender not verified")
+
+
+def test_an_ereject_never_mails() -> None:
+    carried = carry(effect(EffectKind.REJECT, reason="no", ereject=True), office())
+    assert carried.outcome == "held"
+    assert all(one.kind is Kind.EVENT for one in carried.outgoing)
+
+
+def test_a_rejection_of_a_proven_sender_is_sent() -> None:
+    carried = carry(effect(EffectKind.REJECT, reason="no"), office())
+    assert (carried.outcome, carried.outgoing[0].kind) == ("answered", Kind.ANSWER)
+
+
+def test_an_agent_hands_over_to_its_fallback_with_a_tag() -> None:
+    carried = carry(effect(EffectKind.AGENT, "returns", fallback="billing"), office())
+    assert carried.outgoing[0].lane.name == "billing"
+    assert any(edit.value == "agent-unavailable" for edit in carried.outgoing[0].edits)
+    assert carry(effect(EffectKind.AGENT, "x"), office()).outgoing[0].lane.name == "desk"
+
+
+def test_a_redirect_leaves_by_the_upstream_of_the_mailbox() -> None:
+    carried = carry(effect(EffectKind.REDIRECT, "bob@example.net"), office())
+    assert str(carried.outgoing[0].lane) == "acme/upstream/own"
+    held = carry(effect(EffectKind.REDIRECT, "bob@example.net"), office(way=None))
+    assert (held.outcome, held.reason) == (
+        "held",
+        "cannot redirect: the mailbox has no upstream",
+    )
+
+
+def test_a_discard_queues_nothing_and_a_notification_is_journalled() -> None:
+    assert carry(effect(EffectKind.DISCARD), office()).outcome == "discarded"
+    notified = carry(effect(EffectKind.NOTIFY, "mailto:a@b"), office())
+    assert (notified.outgoing, notified.outcome, notified.state) == ((), None, "done")
+
+
+@pytest.mark.parametrize("kind", list(EffectKind))
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00", b"\xff\r\n" * 9, b"From: \xff\r\nTo: =?\r\n\r\n"]
+)
+def test_no_message_makes_an_effect_raise(kind: EffectKind, content: bytes) -> None:
+    one = occasion(content, mailbox=MAILBOX)
+    carried = carry(
+        effect(kind, "bob@example.net", reason="x"), replace(office(), occasion=one)
+    )
+    assert carried.event

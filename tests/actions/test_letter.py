@@ -1,0 +1,84 @@
+"""Header values and bodies of the mails we write."""
+
+from __future__ import annotations
+
+from email import message_from_bytes, policy
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.actions.letter import encoded, header_block, mailbox, references_to, text_part
+from gateway.mail.message import parse_message
+from tests.actions.occasions import mail
+
+
+@given(st.text(max_size=400))
+def test_no_value_becomes_a_second_field(value: str) -> None:
+    block = header_block([("Subject", encoded(value, name="Subject")), ("X-End", "1")])
+    assert [field.name for field in parse_message(block + b"\r\n").fields] == [
+        "Subject",
+        "X-End",
+    ]
+    assert all(len(line) <= 998 for line in block.split(b"\r\n"))
+
+
+def test_text_of_any_script_survives_encoding() -> None:
+    value = "Auto: 您好，我的订单在哪里？ " * 10
+    message = parse_message(header_block([("Subject", encoded(value, name="Subject"))]))
+    assert message.text("Subject").split() == value.split()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("", "a@b.example"),
+        ("Ann", '"Ann" <a@b.example>'),
+        ('A "B" \\', '"A \\"B\\" \\\\" <a@b.example>'),
+        ("Ann\r\nBcc: x", '"Ann  Bcc: x" <a@b.example>'),
+    ],
+)
+def test_a_display_name_is_quoted(name: str, shown: str) -> None:
+    assert mailbox(name, "a@b.example") == shown
+
+
+def test_a_display_name_of_any_script_is_read_back() -> None:
+    line = header_block([("From", mailbox("李, 雷", "a@b.example"))])
+    assert parse_message(line).addresses("From") == [("李, 雷", "a@b.example")]
+
+
+@pytest.mark.parametrize(
+    "text", ["plain\n", "größer\n", "x" * 2000, "a\r\nb\rc\n", ".\n.\n", "=\n"]
+)
+def test_a_text_arrives_as_it_was(text: str) -> None:
+    encoding, body = text_part(text)
+    head = (
+        f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n"
+    )
+    read = message_from_bytes(head.encode() + b"\r\n" + body, policy=policy.default)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+    assert str(read.get_content()).replace("\r\n", "\n").rstrip("\n") == lines
+    assert body.isascii()
+    assert all(len(line) <= 998 for line in body.split(b"\r\n"))
+
+
+def test_references_end_with_the_id_that_is_answered() -> None:
+    message = parse_message(mail(References="<a@x> <b@x>"))
+    assert references_to(message).split() == ["<a@x>", "<b@x>", "<1@example.org>"]
+
+
+def test_references_are_those_of_in_reply_to_where_there_are_none() -> None:
+    message = parse_message(mail(In_Reply_To="<a@x>"))
+    assert references_to(message).split() == ["<a@x>", "<1@example.org>"]
+
+
+def test_long_references_keep_the_first_and_the_last() -> None:
+    ids = [f"<{number:040}@example.org>" for number in range(100)]
+    kept = references_to(parse_message(mail(References=" ".join(ids)))).split()
+    assert (kept[0], kept[-1], kept[-2]) == (ids[0], "<1@example.org>", ids[-1])
+    assert len(" ".join(kept)) <= 1000
+
+
+def test_broken_references_are_left_out() -> None:
+    message = parse_message(mail(References="junk <a b> <>", Message_ID="none"))
+    assert references_to(message) == ""

@@ -1,0 +1,119 @@
+"""Texts and attachments of a message."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+from time import monotonic
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gateway.actions.parts import Parts, read_parts, text_of_html
+
+
+def composed(*, html: str | None = None, files: tuple[tuple[str, bytes], ...] = ()) -> bytes:
+    message = EmailMessage()
+    message["Subject"] = "Hi"
+    message.set_content("größer 你好\n")
+    if html:
+        message.add_alternative(html, subtype="html")
+    for name, content in files:
+        message.add_attachment(content, maintype="application", subtype="pdf", filename=name)
+    return message.as_bytes()
+
+
+def test_text_and_html_and_attachments_are_told_apart() -> None:
+    content = composed(html="<p>größer</p>", files=(("a.pdf", b"%PDF"), ("你.pdf", b"x" * 9)))
+    parts = read_parts(content)
+    assert parts.text == "größer 你好\n"
+    assert parts.html.strip() == "<p>größer</p>"
+    shown = [(one.name, one.type, one.content) for one in parts.attachments]
+    assert shown == [
+        ("a.pdf", "application/pdf", b"%PDF"),
+        ("你.pdf", "application/pdf", b"x" * 9),
+    ]
+
+
+def test_a_mail_with_html_alone_has_its_words_as_text() -> None:
+    page = (
+        "<style>p{}</style><p>Hello&nbsp;<b>you</b></p><script>x()</script><div>Bye<br>A</div>"
+    )
+    parts = read_parts(b"Content-Type: text/html; charset=utf-8\r\n\r\n" + page.encode())
+    assert parts.text.split("\n") == ["Hello you", "", "Bye", "A"]
+    assert parts.html == page
+
+
+def test_a_forwarded_message_is_an_attachment_and_not_looked_into() -> None:
+    inner = composed(html="<p>inner</p>")
+    content = (
+        b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\nouter\r\n'
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\n" + inner + b"\r\n--b--\r\n"
+    )
+    parts = read_parts(content)
+    assert (parts.text, parts.html) == ("outer", "")
+    assert [(one.name, one.type) for one in parts.attachments] == [
+        ("message.eml", "message/rfc822")
+    ]
+    assert b"inner" in parts.attachments[0].content
+
+
+@pytest.mark.parametrize("charset", ["none-such", "\x00", "undefined", "zlib", "utf-7\xff"])
+def test_a_broken_charset_costs_no_text(charset: str) -> None:
+    head = f"Content-Type: text/plain; charset={charset}\r\n\r\n".encode("latin-1")
+    assert "Hello" in read_parts(head + b"Hello \xff").text
+
+
+def test_chinese_charsets_are_read() -> None:
+    head = b"Content-Type: text/plain; charset=gb2312\r\n\r\n"
+    assert read_parts(head + "你好".encode("gb2312")).text == "你好"
+
+
+def test_a_name_of_a_file_holds_no_path_and_no_line_end() -> None:
+    head = b'Content-Disposition: attachment; filename="../a\\\\b\r\n c.txt"\r\n\r\nx'
+    (attachment,) = read_parts(head).attachments
+    assert not set(attachment.name) & set("/\\\r\n\x00")
+
+
+def test_a_text_holds_no_nul() -> None:
+    assert "\x00" not in read_parts(b"\r\na\x00b").text
+
+
+@given(st.binary(max_size=600))
+@example(b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n' + b"--b\r\n" * 2000)
+@example(b"Content-Type: multipart/mixed\r\n\r\nno boundary")
+@example(b"Content-Type: message/rfc822\r\n\r\n" * 2000)
+@example(b"Content-Type: text/plain; charset*0*=\xff''; name*=x\r\n\r\n")
+@example(b"Content-Transfer-Encoding: base64\r\n\r\n=A=")
+@example(b"Content-Transfer-Encoding: uuencode\r\n\r\nbegin 1\n\xff\n")
+@example(b"".join(b"X-%d: x\r\n" % number for number in range(10_000)) + b"\r\nx")
+def test_no_bytes_are_refused(content: bytes) -> None:
+    assert isinstance(read_parts(content), Parts)
+
+
+def test_a_deep_nest_of_parts_is_cut() -> None:
+    content = b""
+    for depth in range(400):
+        content += b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (
+            depth,
+            depth,
+        )
+    assert isinstance(read_parts(content + b"\r\nx"), Parts)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<", "<!--", "<a ", "&", "<a href='", "<![CDATA[", "</", "<script>", "</script "]
+)
+def test_markup_that_is_made_to_be_slow_is_read_in_time(piece: str) -> None:
+    started = monotonic()
+    text_of_html(piece * 100_000)
+    assert monotonic() - started < 5
+
+
+def test_what_looks_like_a_tag_and_is_none_is_kept() -> None:
+    assert text_of_html("1 < 2 &amp; 3 <!-- no > --><b>yes</b>") == "1 < 2 & 3 yes"
+
+
+@given(st.text(alphabet="<>!-[]&;#xa\"'/=p ", max_size=200))
+def test_no_markup_is_refused(markup: str) -> None:
+    assert isinstance(text_of_html(markup), str)

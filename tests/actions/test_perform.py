@@ -1,0 +1,211 @@
+"""A Plan carried out on the real store: every effect once, even after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.actions.perform import Judged, Neighbours, Performer
+from gateway.config import AnswerSettings
+from gateway.mail.delivery import Outgoing
+from gateway.mail.inbound import Authenticity, Fetched
+from gateway.mail.plan import Effect, EffectKind, Plan
+from gateway.mail.tenant import Tenant
+from gateway.store import books, inbox, journal, marks
+from gateway.store.sqlite import Db, Store
+from tests.actions.occasions import ACME, NOON, PROOF, WAY, fetched, mark
+
+KEEP = Effect(kind=EffectKind.STORE, target="INBOX", file="90.sieve", line=3)
+VACATION = Effect(
+    kind=EffectKind.VACATION,
+    file="50.sieve",
+    line=12,
+    arguments={"reason": "soon", "handle": "received", "seconds": 86400},
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(tmp_path / "gateway.db")
+    yield opened
+    opened.close()
+
+
+@dataclass
+class Scene:
+    """One gateway's inbound half, with policies that say what they are told to."""
+
+    store: Store
+    effects: tuple[Effect, ...] = (VACATION, KEEP)
+    tenant: Tenant = ACME
+    now: datetime = NOON
+    marked: tuple[marks.Mark, ...] = ()
+    judged: int = 0
+    learned: list[str] = field(default_factory=list)
+    fails: bool = False
+
+    async def authenticate(self, _: Fetched) -> Authenticity:
+        return PROOF
+
+    async def judge(self, _: Fetched, authenticity: Authenticity) -> Judged:
+        assert authenticity == PROOF
+        self.judged += 1
+        if self.fails:
+            raise RuntimeError("killed")
+        return Judged(plan=Plan(effects=self.effects, version="v1"), marked=self.marked)
+
+    def learn(self, _: Db, outgoing: Outgoing, __: datetime) -> None:
+        self.learned.append(outgoing.message_id)
+
+    def perform(self, id_: str) -> str | None:
+        near = Neighbours(
+            tenants=lambda: {"acme": self.tenant},
+            authenticate=self.authenticate,
+            judge=self.judge,
+            way_for=lambda *_: WAY,
+            mark=mark,
+            learn=self.learn,
+            now=lambda: self.now,
+        )
+        return asyncio.run(Performer(self.store, near, answers=AnswerSettings()).perform(id_))
+
+    def receive(self, number: int = 1) -> str:
+        id_ = f"01ARZ3NDEKTSV4RR{number:02}"
+        one = fetched(id=id_, uid=number, internal_date=self.now)
+        self.store.write_now(inbox.store_fetched, one, now=self.now)
+        return id_
+
+    def states(self, id_: str) -> list[tuple[str, str]]:
+        stored = self.store.read_now(inbox.effects, id_)
+        return [(one.effect.kind.value, one.state) for one in stored]
+
+    def queued(self) -> list[str]:
+        def look(db: sqlite3.Connection) -> list[str]:
+            return [row[0] for row in db.execute("SELECT kind FROM message ORDER BY kind")]
+
+        return [kind for kind in self.store.read_now(look) if kind != "fetched"]
+
+
+def test_a_message_is_routed_and_its_sender_answered(store: Store) -> None:
+    scene = Scene(store)
+    id_ = scene.receive()
+    assert scene.perform(id_) == "routed"
+    assert scene.queued() == ["answer", "event", "forward"]
+    assert scene.states(id_) == [("vacation", "answered"), ("store", "routed")]
+    assert len(scene.learned) == 1
+    found = store.read_now(inbox.load, id_)
+    assert found is not None
+    assert (found.state, found.outcome) == ("done", "routed")
+    assert found.rule == "90.sieve:3 to route desk"
+
+
+def test_performing_again_repeats_nothing(store: Store) -> None:
+    scene = Scene(store)
+    id_ = scene.receive()
+    assert [scene.perform(id_) for _ in range(3)] == ["routed"] * 3
+    assert scene.judged == 1
+    assert scene.queued() == ["answer", "event", "forward"]
+
+
+def test_after_a_crash_between_effects_only_the_rest_is_done(store: Store) -> None:
+    scene = Scene(store)
+    id_ = scene.receive()
+    plan = Plan(effects=scene.effects, version="v1")
+    store.write_now(inbox.store_plan, id_, PROOF, plan, now=NOON)
+    routed = store.read_now(inbox.effects, id_)[1]
+    store.write_now(
+        inbox.finish_effect, id_, routed.number, event="effect.routed", detail={},
+        state="routed", now=NOON,
+    )  # fmt: skip
+    assert scene.perform(id_) == "routed"
+    assert scene.judged == 0
+    assert scene.queued() == ["answer", "event"]
+
+
+def test_a_judge_that_keeps_failing_holds_the_message_after_three_tries(store: Store) -> None:
+    scene = Scene(store, fails=True)
+    id_ = scene.receive()
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            scene.perform(id_)
+    assert scene.perform(id_) == "held"
+    assert scene.judged == 3
+
+
+def test_a_second_mail_of_the_same_sender_has_no_second_answer(store: Store) -> None:
+    scene = Scene(store)
+    scene.perform(scene.receive(1))
+    second = scene.receive(2)
+    assert scene.perform(second) == "routed"
+    assert scene.states(second) == [("vacation", "suppressed"), ("store", "routed")]
+    (stored, _) = store.read_now(inbox.effects, second)
+    assert stored.reason == "the sender had this answer already"
+    scene.now += timedelta(days=1)
+    third = scene.receive(3)
+    scene.perform(third)
+    assert scene.states(third)[0] == ("vacation", "answered")
+
+
+def test_after_five_answers_in_an_hour_a_sender_gets_no_more(store: Store) -> None:
+    scene = Scene(store)
+    for number in range(1, 7):
+        arguments = {**VACATION.arguments, "handle": f"h{number}"}
+        scene.effects = (replace(VACATION, arguments=arguments), KEEP)
+        last = scene.receive(number)
+        scene.perform(last)
+    assert scene.states(last)[0] == ("vacation", "suppressed")
+    assert scene.queued().count("answer") == 5
+
+
+def test_a_rejection_above_a_ceiling_holds_the_message(store: Store) -> None:
+    scene = Scene(store, effects=(Effect(kind=EffectKind.REJECT, arguments={"reason": "no"}),))
+    outcomes = [scene.perform(scene.receive(number)) for number in range(1, 7)]
+    assert outcomes == ["answered"] * 5 + ["held"]
+
+
+@pytest.mark.parametrize(
+    ("effects", "outcome"),
+    [
+        ((Effect(kind=EffectKind.DISCARD, file="x.sieve", line=1),), "discarded"),
+        ((VACATION, Effect(kind=EffectKind.DISCARD)), "answered"),
+        ((Effect(kind=EffectKind.HOLD, reason="look"),), "held"),
+        ((replace(KEEP, target="none"),), "held"),
+        ((replace(KEEP, target="billing"), Effect(kind=EffectKind.HOLD, reason="x")), "held"),
+        ((Effect(kind=EffectKind.REDIRECT, target="b@c.example"),), "routed"),
+        ((), "held"),
+    ],
+)
+def test_each_plan_ends_in_one_outcome(
+    store: Store, effects: tuple[Effect, ...], outcome: str
+) -> None:
+    scene = Scene(store, effects=effects)
+    assert scene.perform(scene.receive()) == outcome
+    assert store.read_now(books.inbound).difference == 0
+
+
+def test_a_suppressed_answer_is_in_the_timeline_with_its_reason(store: Store) -> None:
+    scene = Scene(store, tenant=replace(ACME, mailboxes={}))
+    id_ = scene.receive()
+    scene.perform(id_)
+    timeline = store.read_now(journal.timeline, id_)
+    assert timeline is not None
+    (entry,) = [one for one in timeline.entries if one.event == "answer.suppressed"]
+    assert entry.detail["reason"] == "answers are off for this mailbox"
+    assert (entry.detail["file"], entry.detail["line"]) == ("50.sieve", 12)
+
+
+def test_limits_that_a_chain_asked_for_are_counted_with_its_plan(store: Store) -> None:
+    seen = marks.Mark(tenant="acme", kind="limit", handle="h", key="k")
+    scene = Scene(store, effects=(KEEP,), marked=(seen,))
+    scene.perform(scene.receive())
+    assert store.read_now(marks.count, seen, since=NOON - timedelta(seconds=1)) == 1
+
+
+def test_a_message_nobody_knows_has_no_outcome(store: Store) -> None:
+    assert Scene(store).perform("01ARZ3NDEKTSV4RR99") is None

@@ -1,0 +1,143 @@
+"""Conversations by the ids of their mails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway.conversation.thread import Thread, ids_of, learn_rewritten, take_in, take_out
+from gateway.mail.address import Address
+from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
+from gateway.mail.envelope import Envelope, Recipient
+from gateway.mail.ids import new_id
+from gateway.mail.inbound import Fetched
+from gateway.mail.message import apply_edits, parse_message
+from gateway.store import inbox, queue
+from gateway.store.sqlite import Db, Store
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+uids = iter(range(1, 1000))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(tmp_path / "gateway.db")
+    yield opened
+    opened.close()
+
+
+def header(message_id: str, replies: str = "", *, sender: str, to: str) -> bytes:
+    fields = f"From: {sender}\r\nTo: {to}\r\nMessage-ID: {message_id}\r\n"
+    if replies:
+        fields += f"In-Reply-To: {replies.rsplit(maxsplit=1)[-1]}\r\nReferences: {replies}\r\n"
+    return (fields + "\r\nHello\r\n").encode()
+
+
+def send(store: Store, message_id: str, replies: str = "", *, tenant: str = "acme") -> str:
+    """The helpdesk writes to Ann."""
+    content = header(message_id, replies, sender="shop@acme.example", to="Ann@example.org")
+    outgoing = Outgoing(
+        id=new_id(),
+        tenant=tenant,
+        lane=Lane(tenant, LaneKind.UPSTREAM, "own"),
+        kind=Kind.SUBMISSION,
+        envelope=Envelope(
+            return_path=None, recipients=(Recipient(Address("ann", "example.org")),)
+        ),
+        content=content,
+        message_id=message_id,
+        header_from="shop@acme.example",
+    )
+
+    def work(db: Db) -> str:
+        queue.accept(db, outgoing, now=NOON)
+        return take_out(db, outgoing, now=NOON)
+
+    return store.write_now(work)
+
+
+def receive(
+    store: Store,
+    message_id: str,
+    replies: str = "",
+    *,
+    sender: str = "ann@example.org",
+    tenant: str = "acme",
+) -> tuple[Fetched, Thread]:
+    content = header(message_id, replies, sender=sender, to="shop@acme.example")
+    fetched = Fetched(
+        id=new_id(), tenant=tenant, mailbox="shop@acme.example", folder="INBOX",
+        uidvalidity=1, uid=next(uids), internal_date=NOON, content=content,
+    )  # fmt: skip
+    store.write_now(inbox.store_fetched, fetched, now=NOON)
+    return fetched, store.write_now(take_in, fetched, sender=sender, now=NOON)
+
+
+def test_a_first_mail_opens_a_conversation_and_the_next_belongs_to_it(store: Store) -> None:
+    _, first = receive(store, "<1@x>")
+    assert not first.is_reply
+    assert send(store, "<2@desk>", "<1@x>") == first.conversation
+    _, second = receive(store, "<3@x>", "<1@x> <2@desk>")
+    assert (second.conversation, second.is_reply) == (first.conversation, True)
+
+
+def test_asked_again_it_says_the_same(store: Store) -> None:
+    fetched, first = receive(store, "<1@x>")
+    again = store.write_now(take_in, fetched, sender="ann@example.org", now=NOON)
+    assert again == first
+
+
+def test_the_id_that_an_upstream_wrote_is_mapped_back(store: Store) -> None:
+    conversation = send(store, "<ours@desk>")
+    learn = {"tenant": "acme", "ours": "<ours@desk>", "theirs": "<theirs@ses>"}
+    assert store.write_now(learn_rewritten, now=NOON, **learn)
+    fetched, thread = receive(store, "<1@x>", "<0@x> <theirs@ses>")
+    assert (thread.conversation, thread.is_reply) == (conversation, True)
+    message = parse_message(apply_edits(fetched.content, thread.edits))
+    assert message.text("In-Reply-To") == "<ours@desk>"
+    assert message.text("References").split() == ["<0@x>", "<ours@desk>"]
+
+
+def test_where_no_id_was_rewritten_nothing_is_edited(store: Store) -> None:
+    send(store, "<ours@desk>")
+    assert receive(store, "<1@x>", "<ours@desk>")[1].edits == ()
+
+
+def test_a_stranger_who_names_an_id_opens_a_conversation_of_their_own(store: Store) -> None:
+    conversation = send(store, "<ours@desk>")
+    store.write_now(
+        learn_rewritten, tenant="acme", ours="<ours@desk>", theirs="<theirs@ses>", now=NOON
+    )
+    _, thread = receive(store, "<1@x>", "<theirs@ses>", sender="eve@evil.example")
+    assert thread.conversation != conversation
+    assert (thread.is_reply, thread.edits) == (False, ())
+
+
+def test_nothing_crosses_tenants(store: Store) -> None:
+    conversation = send(store, "<ours@desk>")
+    _, thread = receive(store, "<1@x>", "<ours@desk>", tenant="other")
+    assert thread.conversation != conversation
+    assert not thread.is_reply
+
+
+def test_an_id_that_we_never_sent_is_not_learnt(store: Store) -> None:
+    assert not store.write_now(
+        learn_rewritten, tenant="acme", ours="<never@desk>", theirs="<t@ses>", now=NOON
+    )
+
+
+@pytest.mark.parametrize("message_id", ["", "no brackets", "<\xff>", "<" + "x" * 999 + ">"])
+def test_a_broken_id_is_not_learnt_and_breaks_nothing(store: Store, message_id: str) -> None:
+    _, first = receive(store, message_id)
+    _, second = receive(store, "<2@x>", message_id or "<>")
+    assert first.conversation != second.conversation
+
+
+def test_the_nearest_ids_come_first_and_are_bounded() -> None:
+    many = " ".join(f"<{number}@x>" for number in range(10_000))
+    ids = ids_of(parse_message(header("<0@x>", many, sender="a@b", to="c@d")))
+    assert ids[:2] == ["<9999@x>", "<9998@x>"]
+    assert len(ids) == 100

@@ -1,0 +1,207 @@
+"""Several files in a row on one message, and the Plan they make."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from gateway.mail.inbound import Authenticity, AuthResult
+from gateway.mail.message import Edit, apply_edits
+from gateway.mail.plan import EffectKind, Plan
+from gateway.mail.tenant import Route, Tenant
+from gateway.policy.asked import Context
+from gateway.policy.chain import Chain, ChainFile, Judgement, run_chain
+from gateway.sieve.script import compile_script
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+ROUTES = {name: Route(name=name, type="smtp", host=name) for name in ("desk", "billing")}
+ACME = Tenant(id="acme", name="Acme", route="desk", routes=ROUTES, timezone="Europe/Berlin")
+CONTEXT = Context(
+    tenant=ACME,
+    authenticity=Authenticity(
+        results=(AuthResult(method="dkim", result="pass", domain="x.org"),)
+    ),
+    now=NOON,
+    mail_from="ann@example.org",
+    rcpt_to=("shop@acme.example",),
+)
+MAIL = b"From: Ann <ann@example.org>\r\nTo: shop@acme.example\r\nSubject: Hi\r\n\r\nHello\r\n"
+
+
+class NoTexts:
+    def include(self, location: str, name: str) -> str | None:
+        return None
+
+    def text(self, path: str) -> str | None:
+        return None
+
+    def names(self, kind: str) -> list[str] | None:
+        return None
+
+
+def chain_of(*texts: str, lists: dict[str, frozenset[str]] | None = None) -> Chain:
+    files = tuple(
+        ChainFile(
+            path=f"{number}.sieve",
+            script=compile_script(text, name=f"{number}.sieve", loader=NoTexts()),
+        )
+        for number, text in enumerate(texts, start=1)
+    )
+    return Chain(kind="inbound", files=files, version="v1", lists=lists or {})
+
+
+def judge(*texts: str, mail: bytes = MAIL, context: Context = CONTEXT) -> Judgement:
+    return run_chain(chain_of(*texts), mail, context)
+
+
+def shown(plan: Plan) -> list[tuple[str, str]]:
+    return [(effect.kind.value, effect.target) for effect in plan.effects]
+
+
+def test_the_end_of_a_chain_with_a_keep_is_the_default_action() -> None:
+    for second in ("keep;", ""):
+        for first in ("keep;", ""):
+            assert shown(judge(first, second).plan) == [("store", "INBOX")]
+    plan = judge("", "keep;").plan
+    assert plan.effects[0].file == "2.sieve"
+    assert plan.version == "v1"
+
+
+def test_an_empty_chain_delivers_to_the_default_route() -> None:
+    assert shown(judge().plan) == [("store", "INBOX")]
+
+
+def test_stop_ends_the_file_and_not_the_chain() -> None:
+    assert shown(judge("stop;", 'fileinto "billing";').plan) == [("store", "billing")]
+
+
+def test_a_file_that_takes_the_message_ends_the_chain() -> None:
+    plan = judge('fileinto "billing";', 'redirect "x@y.example";').plan
+    assert shown(plan) == [("store", "billing")]
+
+
+def test_a_copy_never_ends_the_chain() -> None:
+    plan = judge('fileinto :copy "billing";', "").plan
+    assert shown(plan) == [("store", "billing"), ("store", "INBOX")]
+
+
+def test_accept_keeps_and_ends_the_chain() -> None:
+    assert shown(judge("accept;", "discard;").plan) == [("store", "INBOX")]
+
+
+def test_a_discard_after_a_keep_of_an_earlier_file_discards_and_names_its_rule() -> None:
+    plan = judge("keep;", "\ndiscard;").plan
+    assert [(one.kind, one.file, one.line) for one in plan.effects] == [
+        (EffectKind.DISCARD, "2.sieve", 2)
+    ]
+
+
+def test_the_same_target_counts_once() -> None:
+    plan = judge('fileinto :copy "billing";', 'fileinto :copy "billing";').plan
+    assert shown(plan) == [("store", "billing"), ("store", "INBOX")]
+
+
+def test_fileinto_inbox_is_the_default_route() -> None:
+    assert shown(judge('fileinto "inbox"; keep;').plan) == [("store", "INBOX")]
+
+
+def test_a_run_time_error_undoes_its_file_and_holds_with_file_and_line() -> None:
+    failing = 'fileinto :copy "billing";\nredirect :copy "not an address${x}";\nreject "no";'
+    plan = judge('fileinto :copy "desk";', failing, "discard;").plan
+    assert shown(plan) == [("store", "desk"), ("hold", "")]
+    hold = plan.effects[1]
+    assert hold.file == "2.sieve"
+    assert hold.line in (2, 3)
+    assert hold.reason.startswith("the policy failed: ")
+    assert plan.errors == (f"2.sieve:{hold.line}: {hold.arguments['reason']}",)
+
+
+def test_on_error_keep_gives_the_implicit_keep() -> None:
+    chain = chain_of('fileinto :copy "billing"; reject "no";')
+    plan = run_chain(chain, MAIL, CONTEXT, on_error="keep").plan
+    assert shown(plan) == [("store", "INBOX")]
+    assert plan.errors
+
+
+def test_tags_of_one_file_reach_the_next_and_the_default_action() -> None:
+    plan = judge('addflag "vip";', "").plan
+    assert plan.effects[0].flags == ("vip",)
+
+
+def test_edits_made_before_the_chain_are_in_every_effect_and_seen_by_it() -> None:
+    context = replace(CONTEXT, edits=(Edit("Subject", None), Edit("Subject", "Mapped")))
+    test = 'if header "subject" "Mapped" { fileinto "billing"; }'
+    plan = judge(test, context=context).plan
+    assert shown(plan) == [("store", "billing")]
+    assert plan.effects[0].edits == context.edits
+
+
+def test_a_hold_gives_its_reason() -> None:
+    plan = judge('hold "look at it";').plan
+    assert shown(plan) == [("hold", "")]
+    assert plan.effects[0].reason == "look at it"
+
+
+def test_a_vacation_keeps_the_message_and_carries_its_arguments() -> None:
+    plan = judge('vacation :days 1 :handle "h" "Away";').plan
+    assert shown(plan) == [("vacation", ""), ("store", "INBOX")]
+    arguments = plan.effects[0].arguments
+    assert (arguments["seconds"], arguments["handle"], arguments["reason"]) == (
+        86400,
+        "h",
+        "Away",
+    )
+
+
+def test_an_ereject_is_told_apart() -> None:
+    assert judge('ereject "no";').plan.effects[0].arguments["ereject"] is True
+
+
+def test_thread_and_auth_are_answered_from_the_context() -> None:
+    script = 'if allof (thread "reply", auth "dkim" "pass") { fileinto "billing"; }'
+    assert shown(judge(script).plan) == [("store", "INBOX")]
+    reply = replace(CONTEXT, thread="reply")
+    assert shown(judge(script, context=reply).plan) == [("store", "billing")]
+
+
+def test_a_limit_counts_this_time_too_and_is_noted_for_the_plan() -> None:
+    script = 'if limit :count 2 :seconds 60 :handle "h" "key" { discard; }'
+    counted = replace(
+        CONTEXT, count=lambda *asked: 1 if asked == ("limit", "h", "key", 60) else 9
+    )
+    judged = judge(script, context=counted)
+    assert shown(judged.plan) == [("store", "INBOX")]
+    assert [(one.kind, one.handle, one.key) for one in judged.noted] == [("limit", "h", "key")]
+    full = replace(CONTEXT, count=lambda *_: 2)
+    assert shown(judge(script, context=full).plan) == [("discard", "")]
+
+
+def test_what_a_failed_file_counted_is_not_noted() -> None:
+    failing = 'if limit :count 2 :seconds 60 "key" { } fileinto "desk"; reject "no";'
+    assert judge(failing).noted == ()
+
+
+def test_the_trace_names_file_and_line() -> None:
+    trace = judge('\nif header "subject" "Hi" { keep; }').plan.trace
+    assert (trace[0].file, trace[0].line) == ("1.sieve", 2)
+
+
+def test_a_broken_message_does_not_break_the_chain() -> None:
+    for mail in (b"", b"\x00", b"\xff" * 100, b"no header\r\n", b"Subject: =?utf-8?b?A?=\r\n"):
+        assert shown(judge('if header "subject" "x" { discard; }', mail=mail).plan)
+        assert apply_edits(mail, judge("", mail=mail).plan.effects[0].edits) == mail
+
+
+def test_a_policy_that_would_rebuild_a_body_holds_instead() -> None:
+    plan = judge('replace "gone";').plan
+    assert shown(plan) == [("hold", "")]
+    assert "stored body" in plan.errors[0]
+
+
+def test_header_edits_of_a_script_reach_the_effects_that_come_later_only() -> None:
+    script = 'fileinto :copy "billing"; deleteheader "Subject"; addheader "X-New" "1";'
+    before, after = judge(script, "keep;").plan.effects
+    assert before.edits == ()
+    changed = apply_edits(MAIL, after.edits)
+    assert changed.startswith(b"X-New: 1\r\n")
+    assert b"Subject" not in changed

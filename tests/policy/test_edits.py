@@ -1,0 +1,73 @@
+"""A script's header edits as recorded edits with the same result."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.mail.message import apply_edits, parse_message
+from gateway.policy.edits import foreign_marks, recorded
+from gateway.sieve.interface import HeaderEdit
+
+MAIL = b"X-A: 1\r\nSubject: Hi\r\nX-A: 2\r\n\tmore\r\nX-A: 3\r\n\r\nbody\r\n"
+
+
+def edited(*edits: HeaderEdit) -> list[str]:
+    content = apply_edits(MAIL, recorded(parse_message(MAIL), edits))
+    assert content.endswith(b"\r\n\r\nbody\r\n")
+    return [field.value for field in parse_message(content).all("X-A")]
+
+
+def test_one_field_of_several_is_removed_by_its_place() -> None:
+    assert edited(HeaderEdit(name="x-a", value=None, index=2)) == ["1", "3"]
+
+
+def test_what_is_left_keeps_its_folding() -> None:
+    edits = recorded(parse_message(MAIL), [HeaderEdit(name="X-A", value=None, index=1)])
+    assert b"X-A: 2\r\n\tmore\r\nX-A: 3\r\n" in apply_edits(MAIL, edits)
+
+
+def test_removals_count_in_the_message_as_it_was_before_each() -> None:
+    first = HeaderEdit(name="X-A", value=None, index=1)
+    assert edited(first, first) == ["3"]
+
+
+def test_an_addition_stands_above_and_with_last_below() -> None:
+    above = HeaderEdit(name="X-A", value="0")
+    below = HeaderEdit(name="X-A", value="4", last=True)
+    assert edited(above, below) == ["0", "1", "2\tmore", "3", "4"]
+
+
+def test_an_addition_and_a_removal_of_one_name_keep_their_order() -> None:
+    added = HeaderEdit(name="X-A", value="0")
+    assert edited(added, HeaderEdit(name="X-A", value=None, index=2)) == ["0", "2\tmore", "3"]
+
+
+def test_a_name_that_loses_its_only_field_is_gone() -> None:
+    edits = recorded(parse_message(MAIL), [HeaderEdit(name="subject", value=None, index=1)])
+    assert parse_message(apply_edits(MAIL, edits)).first("Subject") is None
+
+
+@pytest.mark.parametrize("value", ["a\r\nBcc: x@y.example", "a\nb", "a\x00b"])
+def test_a_value_never_becomes_another_field(value: str) -> None:
+    edits = recorded(parse_message(MAIL), [HeaderEdit(name="X-B", value=value)])
+    changed = parse_message(apply_edits(MAIL, edits))
+    assert len(changed.fields) == len(parse_message(MAIL).fields) + 1
+
+
+def test_a_value_that_is_not_ascii_is_encoded() -> None:
+    edits = recorded(parse_message(MAIL), [HeaderEdit(name="X-B", value="größer 你好")])
+    changed = apply_edits(MAIL, edits)
+    assert changed.isascii()
+    assert parse_message(changed).text("X-B") == "größer 你好"
+
+
+def test_marks_that_others_wrote_are_removed_and_a_kept_one_is_not() -> None:
+    mail = b"X-Gateway-Tags: vip\r\nx-gateway-loop: a\r\nX-GATEWAY-Foo: b\r\nTo: c\r\n\r\n"
+    message = parse_message(mail)
+    left = parse_message(apply_edits(mail, foreign_marks(message, keep=["X-Gateway-Loop"])))
+    assert [field.name for field in left.fields] == ["x-gateway-loop", "To"]
+
+
+def test_ten_thousand_strange_marks_make_few_edits() -> None:
+    mail = b"".join(b"X-Gateway-%d: x\r\n" % n for n in range(10_000)) + b"\r\n"
+    assert len(foreign_marks(parse_message(mail))) == 50

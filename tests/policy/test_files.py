@@ -1,0 +1,158 @@
+"""Finding, ordering and loading a tenant's chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.mail.tenant import Route, Tenant
+from gateway.policy.files import Chains, chain_paths, load_chain
+from gateway.sieve.interface import CompileError
+
+ACME = Tenant(
+    id="acme", route="desk", routes={"desk": Route(name="desk", type="smtp", host="desk")}
+)
+SHIPPED = Path(__file__).parents[2] / "policies"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def write(directory: Path, name: str, text: str = "keep;\n") -> Path:
+    path = directory / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def names(directory: Path) -> list[str]:
+    paths = chain_paths(directory, "acme", "inbound")
+    return [path.relative_to(directory).as_posix() for path in paths]
+
+
+def test_files_run_before_then_own_then_after_each_by_name(tmp_path: Path) -> None:
+    for name in (
+        "inbound-after/10-z",
+        "inbound/20-b",
+        "inbound/10-a",
+        "tenants/acme/inbound/5",
+    ):
+        write(tmp_path, f"{name}.sieve")
+    write(tmp_path, "tenants/other/inbound/1.sieve")
+    assert names(tmp_path) == [
+        "inbound/10-a.sieve",
+        "inbound/20-b.sieve",
+        "tenants/acme/inbound/5.sieve",
+        "inbound-after/10-z.sieve",
+    ]
+
+
+@pytest.mark.parametrize("name", ["_a.sieve", ".a.sieve", "a.sieve.off", "a.txt", "a"])
+def test_a_file_that_is_switched_off_or_no_policy_is_left_out(
+    tmp_path: Path, name: str
+) -> None:
+    write(tmp_path, f"inbound/{name}")
+    assert names(tmp_path) == []
+
+
+def test_a_missing_directory_is_an_empty_chain(tmp_path: Path) -> None:
+    assert load_chain(tmp_path / "none", ACME, "inbound").files == ()
+
+
+def test_loading_tells_the_faults_of_all_files_and_is_all_or_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "inbound/1.sieve", "kep;\n")
+    write(tmp_path, "inbound/2.sieve")
+    write(tmp_path, "inbound-after/3.sieve", 'if header "x" {\n')
+    with pytest.raises(CompileError) as raised:
+        load_chain(tmp_path, ACME, "inbound")
+    files = {one.file for one in raised.value.diagnostics}
+    assert files == {"inbound/1.sieve", "inbound-after/3.sieve"}
+
+
+def test_a_file_that_is_not_utf8_is_a_fault_with_its_name(tmp_path: Path) -> None:
+    write(tmp_path, "inbound/1.sieve").write_bytes(b"keep; # \xff\n")
+    with pytest.raises(CompileError, match=r"inbound/1\.sieve.*not UTF-8"):
+        load_chain(tmp_path, ACME, "inbound")
+
+
+def test_the_version_changes_with_any_text_that_was_read(tmp_path: Path) -> None:
+    write(tmp_path, "inbound/1.sieve")
+    first = load_chain(tmp_path, ACME, "inbound").version
+    assert load_chain(tmp_path, ACME, "inbound").version == first
+    write(tmp_path, "lists/vip.txt", "ann@example.org\n")
+    second = load_chain(tmp_path, ACME, "inbound").version
+    write(tmp_path, "inbound/1.sieve", "keep; \n")
+    assert len({first, second, load_chain(tmp_path, ACME, "inbound").version}) == 3
+
+
+def test_a_template_outside_of_the_directory_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "secret.txt", "secret")
+    write(tmp_path, "policies/inbound/1.sieve", 'vacation "file:../secret.txt";\n')
+    with pytest.raises(CompileError):
+        load_chain(tmp_path / "policies", ACME, "inbound")
+
+
+def test_a_route_nobody_has_is_a_fault_with_the_nearest_name(tmp_path: Path) -> None:
+    write(tmp_path, "inbound/1.sieve", 'fileinto "dsek";\n')
+    with pytest.raises(CompileError, match="desk"):
+        load_chain(tmp_path, ACME, "inbound")
+
+
+def test_a_change_is_seen_after_a_second_and_not_looked_for_before(tmp_path: Path) -> None:
+    clock = Clock()
+    write(tmp_path, "inbound/1.sieve")
+    chains = Chains(tmp_path, clock=clock, report=lambda *_: None)
+    first = chains.chain_for(ACME, "inbound")
+    write(tmp_path, "inbound/2.sieve")
+    assert chains.chain_for(ACME, "inbound") is first
+    clock.seconds += 1.0
+    assert len(chains.chain_for(ACME, "inbound").files) == 2
+
+
+def test_a_broken_edit_keeps_the_last_good_chain_and_is_reported_once(tmp_path: Path) -> None:
+    clock, reports = Clock(), []
+    write(tmp_path, "inbound/1.sieve")
+    chains = Chains(tmp_path, clock=clock, report=lambda *told: reports.append(told))
+    good = chains.chain_for(ACME, "inbound")
+    write(tmp_path, "inbound/1.sieve", "broken\n")
+    for _ in range(3):
+        clock.seconds += 1.0
+        assert chains.chain_for(ACME, "inbound") is good
+    assert [told[:2] for told in reports] == [(ACME, "inbound")]
+    assert list(chains.faults()) == [("acme", "inbound")]
+    write(tmp_path, "inbound/1.sieve", "keep;\n")
+    clock.seconds += 1.0
+    chains.chain_for(ACME, "inbound")
+    assert not chains.faults()
+
+
+def test_a_tenant_that_never_had_a_good_chain_has_none(tmp_path: Path) -> None:
+    write(tmp_path, "inbound/1.sieve", "broken\n")
+    chains = Chains(tmp_path, clock=Clock(), report=lambda *_: None)
+    with pytest.raises(CompileError):
+        chains.chain_for(ACME, "inbound")
+
+
+def test_a_new_route_of_the_tenant_counts_at_once(tmp_path: Path) -> None:
+    write(tmp_path, "inbound/1.sieve", 'fileinto "desk";\n')
+    chains = Chains(tmp_path, clock=Clock(), report=lambda *_: None)
+    with pytest.raises(CompileError):
+        chains.chain_for(Tenant(id="acme"), "inbound")
+    assert chains.chain_for(ACME, "inbound").files
+
+
+@pytest.mark.parametrize("kind", ["inbound", "outbound"])
+def test_the_shipped_chain_compiles(kind: str) -> None:
+    assert load_chain(SHIPPED, ACME, kind).kind == kind
+
+
+def test_no_shipped_file_that_is_switched_on_answers_a_customer() -> None:
+    texts = [path.read_text() for path in SHIPPED.rglob("*.sieve")]
+    assert texts
+    assert not any("vacation" in text or "reject" in text for text in texts)

@@ -1,0 +1,55 @@
+"""The shipped policies pass their own testsuites, and a failing one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.mail.tenant import Route, Tenant
+from gateway.policy.suite import chain_runner, suites
+from gateway.sieve.interface import CompileError
+from gateway.sieve.testsuite import run_testsuite
+
+SHIPPED = Path(__file__).parents[2] / "policies"
+ACME = Tenant(
+    id="acme", route="desk", routes={"desk": Route(name="desk", type="smtp", host="desk")}
+)
+SUITE = """require ["vnd.dovecot.testsuite", "vnd.gateway.testsuite"];
+test "kept" {
+  if not test_chain_run "inbound" { test_fail "failed"; }
+  if not test_result_action "keep" { test_fail "not kept"; }
+}
+"""
+
+
+@pytest.mark.parametrize("path", suites(SHIPPED), ids=lambda path: path.stem)
+def test_a_shipped_policy_passes_its_tests(path: Path) -> None:
+    results = run_testsuite(path, run_chain=chain_runner(SHIPPED, ACME))
+    assert results
+    assert [(one.name, one.reason) for one in results if not one.ok] == []
+
+
+def test_every_shipped_policy_has_tests() -> None:
+    scripts = {path.name.split(".")[0] for path in SHIPPED.rglob("*.sieve*")}
+    assert scripts == {path.stem for path in suites(SHIPPED)}
+
+
+@pytest.mark.parametrize(("script", "ok"), [("keep;", True), ("discard;", False)])
+def test_a_testsuite_runs_the_whole_chain(tmp_path: Path, script: str, *, ok: bool) -> None:
+    (tmp_path / "inbound").mkdir()
+    (tmp_path / "inbound/1.sieve").write_text("keep;\n")
+    (tmp_path / "inbound/2.sieve").write_text(f"{script}\n")
+    suite = tmp_path / "a.svtest"
+    suite.write_text(SUITE)
+    (result,) = run_testsuite(suite, run_chain=chain_runner(tmp_path, ACME))
+    assert result.ok is ok
+
+
+def test_a_chain_that_does_not_compile_is_told(tmp_path: Path) -> None:
+    (tmp_path / "inbound").mkdir()
+    (tmp_path / "inbound/1.sieve").write_text("kep;\n")
+    suite = tmp_path / "a.svtest"
+    suite.write_text(SUITE)
+    with pytest.raises(CompileError):
+        run_testsuite(suite, run_chain=chain_runner(tmp_path, ACME))
