@@ -13,11 +13,21 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.mail.address import Address
+from gateway.mail.delivery import Decision, Lane, Result, Verdict
+
 LOGGER = logging.getLogger("gateway")
 LIBRARIES = (
     "mail.log", "imapclient", "httpx", "httpcore", "asyncio", "uvicorn", "uvicorn.error",
     "uvicorn.access", "twisted", "dkimpy",
 )  # fmt: skip
+
+
+TRIED = {
+    Decision.DELIVERED: "delivered",
+    Decision.FAIL: "failed",
+    Decision.SET_ASIDE: "set_aside",
+}
 
 
 class TextFormatter(logging.Formatter):
@@ -60,6 +70,202 @@ def set_up(*, log_format: str) -> None:
 def task_failed(*, task: str, error: BaseException) -> None:
     """Record that a background task ended by a fault of ours."""
     _error("task.failed", task=task, error=_fault(error))
+
+
+def submission_accepted(
+    *, message_id: str, tenant: str, credential: str, sender: str, recipients: int,
+    size_bytes: int, client: str,
+) -> None:  # fmt: skip
+    """Record that a message was accepted for good: ours to deliver."""
+    _info(
+        "submission.accepted", id=message_id, tenant=tenant, credential=credential,
+        sender=sender, recipients=recipients, size_bytes=size_bytes, client=client,
+    )  # fmt: skip
+
+
+def submission_refused(
+    *, tenant: str, credential: str, sender: object, recipients: int, client: str, reply: str
+) -> None:
+    """Record that a message was not taken, and what the client was told."""
+    _info(
+        "submission.refused", tenant=tenant, credential=credential, sender=sender or "<>",
+        recipients=recipients, client=client, reply=reply,
+    )  # fmt: skip
+
+
+def sign_in_refused(*, client: str, username: str, reason: str) -> None:
+    """Record a refused sign-in of a helpdesk; fail2ban reads `client=`."""
+    _warn("submission.sign_in_refused", client=client, username=username, reason=reason)
+
+
+def session_fault(*, error: BaseException) -> None:
+    """Record a fault of ours in a submission session; the client was answered 451."""
+    _error("submission.session_fault", error=_fault(error))
+
+
+def certificate_read(*, path: str, expires_at: datetime) -> None:
+    """Record that a changed certificate is in use for new sessions."""
+    _info("tls.certificate_read", path=path, expires_at=expires_at.isoformat())
+
+
+def certificate_not_read(*, path: str, error: BaseException) -> None:
+    """Record that a changed certificate or key cannot be used; the old one stays."""
+    _error("tls.certificate_not_read", path=path, error=str(error))
+
+
+def delivery_tried(*, message_id: str, recipient: Address, lane: Lane, result: Result) -> None:
+    """Record that a recipient was tried: delivered, deferred, failed or set aside."""
+    attempt = result.attempt
+    outcome = "failed" if result.give_up else TRIED.get(result.verdict.decision, "deferred")
+    _info(
+        f"delivery.{outcome}",
+        id=message_id,
+        to=recipient,
+        lane=lane,
+        host=attempt.host,
+        tls=attempt.tls,
+        phase=attempt.phase.value,
+        reply=attempt.reply.as_line(),
+        seconds=round(attempt.seconds, 3),
+        cause=result.verdict.cause,
+    )
+
+
+def lane_paused(*, lane: Lane, verdict: Verdict, until: datetime | None) -> None:
+    """Record that nothing leaves by a lane: its sign-in was refused, or a quota is used up."""
+    _warn("lane.paused", lane=lane, cause=verdict.cause, meaning=verdict.meaning,
+          fix=verdict.fix, until=until)  # fmt: skip
+
+
+def lane_resumed(*, lane: Lane) -> None:
+    """Record that a lane is open again: what waited leaves now."""
+    _info("lane.resumed", lane=lane)
+
+
+def lane_rate_changed(*, lane: Lane, per_minute: float | None) -> None:
+    """Record the rate that a server taught us; None is the preset's."""
+    _info("lane.rate_changed", lane=lane, per_minute=per_minute and round(per_minute, 1))
+
+
+def message_fetched(
+    *, message_id: str, mailbox: str, folder: str, uid: int, size_bytes: int
+) -> None:
+    """Record that a message was fetched and is stored."""
+    _info(
+        "message.fetched",
+        id=message_id,
+        mailbox=mailbox,
+        folder=folder,
+        uid=uid,
+        size_bytes=size_bytes,
+    )
+
+
+def message_set_aside(*, message_id: str, mailbox: str, uid: int, reason: str) -> None:
+    """Record that a message could not be taken in and was set aside; its mailbox goes on."""
+    _warn("message.set_aside", id=message_id, mailbox=mailbox, uid=uid, reason=reason)
+
+
+def message_not_stored(*, mailbox: str, uid: int, error: BaseException) -> None:
+    """Record that a fault of ours kept a message out of the store; it is tried again."""
+    _error("message.not_stored", mailbox=mailbox, uid=uid, error=_fault(error))
+
+
+def mailbox_renumbered(*, mailbox: str, folder: str, messages: int, new: int) -> None:
+    """Record that a folder has another UIDVALIDITY; `new` of its messages are not known."""
+    _warn("mailbox.renumbered", mailbox=mailbox, folder=folder, messages=messages, new=new)
+
+
+def after_fetch_refused(*, mailbox: str, action: str, uid: int, text: str) -> None:
+    """Record that the server refused what `after_fetch` asks for; the message is fetched."""
+    _warn("mailbox.after_fetch_refused", mailbox=mailbox, action=action, uid=uid, text=text)
+
+
+def mailbox_connected(*, mailbox: str, host: str, idle: bool) -> None:
+    """Record that a mailbox is signed in and watched."""
+    _info("mailbox.connected", mailbox=mailbox, host=host, idle=idle)
+
+
+def mailbox_unreachable(*, mailbox: str, reason: str, next_try_seconds: float) -> None:
+    """Record that a mailbox's server could not be talked to; it is tried again."""
+    _warn(
+        "mailbox.unreachable",
+        mailbox=mailbox,
+        reason=reason,
+        next_try_seconds=round(next_try_seconds, 1),
+    )
+
+
+def mailbox_refused(
+    *, mailbox: str, phase: str, cause: str, text: str, next_try_seconds: float
+) -> None:
+    """Record that a server refused a sign-in or a folder, with its words."""
+    _warn(
+        "mailbox.refused",
+        mailbox=mailbox,
+        phase=phase,
+        cause=cause,
+        text=text,
+        next_try_seconds=round(next_try_seconds, 1),
+    )
+
+
+def mailbox_state_changed(
+    *, mailbox: str, state: str, reason: str | None, fix: str | None
+) -> None:
+    """Record that a mailbox is ok, suspect or dead from now on, and why."""
+    report = _info if state == "ok" else _warn
+    report("mailbox.state_changed", mailbox=mailbox, state=state, reason=reason, fix=fix)
+
+
+def mailbox_not_watched(*, mailbox: str, reason: str) -> None:
+    """Record that a mailbox cannot be watched as it is configured."""
+    _warn("mailbox.not_watched", mailbox=mailbox, reason=reason)
+
+
+def mailbox_waits_for_store(*, mailbox: str, error: BaseException) -> None:
+    """Record that mail stays in a mailbox because the store has no room for it."""
+    _error("mailbox.waits_for_store", mailbox=mailbox, error=_fault(error))
+
+
+def policy_failed(*, message_id: str, tenant: str, error: str) -> None:
+    """Record that a policy failed on a message, which is held (or kept, as configured)."""
+    _warn("policy.failed", id=message_id, tenant=tenant, error=error)
+
+
+def message_performed(*, message_id: str, tenant: str, outcome: str, rule: str) -> None:
+    """Record how a fetched message ended, by which rule."""
+    _info(f"message.{outcome}", id=message_id, tenant=tenant, rule=rule)
+
+
+def policy_refused(*, tenant: str, chain: str, fault: str) -> None:
+    """Record that a tenant's chain does not compile: the last good one runs on."""
+    _error("policy.refused", tenant=tenant, chain=chain, fault=fault)
+
+
+def server_started(*, listeners: str, mailboxes: int, tenants: int) -> None:
+    """Record that every listener and worker is up."""
+    _info("server.started", listeners=listeners, mailboxes=mailboxes, tenants=tenants)
+
+
+def server_stopping() -> None:
+    """Record that the server drains: it takes nothing new and lets sessions end."""
+    _info("server.stopping")
+
+
+def tenants_read(*, tenants: int, revision: int) -> None:
+    """Record that changed tenants are in use."""
+    _info("tenants.read", tenants=tenants, revision=revision)
+
+
+def work_failed(*, message_id: str, error: BaseException) -> None:
+    """Record that a fault of ours kept a fetched message from its end; it is tried again."""
+    _error("message.not_performed", id=message_id, error=_fault(error))
+
+
+def tls_is_self_signed(*, path: str) -> None:
+    """Record that clients must trust our own authority, whose certificate is at `path`."""
+    _warn("tls.self_signed", ca=path)
 
 
 def _info(name: str, **details: Any) -> None:

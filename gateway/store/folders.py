@@ -51,7 +51,8 @@ def start_folder(
     A folder that is begun anew keeps the time of its first connection.
     """
     known = cursor(db, mailbox, folder)
-    connected_at = known.connected_at if known else now
+    # compared with INTERNALDATE, which has whole seconds
+    connected_at = known.connected_at if known else now.replace(microsecond=0)
     db.execute(
         "INSERT OR REPLACE INTO folders (mailbox, folder, uidvalidity, highest_uid,"
         " baseline_uid, connected_at) VALUES (?,?,?,?,?,?)",

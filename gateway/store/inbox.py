@@ -38,7 +38,7 @@ class StoredEffect:
 
     number: int
     effect: Effect
-    state: str  # planned | done | suppressed
+    state: str  # planned, or how it ended: done | suppressed | routed | answered | held | ...
     reason: str | None
 
 

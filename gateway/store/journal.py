@@ -82,7 +82,8 @@ def find_message(db: Db, name: str) -> str | None:
 def timeline(db: Db, name: str) -> Timeline | None:
     """Return the timeline of the message that `name` names, None when there is none.
 
-    What the message caused (an answer, a bounce, a forward) is told in it too.
+    It tells the whole story: what caused the message, and what it caused in turn (forwards,
+    answers, bounces, events).
     """
     id_ = find_message(db, name)
     if id_ is None:
@@ -90,9 +91,13 @@ def timeline(db: Db, name: str) -> Timeline | None:
     query = "SELECT tenant, kind, message_id FROM message WHERE id = ?"
     tenant, kind, message_id = db.execute(query, (id_,)).fetchone()
     rows = db.execute(
-        "SELECT number, message, at, event, detail FROM journal WHERE message = ?"
-        " OR message IN (SELECT id FROM message WHERE origin = ?) ORDER BY at, number",
-        (id_, id_),
+        "WITH RECURSIVE up(id, origin) AS (SELECT id, origin FROM message WHERE id = ?"
+        " UNION SELECT m.id, m.origin FROM message m JOIN up ON m.id = up.origin),"
+        " story(id) AS (SELECT id FROM up UNION SELECT m.id FROM message m JOIN story"
+        " ON m.origin = story.id)"
+        " SELECT number, message, at, event, detail FROM journal"
+        " WHERE message IN (SELECT id FROM story) ORDER BY at, number",
+        (id_,),
     )
     direction = "in" if kind == "fetched" else "out"
     return Timeline(

@@ -92,7 +92,7 @@ class Store:
     async def read(
         self, work: Callable[Concatenate[Db, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Return what `work` returns, run between two commits."""
+        """Return what `work` returns, run on one state of the store, between two commits."""
         future = self._submit(partial(_bound, work, args, kwargs), writes=False, size_bytes=0)
         return await asyncio.wrap_future(future)
 
@@ -158,7 +158,7 @@ class Store:
         writes = [call for call in group if call.writes]
         for call in group:
             if not call.writes:
-                _settle(call.future, _try(call.work, db))
+                _settle(call.future, _in_snapshot(call.work, db))
         if writes:
             self._commit(db, writes)
 
@@ -214,6 +214,14 @@ def _try(work: Callable[[Db], Any], db: Db) -> _Outcome:
         return _Outcome(value=work(db))
     except Exception as error:  # noqa: BLE001 - it is the caller's, who waits for it
         return _Outcome(error=error)
+
+
+def _in_snapshot(work: Callable[[Db], Any], db: Db) -> _Outcome:
+    """Run a read on one state of the file, whatever other processes commit meanwhile."""
+    db.execute("BEGIN")
+    outcome = _try(work, db)
+    db.execute("COMMIT")
+    return outcome
 
 
 def _settle(future: Future[Any], outcome: _Outcome) -> None:

@@ -115,6 +115,7 @@ def apply_tenant(
         " DO UPDATE SET settings = excluded.settings, changed_at = excluded.changed_at",
         (id_, json.dumps(_plain(file.settings)), now.timestamp()),
     )
+    _refuse_strange_senders(db, file)
     for (kind, name), item in file.items.items():
         put_item(db, id_, kind, name, item)
     for change in changes:
@@ -126,6 +127,17 @@ def apply_tenant(
     _give_lanes(db, file.tenant, now)
     bump(db)
     return changes
+
+
+def _refuse_strange_senders(db: Db, file: TenantFile) -> None:
+    """An address in a domain of another tenant is never ours to send as."""
+    for address in file.tenant.senders:
+        domain = address.rpartition("@")[2]
+        query = (
+            "SELECT tenant FROM tenant_items WHERE kind = 'domain' AND name = ? AND tenant <> ?"
+        )
+        if owner := db.execute(query, (domain, file.tenant.id)).fetchone():
+            raise Conflict(f"the sender {address} is in a domain of the tenant {owner[0]}")
 
 
 def put_item(db: Db, tenant: str, kind: str, name: str, item: Mapping[str, Any]) -> None:
@@ -194,6 +206,16 @@ def open_secret(db: Db, seal: Seal, tenant: str, kind: str, name: str) -> str | 
     query = "SELECT sealed FROM secrets WHERE tenant = ? AND kind = ? AND name = ?"
     row = db.execute(query, (tenant, kind, name)).fetchone()
     return seal.open(row[0]) if row else None
+
+
+def dkim_keys(db: Db, seal: Seal, tenant: str, domain: str) -> list[tuple[str, str]]:
+    """Return (selector, PEM) of a domain's keys; they are kept as `DOMAIN/SELECTOR`."""
+    rows = db.execute(
+        "SELECT name, sealed FROM secrets WHERE tenant = ? AND kind = 'dkim'"
+        " AND substr(name, 1, ?) = ? ORDER BY name DESC",
+        (tenant, len(domain) + 1, f"{domain}/"),
+    )
+    return [(name.partition("/")[2], seal.open(sealed)) for name, sealed in rows]
 
 
 def has_secret(db: Db, tenant: str, kind: str, name: str) -> bool:
