@@ -1,0 +1,134 @@
+"""Where each lane leads: a tenant's upstream or route, joined with its provider's preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.app.directory import Directory
+from gateway.config import Settings
+from gateway.delivery.rate import LaneLimits
+from gateway.delivery.upstream import Account, limits_of
+from gateway.mail.delivery import Batch, Lane, LaneKind
+from gateway.mail.tenant import Mailbox, Route, Security, Tenant, Upstream
+from gateway.net.smtp import Endpoint, Login, TlsPolicy
+from gateway.providers.catalogue import Provider
+
+PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
+
+
+class Accounts:
+    """Finds the account of a lane; a lane named by an address is that mailbox's own account."""
+
+    def __init__(
+        self, settings: Settings, directory: Directory, catalogue: Mapping[str, Provider]
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._catalogue = catalogue
+
+    async def find(self, batch: Batch) -> Account | None:
+        """Return where a batch leaves, None when that is not configured any more."""
+        lane = batch.lane
+        tenant = self._directory.find_tenant(lane.tenant)
+        if tenant is None:
+            return None
+        if lane.kind is LaneKind.ROUTE:
+            route = tenant.routes.get(lane.name)
+            return await self._of_route(tenant, route) if route else None
+        if mailbox := tenant.mailboxes.get(lane.name):
+            return await self._of_mailbox(tenant, mailbox)
+        upstream = tenant.upstreams.get(lane.name)
+        if upstream is None:
+            return None
+        if upstream.mailbox is not None:
+            return await self._of_mailbox(tenant, tenant.mailboxes[upstream.mailbox])
+        return await self._of_upstream(tenant, upstream, sender=batch.header_from)
+
+    def limits(self, lane: Lane) -> LaneLimits:
+        """Return how much a lane may carry at once."""
+        tenant = self._directory.find_tenant(lane.tenant)
+        return limits_of(self._provider(tenant, lane))
+
+    def max_message_bytes(self, upstream: Upstream) -> int | None:
+        """Return the largest message an upstream takes, None when it is not known."""
+        provider = self._catalogue.get(upstream.provider)
+        of_preset = provider.limits.max_message_bytes if provider else None
+        return upstream.max_message_bytes or of_preset
+
+    def takes_null_sender(self, tenant: Tenant, lane: Lane) -> bool:
+        """Whether a lane takes mail with an empty return path: some providers refuse it."""
+        sender = self._provider(tenant, lane).sender
+        return (sender.rule, sender.otherwise) != ("same-as-username", "reject-mail-from")
+
+    def _provider(self, tenant: Tenant | None, lane: Lane) -> Provider:
+        generic = self._catalogue["generic"]
+        if tenant is None or lane.kind is not LaneKind.UPSTREAM:
+            return generic
+        upstream = tenant.upstreams.get(lane.name)
+        mailbox = tenant.mailboxes.get(upstream.mailbox or "" if upstream else lane.name)
+        name = mailbox.provider if mailbox else upstream.provider if upstream else "generic"
+        return self._catalogue.get(name, generic)
+
+    async def _of_upstream(self, tenant: Tenant, upstream: Upstream, *, sender: str) -> Account:
+        provider = self._catalogue[upstream.provider]
+        return Account(
+            endpoint=self._endpoint(upstream, provider, domain=sender.rpartition("@")[2]),
+            credentials=_login(
+                upstream.username or _fixed_username(provider) or sender,
+                await self._directory.secret(tenant.id, "upstream", upstream.name),
+            ),
+            provider=provider,
+            tls=self._tls(upstream.ca_file),
+            dkim_profile=provider.dkim_profile,
+        )
+
+    async def _of_mailbox(self, tenant: Tenant, mailbox: Mailbox) -> Account | None:
+        provider = self._catalogue[mailbox.provider]
+        domain = mailbox.address.rpartition("@")[2]
+        servers = provider.smtp_servers(domain=domain)
+        if not servers:
+            return None
+        secret = await self._directory.secret(tenant.id, "mailbox", mailbox.address)
+        return Account(
+            endpoint=Endpoint(
+                host=servers[0].host, port=servers[0].port, security=servers[0].security
+            ),
+            credentials=_login(mailbox.username or mailbox.address, secret),
+            provider=provider,
+            tls=self._tls(mailbox.ca_file),
+            dkim_profile=provider.dkim_profile,
+        )
+
+    async def _of_route(self, tenant: Tenant, route: Route) -> Account:
+        secret = await self._directory.secret(tenant.id, "route", route.name)
+        port = route.port or PORTS[route.security]
+        return Account(
+            endpoint=Endpoint(host=route.host or "", port=port, security=route.security),
+            credentials=_login(route.username or "", secret),
+            provider=self._catalogue["generic"],
+            tls=self._tls(route.ca_file),
+            dkim_profile="none",
+        )
+
+    def _endpoint(self, upstream: Upstream, provider: Provider, *, domain: str) -> Endpoint:
+        servers = provider.smtp_servers(region=upstream.region, domain=domain)
+        preset = servers[0] if servers and upstream.host is None else None
+        security = upstream.security or (preset.security if preset else Security.STARTTLS)
+        return Endpoint(
+            host=upstream.host or (preset.host if preset else ""),
+            port=upstream.port or (preset.port if preset else PORTS[security]),
+            security=security,
+        )
+
+    def _tls(self, ca_file: str | None) -> TlsPolicy:
+        trusted = ca_file or self._settings.delivery.trusted_ca
+        return TlsPolicy(ca_file=self._settings.resolve(trusted) if trusted else None)
+
+
+def _login(username: str, secret: str | None) -> Login | None:
+    return Login(username=username, secret=secret) if secret else None
+
+
+def _fixed_username(provider: Provider) -> str | None:
+    kind, _, fixed = provider.login.smtp_user.partition(":")
+    return fixed if kind == "fixed" else None

@@ -1,0 +1,68 @@
+"""Tenants, credentials and secrets as the store has them, at hand without waiting.
+
+The store is looked at twice a second, so that what the command line changes is in use within
+one. `PRAGMA data_version` says whether another process wrote anything; the revision, whether
+it was a tenant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway import events
+from gateway.mail.tenant import Tenant
+from gateway.store import tenants as stored
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Db, Store
+from gateway.store.tenants import StoredCredential
+
+
+class Directory:
+    """What the running server knows of its tenants."""
+
+    def __init__(self, store: Store, seal: Seal) -> None:
+        self.tenants: Mapping[str, Tenant] = {}
+        self.revision = -1
+        self._store = store
+        self._seal = seal
+        self._credentials: Mapping[str, StoredCredential] = {}
+        self._secrets: dict[tuple[str, str, str], str | None] = {}
+        self._data_version = -1
+
+    def find_tenant(self, id_: str) -> Tenant | None:
+        """Return a tenant, None when there is none of that id."""
+        return self.tenants.get(id_)
+
+    async def find_credential(self, username: str) -> StoredCredential | None:
+        """Return a submission login by its user name."""
+        return self._credentials.get(username)
+
+    async def secret(self, tenant: str, kind: str, name: str) -> str | None:
+        """Return a secret, None when none is kept."""
+        key = (tenant, kind, name)
+        if key not in self._secrets:
+            self._secrets[key] = await self._store.read(stored.open_secret, self._seal, *key)
+        return self._secrets[key]
+
+    async def look(self) -> tuple[bool, bool]:
+        """Look whether the store was written by another process, and whether tenants changed.
+
+        Changed tenants are read; both answers are for those who act on a change.
+        """
+        version = await self._store.read(_data_version)
+        written, self._data_version = version != self._data_version, version
+        if not written:
+            return False, False
+        revision = await self._store.read(stored.revision)
+        if revision == self.revision:
+            return True, False
+        self.tenants = await self._store.read(stored.load_all)
+        self._credentials = await self._store.read(stored.credentials)
+        self._secrets.clear()
+        self.revision = revision
+        events.tenants_read(tenants=len(self.tenants), revision=revision)
+        return True, True
+
+
+def _data_version(db: Db) -> int:
+    return int(db.execute("PRAGMA data_version").fetchone()[0])

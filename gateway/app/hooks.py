@@ -1,0 +1,71 @@
+"""Webhooks joined: where a lane of them leads, and the links their bodies hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from gateway.actions.webhook import Target, Webhooks
+from gateway.app.foundation import Foundation
+from gateway.delivery.attempt import NO_ACCOUNT
+from gateway.mail.delivery import Attempt, Batch, LaneKind, Phase, Result
+from gateway.mail.reply import Reply
+from gateway.net.concurrency import Pool
+from gateway.net.dns import Resolver
+from gateway.net.http import Http
+
+LINK_DAYS = 7
+
+
+class HookCarrier:
+    """Carries the lanes of hooks and of webhook routes."""
+
+    def __init__(self, base: Foundation) -> None:
+        self._base = base
+        settings = base.settings
+        resolver = Resolver(settings.dns)
+        self._http = Http(
+            resolve=resolver.addresses, private_networks=settings.routes.private_networks
+        )
+        self._pool = Pool("webhook", threads=2)
+        self._webhooks = Webhooks(
+            http=self._http, pool=self._pool, settings=settings.routes, link=self._link
+        )
+
+    async def attempt(self, batch: Batch) -> list[Result]:
+        """Post one batch; returns a result for each delivery."""
+        now = datetime.now(UTC)
+        target = await self._find_target(batch)
+        if target is None:
+            return [_without_target(one.number, now) for one in batch.deliveries]
+        return await self._webhooks.deliver(batch, target, now=now)
+
+    async def close(self) -> None:
+        """Close the kept connections."""
+        await self._http.close()
+        self._pool.close()
+
+    async def _find_target(self, batch: Batch) -> Target | None:
+        lane = batch.lane
+        tenant = self._base.directory.find_tenant(lane.tenant)
+        if tenant is None:
+            return None
+        kind = "hook" if lane.kind is LaneKind.HOOK else "route"
+        found = tenant.hooks.get(lane.name) if kind == "hook" else tenant.routes.get(lane.name)
+        if found is None or not found.url:
+            return None
+        secret = await self._base.directory.secret(tenant.id, kind, lane.name)
+        return Target(url=found.url, secrets=(secret or "",), ca_file=found.ca_file)
+
+    def _link(self, message: str, part: str) -> str:
+        """Return the signed URL of a message's bytes (`raw`) or of an attachment."""
+        until = int(datetime.now(UTC).timestamp()) + LINK_DAYS * 86400
+        mark = self._base.seal.mark(f"link {message} {part} {until}")
+        root = self._base.settings.console.public_url.rstrip("/")
+        return f"{root}/v1/messages/{message}/{quote(part, safe='')}?until={until}&mark={mark}"
+
+
+def _without_target(delivery: int, now: datetime) -> Result:
+    reply = Reply(0, None, NO_ACCOUNT.meaning)
+    attempt = Attempt(at=now, host="", phase=Phase.CONNECT, reply=reply)
+    return Result(delivery=delivery, attempt=attempt, verdict=NO_ACCOUNT, next_attempt_at=None)

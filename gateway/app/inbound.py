@@ -1,0 +1,210 @@
+"""IN: mailboxes, authenticity, policies and actions joined."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from gateway import events
+from gateway.actions.answer import Way
+from gateway.actions.event import write_event
+from gateway.actions.perform import Neighbours, Performer
+from gateway.app.accounts import Accounts
+from gateway.app.foundation import Foundation
+from gateway.app.judge import Judge
+from gateway.authenticity.origin import Checker, authenticate, make_checker
+from gateway.authenticity.trace import TrustedHops
+from gateway.conversation.thread import take_out
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.inbound import Authenticity, Fetched
+from gateway.mail.message import parse_message
+from gateway.mail.tenant import Mailbox, Tenant
+from gateway.mailbox.watcher import Surroundings
+from gateway.mailbox.watchers import Watchers
+from gateway.net.concurrency import spawn, stop_tasks
+from gateway.net.imap import ImapPools
+from gateway.policy.files import Chains
+from gateway.sieve.interface import CompileError
+from gateway.store import inbox, queue
+from gateway.store.states import MailboxState
+
+WORKERS = 4
+LOOK_EVERY_SECONDS = 30.0
+TRY_AGAIN_SECONDS = 30.0
+
+
+class Inbound:
+    """From the tenant's mailboxes to what the policies decided, each effect once."""
+
+    def __init__(self, base: Foundation, accounts: Accounts) -> None:
+        self._base = base
+        self._accounts = accounts
+        settings = base.settings
+        self._checker: Checker = make_checker(settings.dns)
+        self.chains = Chains(
+            settings.resolve(settings.policies.directory),
+            clock=time.monotonic,
+            report=_report_broken_chain,
+        )
+        self._judge = Judge(base, self.chains, now=_now)
+        self._pools = ImapPools.start()
+        self.watchers = Watchers(
+            Surroundings(
+                store=base.store,
+                pools=self._pools,
+                settings=settings.mailboxes,
+                catalogue=base.catalogue,
+                secret=self._secret_of_mailbox,
+                arrived=lambda _: self._woken.set(),
+                changed=self._tell_state,
+                now=_now,
+            ),
+            trusted_ca=_trusted(base),
+        )
+        self._performer = Performer(base.store, self._neighbours(), answers=settings.answers)
+        self._woken = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._in_work: set[str] = set()
+        self._not_before: dict[str, float] = {}
+        self._watched: Mapping[str, Tenant] = {}
+
+    async def start(self) -> None:
+        """Take up what an earlier life left, then watch the mailboxes."""
+        self._tasks = [spawn(self._work(), name="inbound work")]
+        self.refresh()
+
+    async def stop(self) -> None:
+        """Hang up everywhere; what is not carried out yet is taken up at the next start."""
+        await self.watchers.stop()
+        await stop_tasks(self._tasks)
+        await self._checker.close()
+        self._judge.close()
+        self._pools.close()
+
+    def refresh(self) -> None:
+        """Watch the mailboxes of every tenant whose policies compile."""
+        self._watched = {
+            id_: tenant
+            for id_, tenant in self._base.directory.tenants.items()
+            if tenant.mailboxes and self._has_chain(tenant)
+        }
+        self.watchers.update(self._watched)
+
+    def look_at_chains(self) -> None:
+        """Notice a chain that compiles now, or for the first time."""
+        tenants = self._base.directory.tenants.values()
+        ready = {one.id for one in tenants if one.mailboxes and self._has_chain(one)}
+        if ready != set(self._watched):
+            self.refresh()
+
+    def _has_chain(self, tenant: Tenant) -> bool:
+        try:
+            self.chains.chain_for(tenant, "inbound")
+        except CompileError:
+            return False
+        return True
+
+    async def _work(self) -> None:
+        """Bring what was fetched to its end; the ledger in the store is the queue."""
+        slots = asyncio.Semaphore(WORKERS)
+        while True:
+            self._woken.clear()
+            waiting = await self._base.store.read(inbox.unfinished)
+            now = time.monotonic()
+            for id_ in waiting:
+                if id_ in self._in_work or self._not_before.get(id_, now) > now:
+                    continue
+                await slots.acquire()
+                self._in_work.add(id_)
+                task = spawn(self._perform(id_), name=f"perform {id_}")
+                task.add_done_callback(lambda _: slots.release())
+            try:
+                async with asyncio.timeout(LOOK_EVERY_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def _perform(self, id_: str) -> None:
+        try:
+            await self._performer.perform(id_)
+        except Exception as error:  # noqa: BLE001 - it stays at its state and is tried again
+            self._not_before[id_] = time.monotonic() + TRY_AGAIN_SECONDS
+            events.work_failed(message_id=id_, error=error)
+        else:
+            self._not_before.pop(id_, None)
+        finally:
+            self._in_work.discard(id_)
+
+    def _neighbours(self) -> Neighbours:
+        return Neighbours(
+            tenants=lambda: self._base.directory.tenants,
+            authenticate=self._authenticate,
+            judge=self._judge.judge,
+            way_for=self._way_for,
+            mark=self._base.seal.mark,
+            learn=lambda db, outgoing, now: take_out(db, outgoing, now=now),
+            now=_now,
+        )
+
+    async def _authenticate(self, fetched: Fetched) -> Authenticity:
+        tenant = self._base.directory.find_tenant(fetched.tenant)
+        mailbox = tenant.mailboxes.get(fetched.mailbox) if tenant else None
+        provider = self._base.catalogue[mailbox.provider if mailbox else "generic"]
+        hops = TrustedHops(
+            authserv_ids=provider.authserv_ids,
+            border_received=provider.border_received,
+            writes_return_path=provider.writes_return_path,
+        )
+        message = parse_message(fetched.content)
+        return await authenticate(message, hops=hops, checker=self._checker)
+
+    def _way_for(self, tenant: Tenant, mailbox: Mailbox) -> Way | None:
+        """Return by which lane the mailbox's answers leave (design §12)."""
+        sender = tenant.find_sender(mailbox.address)
+        name = mailbox.upstream or (sender.upstream if sender else None)
+        provider = self._base.catalogue[mailbox.provider]
+        if name is None and provider.smtp:
+            name = mailbox.address
+        if name is None:
+            return None
+        lane = Lane(tenant.id, LaneKind.UPSTREAM, name)
+        takes_null = self._accounts.takes_null_sender(tenant, lane)
+        return Way(lane=lane, null_return_path=takes_null)
+
+    async def _secret_of_mailbox(self, tenant: str, address: str) -> str | None:
+        return await self._base.directory.secret(tenant, "mailbox", address)
+
+    def _tell_state(self, tenant: str, state: MailboxState) -> None:
+        known = self._base.directory.find_tenant(tenant)
+        if known is None:
+            return
+        data = {
+            "tenant": tenant,
+            "mailbox": state.address,
+            "state": state.state,
+            "reason": state.reason,
+            "fix": state.fix,
+        }
+        told = write_event(known, "mailbox.state_changed", data, now=_now())
+        for outgoing in told:
+            spawn(
+                self._base.store.write(queue.accept, outgoing, now=_now()),
+                name="tell mailbox state",
+            )
+
+
+def _report_broken_chain(tenant: Tenant, kind: str, error: CompileError) -> None:
+    for one in error.diagnostics:
+        fault = f"{one.file}:{one.line}:{one.column}: {one.message}"
+        events.policy_refused(tenant=tenant.id, chain=kind, fault=fault)
+
+
+def _trusted(base: Foundation) -> str | None:
+    trusted = base.settings.delivery.trusted_ca
+    return str(base.settings.resolve(trusted)) if trusted else None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,93 @@
+"""The policies joined: a fetched message and its authenticity -> a Plan and what it marks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from gateway.actions.answer import Mark, is_loop_mark
+from gateway.actions.gate import LOOP_FIELD
+from gateway.actions.perform import Judged
+from gateway.actions.route import CONVERSATION_FIELD
+from gateway.app.foundation import Foundation
+from gateway.conversation.thread import Thread, take_in
+from gateway.mail.inbound import Authenticity, Fetched
+from gateway.mail.message import Edit, Message, parse_message
+from gateway.mail.tenant import Tenant
+from gateway.net.concurrency import Pool
+from gateway.policy.asked import Context, Count
+from gateway.policy.chain import run_chain
+from gateway.policy.edits import foreign_marks
+from gateway.policy.files import Chains
+from gateway.store import marks
+
+
+class Judge:
+    """Runs a tenant's inbound chain on a message, in a thread of its own."""
+
+    def __init__(
+        self, base: Foundation, chains: Chains, *, now: Callable[[], datetime]
+    ) -> None:
+        self._base = base
+        self._chains = chains
+        self._now = now
+        self._pool = Pool("policy", threads=1)
+
+    async def judge(self, fetched: Fetched, authenticity: Authenticity) -> Judged:
+        """Return the Plan and what is recorded with it.
+
+        Raises CompileError while the tenant's policies do not compile: the message waits.
+        """
+        now = self._now()
+        tenant = self._base.directory.tenants[fetched.tenant]
+        chain = self._chains.chain_for(tenant, "inbound")
+        thread = await self._base.store.write(
+            take_in, fetched, sender=authenticity.header_from, now=now
+        )
+        context = Context(
+            tenant=tenant,
+            authenticity=authenticity,
+            now=now,
+            # where no provider wrote a Return-Path, an empty one would pass for a bounce's
+            mail_from=authenticity.mail_from or authenticity.header_from,
+            rcpt_to=(fetched.mailbox,),
+            thread="reply" if thread.is_reply else "new",
+            conversation=thread.conversation,
+            hostname=self._base.settings.server.hostname,
+            edits=_edits_before(parse_message(fetched.content), thread, self._base.seal.mark),
+            count=self._counter(tenant, now),
+        )
+        judgement = await self._pool.run(
+            run_chain,
+            chain,
+            fetched.content,
+            context,
+            on_error=self._base.settings.policies.on_error,
+        )
+        marked = tuple(
+            marks.Mark(tenant=tenant.id, kind=one.kind, handle=one.handle, key=one.key)
+            for one in judgement.noted
+        )
+        return Judged(plan=judgement.plan, marked=marked)
+
+    def close(self) -> None:
+        """Judge nothing more."""
+        self._pool.close()
+
+    def _counter(self, tenant: Tenant, now: datetime) -> Count:
+        """Return what a running chain asks, in its own thread, while the store answers."""
+
+        def count(kind: str, handle: str, key: str, seconds: int) -> int:
+            mark = marks.Mark(tenant=tenant.id, kind=kind, handle=handle, key=key)
+            since = now - timedelta(seconds=seconds)
+            return self._base.store.read_now(marks.count, mark, since=since)
+
+        return count
+
+
+def _edits_before(message: Message, thread: Thread, mark: Mark) -> tuple[Edit, ...]:
+    """What is edited before a chain sees it: marks of strangers out, our ids and marks in."""
+    is_ours = any(is_loop_mark(mark, field.value) for field in message.all(LOOP_FIELD))
+    kept = [LOOP_FIELD] if is_ours else []
+    conversation = Edit(CONVERSATION_FIELD, thread.conversation)
+    return (*foreign_marks(message, keep=kept), *thread.edits, conversation)

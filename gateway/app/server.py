@@ -1,0 +1,221 @@
+"""Starts everything in order, and stops it in reverse.
+
+The order is an AsyncExitStack: what is entered last is left first, so the listeners close
+before deliveries drain, and the store closes last. Twisted's reactor owns loop and signals;
+its shutdown waits for the stack. A MultiService was refused: it stops its children at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+import sys
+from contextlib import AsyncExitStack, suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gateway import events
+from gateway.app.directory import Directory
+from gateway.app.foundation import Foundation
+from gateway.app.hooks import HookCarrier
+from gateway.app.inbound import Inbound
+from gateway.app.outbound import Outbound
+from gateway.config import ConfigError, Settings
+from gateway.net.concurrency import spawn, stop_tasks
+from gateway.net.tls import Certificate, ServerTls, own_certificate
+from gateway.providers.catalogue import load_catalogue
+from gateway.store import books, figures
+from gateway.store.errors import StoreError
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Db, Store
+from gateway.web.health import HealthState, build
+from gateway.web.metrics import Figures
+from gateway.web.serving import serve_web
+
+LOOK_SECONDS = 0.5
+RENEW_SECONDS = 86400.0
+PAGES = ("out", "route", "hook")
+
+
+def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; exits with 1 and one sentence when it cannot start."""
+    from twisted.internet import reactor  # noqa: PLC0415 - installed by __main__ before this
+
+    running: Any = reactor
+    events.set_up(log_format=settings.log.format)
+    server = Server(settings)
+    faults: list[Exception] = []
+
+    async def start() -> None:
+        try:
+            await server.start()
+        except (ConfigError, StoreError) as error:
+            faults.append(error)
+            running.stop()
+
+    def stop() -> Deferred[None]:
+        return Deferred.fromFuture(asyncio.ensure_future(server.stop()))
+
+    running.callLater(0, lambda: spawn(start(), name="start"))  # the loop runs by then
+    running.addSystemEventTrigger("before", "shutdown", stop)
+    running.run()
+    if faults:
+        print(faults[0], file=sys.stderr)  # noqa: T201 - before the log, to whoever started us
+        raise SystemExit(1)
+
+
+class Server:
+    """Every part of the gateway in one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._waiting_for = ["store", "listeners", "mailboxes"]
+
+    async def start(self) -> None:
+        """Start everything; raises ConfigError or StoreError and leaves nothing running."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def stop(self) -> None:
+        """Drain: listeners first, then what is in flight, the store last."""
+        events.server_stopping()
+        _notify("STOPPING=1")
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        settings, stack = self._settings, self._stack
+        _lock(settings, stack)
+        store = Store.open(settings.state / "gateway.db", keep_free=settings.storage.keep_free)
+        stack.callback(store.close)
+        base = await self._lay_foundation(store)
+        tls = _server_tls(settings)
+        hooks = HookCarrier(base)
+        stack.push_async_callback(hooks.close)
+        owner = f"{settings.server.hostname}/"
+        outbound = Outbound(base, tls=tls, webhook=hooks.attempt, owner=owner)
+        inbound = Inbound(base, outbound.accounts)
+        web = await serve_web(build(self._health(store)), settings.console.address)
+        stack.push_async_callback(web.stop)
+        self._waiting_for.remove("store")
+        await inbound.start()
+        stack.push_async_callback(inbound.stop)
+        self._waiting_for.remove("mailboxes")
+        stack.push_async_callback(outbound.stop)
+        await outbound.start()
+        self._waiting_for.remove("listeners")
+        tasks = [
+            spawn(self._look(base, outbound, inbound), name="look for changes"),
+            spawn(_renew_certificate(settings, tls), name="renew certificate"),
+        ]
+        stack.push_async_callback(stop_tasks, tasks)
+        _report_start(base, outbound)
+
+    async def _lay_foundation(self, store: Store) -> Foundation:
+        seal = Seal.load(self._settings.state / "secret.key")
+        directory = Directory(store, seal)
+        await directory.look()
+        return Foundation(
+            settings=self._settings,
+            store=store,
+            seal=seal,
+            directory=directory,
+            catalogue=load_catalogue(),
+        )
+
+    async def _look(self, base: Foundation, outbound: Outbound, inbound: Inbound) -> None:
+        """Act within a second on what the command line wrote, and on changed policies."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            written, changed = await base.directory.look()
+            if written:
+                outbound.scheduler.wake()
+            if changed:
+                inbound.refresh()
+            else:
+                inbound.look_at_chains()
+
+    def _health(self, store: Store) -> HealthState:
+        async def measure() -> Figures:
+            return await store.read(_measure, now=datetime.now(UTC))
+
+        return HealthState(
+            waiting_for=lambda: list(self._waiting_for),
+            ask_store=lambda: store.read(_answer),
+            measure=measure,
+        )
+
+
+def _lock(settings: Settings, stack: AsyncExitStack) -> None:
+    """Two servers on one state would each believe that the other's leases are its own."""
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = stack.enter_context((settings.state / "lock").open("w"))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        sentence = "another gateway serves this state already; stop that one first"
+        raise ConfigError(f"{settings.state}: {sentence}") from error
+
+
+def _server_tls(settings: Settings) -> ServerTls:
+    certificate, key = settings.tls.certificate, settings.tls.key
+    if certificate is not None and key is not None:
+        return ServerTls(Certificate(settings.resolve(certificate), settings.resolve(key)))
+    own = own_certificate(settings.state, settings.server.hostname, now=datetime.now(UTC))
+    events.tls_is_self_signed(path=str(settings.state / "ca.pem"))
+    return ServerTls(own)
+
+
+async def _renew_certificate(settings: Settings, tls: ServerTls) -> None:
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        if settings.tls.certificate is None:
+            own_certificate(settings.state, settings.server.hostname, now=datetime.now(UTC))
+        tls.refresh()
+
+
+def _measure(db: Db, *, now: datetime) -> Figures:
+    pages: dict[str, books.Outbound | books.Inbound] = {
+        page: books.outbound(db, page=page) for page in PAGES
+    }
+    pages["in"] = books.inbound(db)
+    counts = figures.count(db, now=now)
+    return Figures(
+        queue=counts.deliveries,
+        oldest_waiting_seconds=counts.oldest_waiting_seconds,
+        books={page: asdict(one) for page, one in pages.items()},
+        differences={page: one.difference for page, one in pages.items()},
+        lanes_paused=counts.lanes_paused,
+        mailboxes=counts.mailboxes,
+    )
+
+
+def _answer(db: Db) -> object:
+    return db.execute("SELECT 1").fetchone()
+
+
+def _report_start(base: Foundation, outbound: Outbound) -> None:
+    ports = ",".join(str(port) for port in outbound.listeners.ports)
+    mailboxes = sum(len(one.mailboxes) for one in base.directory.tenants.values())
+    events.server_started(
+        listeners=ports, mailboxes=mailboxes, tenants=len(base.directory.tenants)
+    )
+    _notify("READY=1")
+
+
+def _notify(state: str) -> None:
+    """Tell systemd, where it asked to be told (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.connect(address.replace("@", "\0", 1) if address[0] == "@" else address)
+        client.send(state.encode())

@@ -1,0 +1,44 @@
+"""Which keys sign a message: those of the domain in its From, if that is the tenant's.
+
+Keys are read when a domain signs for the first time and again after a change of tenants.
+"""
+
+from __future__ import annotations
+
+from gateway.app.directory import Directory
+from gateway.authenticity.dkim import MESSAGE_ID_AND_DATE, NOTHING, Signer, sign
+from gateway.mail.delivery import Batch
+from gateway.store import tenants
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Store
+
+
+class Signing:
+    """Signs what leaves; never for the domain of another tenant, or of a provider."""
+
+    def __init__(self, store: Store, seal: Seal, directory: Directory) -> None:
+        self._store = store
+        self._seal = seal
+        self._directory = directory
+        self._signers: dict[tuple[int, str, str], tuple[Signer, ...]] = {}
+
+    async def prepare(self, tenant: str, header_from: str) -> None:
+        """Read the keys that `sign` will need."""
+        domain = header_from.rpartition("@")[2].lower()
+        key = (self._directory.revision, tenant, domain)
+        if key in self._signers:
+            return
+        if any(one[0] != key[0] for one in self._signers):
+            self._signers.clear()
+        found = await self._store.read(tenants.dkim_keys, self._seal, tenant, domain)
+        self._signers[key] = tuple(Signer(domain, selector, pem=pem) for selector, pem in found)
+
+    def sign(self, content: bytes, batch: Batch, profile: str) -> bytes:
+        """Return the content as it leaves, signed at this moment."""
+        domain = batch.header_from.rpartition("@")[2].lower()
+        key = (self._directory.revision, batch.lane.tenant, domain)
+        signers = self._signers.get(key, ())
+        if not signers:
+            return content
+        omit = MESSAGE_ID_AND_DATE if profile == "without-ids" else NOTHING
+        return sign(content, signers, omit=omit) + content
