@@ -53,9 +53,6 @@ smtpd_recipient_restrictions =
   permit_sasl_authenticated, reject
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
-default_transport = virtual
-relay_transport = virtual
-virtual_mailbox_domains = static:all
 virtual_mailbox_maps = static:inbox/
 virtual_mailbox_base = {home}/mail
 virtual_uid_maps = static:{uid}
@@ -63,6 +60,20 @@ virtual_gid_maps = static:{gid}
 virtual_minimum_uid = 1
 mailbox_size_limit = 0
 virtual_mailbox_limit = 0
+"""
+
+KEEPS = """
+default_transport = virtual
+relay_transport = virtual
+virtual_mailbox_domains = static:all
+"""
+
+RELAYS = """
+default_transport = smtp
+relayhost = [127.0.0.1]:{port}
+smtp_dns_support_level = disabled
+smtpd_milters = {milter}
+milter_default_action = tempfail
 """
 
 MASTER = """
@@ -78,6 +89,8 @@ trace     unix  -  -  n  -  0   bounce
 verify    unix  -  -  n  -  1   verify
 proxymap  unix  -  -  n  -  -   proxymap
 virtual   unix  -  n  n  -  -   virtual
+smtp      unix  -  -  n  -  -   smtp
+relay     unix  -  -  n  -  -   smtp
 error     unix  -  -  n  -  -   error
 retry     unix  -  -  n  -  -   error
 discard   unix  -  -  n  -  -   discard
@@ -88,16 +101,25 @@ postlog   unix-dgram n - n - 1  postlogd
 
 
 class Postfix:
-    """One instance on `port`; `ca_file` signs its certificate for localhost and 127.0.0.1."""
+    """One instance on `port`; `ca_file` signs its certificate for localhost and 127.0.0.1.
 
-    def __init__(self, *, tls_auth_only: bool = True) -> None:
+    With `relay_to`, a port on loopback, it sends on what it took instead of keeping it, after
+    the milter at `milter` has seen it.
+    """
+
+    def __init__(
+        self, *, tls_auth_only: bool = True, relay_to: int | None = None, milter: str = ""
+    ) -> None:
         if PROGRAM is None:
             raise FileNotFoundError("postfix is not installed: apt-get install postfix")
         self.home = Path(tempfile.mkdtemp(prefix="postfix-"))
         self.home.chmod(0o755)
         (self.port,) = free_ports(1)
         self.ca_file = self.home / "ca.pem"
-        self._lay_out(tls_auth_only=tls_auth_only)
+        self._lay_out(
+            tls_auth_only=tls_auth_only,
+            onward=RELAYS.format(port=relay_to, milter=milter) if relay_to else KEEPS,
+        )
 
     def start(self) -> None:
         """Start it, or start it again on the same port; returns when it greets."""
@@ -137,7 +159,12 @@ class Postfix:
     def _passwords(self) -> Path:
         return self.home / "conf/sasl/passwords.db"
 
-    def _lay_out(self, *, tls_auth_only: bool) -> None:
+    @property
+    def master_pid(self) -> int:
+        """The process id of its master."""
+        return int((self.home / "spool/pid/master.pid").read_text())
+
+    def _lay_out(self, *, tls_auth_only: bool, onward: str) -> None:
         for name in ("conf", "conf/sasl", "spool", "data", "log", "mail"):
             (self.home / name).mkdir(mode=0o755)
         owner = pwd.getpwnam("postfix")
@@ -152,6 +179,7 @@ class Postfix:
                 gid=nobody.pw_gid,
                 tls_auth_only="yes" if tls_auth_only else "no",
             )
+            + onward
         )
         (self.home / "conf/master.cf").write_text(MASTER.format(port=f"127.0.0.1:{self.port}"))
         (self.home / "conf/sasl/smtpd.conf").write_text(

@@ -1,0 +1,127 @@
+"""The gateway itself as a real process, in a directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.servers.ports import free_ports, wait_until
+
+START_SECONDS = 60.0
+
+CONFIGURATION = """
+[server]
+hostname = "gateway.example"
+state = "state"
+[storage]
+keep_free = 0
+[[submission.listeners]]
+address = "127.0.0.1:{plain}"
+security = "none"
+[[submission.listeners]]
+address = "127.0.0.1:{starttls}"
+security = "starttls"
+[[submission.listeners]]
+address = "127.0.0.1:{tls}"
+security = "tls"
+[console]
+address = "127.0.0.1:{web}"
+public_url = "http://127.0.0.1:{web}"
+[policies]
+directory = "policies"
+[routes]
+private_networks = ["127.0.0.0/8"]
+retry_waits = ["1s", "2s"]
+"""
+
+
+class Gateway:
+    """One instance: `plain`, `starttls` and `tls` are its submission ports, `web` its console.
+
+    `more` is added to its gateway.conf.
+    """
+
+    def __init__(self, *, more: str = "") -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="gateway-"))
+        self.plain, self.starttls, self.tls, self.web = free_ports(4)
+        self.config = self.home / "gateway.conf"
+        ports = {"plain": self.plain, "starttls": self.starttls, "tls": self.tls}
+        self.config.write_text(CONFIGURATION.format(web=self.web, **ports) + more)
+        (self.home / "policies").mkdir()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, or start it again; returns when every listener and worker is up."""
+        with (self.home / "gateway.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "serve"], env=self._environment, stderr=log
+            )
+        waited = self.run("status", "--wait", str(int(START_SECONDS)), check=False)
+        if waited.returncode:
+            raise AssertionError(f"{waited.stderr}\n{self.log()}")
+
+    def kill(self) -> None:
+        """End it at once by SIGKILL."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(START_SECONDS)
+
+    def stop(self) -> int:
+        """Stop it as an administrator would; return its exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(START_SECONDS)
+
+    def close(self) -> None:
+        """Stop it and remove everything it had."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a verb of the command line."""
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", *words],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"gateway {' '.join(words)}: {done.stderr}{done.stdout}")
+        return done
+
+    def json(self, *words: str) -> Any:
+        """Return what a verb prints with --json."""
+        return json.loads(self.run(*words, "--json").stdout)
+
+    def apply(self, tenant_file: str, **secrets: str) -> None:
+        """Apply a tenant file; `secrets` are files beside it, by name."""
+        for name, secret in secrets.items():
+            (self.home / name).write_text(secret)
+        (self.home / "tenant.toml").write_text(tenant_file)
+        self.run("apply", str(self.home / "tenant.toml"))
+
+    def wait_for_empty_queue(self, *, seconds: float = 60.0) -> None:
+        """Return once nothing waits."""
+        wait_until(
+            lambda: not self.json("queue", "list"),
+            what=lambda: f"an empty queue\n{self.run('queue', 'list').stdout}\n{self.log()}",
+            seconds=seconds,
+        )
+
+    def log(self) -> str:
+        """Return the end of what it has logged."""
+        log = self.home / "gateway.log"
+        return log.read_text("utf-8", "replace")[-8000:] if log.exists() else ""
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {"GATEWAY_CONFIG": str(self.config)}
