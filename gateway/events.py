@@ -11,7 +11,7 @@ import logging
 import sys
 import traceback
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from gateway.mail.address import Address
 from gateway.mail.delivery import Decision, Lane, Result, Verdict
@@ -55,12 +55,12 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(head | details, default=str, ensure_ascii=False)
 
 
-def set_up(*, log_format: str) -> None:
-    """Send events to standard error as `text` or `json`; libraries speak up only to warn."""
-    stream = logging.StreamHandler(sys.stderr)
-    stream.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+def set_up(*, log_format: str, stream: TextIO = sys.stderr) -> None:
+    """Send events to `stream` as `text` or `json`; libraries speak up only to warn."""
+    lines = logging.StreamHandler(stream)
+    lines.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     root = logging.getLogger()
-    root.handlers[:] = [stream]
+    root.handlers[:] = [lines]
     root.setLevel(logging.WARNING)
     LOGGER.setLevel(logging.INFO)
     for name in LIBRARIES:  # below a warning they print passwords and bodies

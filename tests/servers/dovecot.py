@@ -20,7 +20,9 @@ from pathlib import Path
 
 import trustme
 
-PROGRAM = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+from tests.servers.need import PATH, need
+
+PROGRAM = shutil.which("dovecot", path=PATH)
 START_SECONDS = 20.0
 
 CONFIGURATION = """
@@ -39,6 +41,7 @@ mail_gid = {mail_group}
 mail_home = {home}/mail/%u
 mail_location = {location}
 mail_max_userip_connections = 5000
+mailbox_idle_check_interval = 1 secs
 auth_mechanisms = plain login
 auth_failure_delay = 0 secs
 auth_verbose = yes
@@ -97,8 +100,7 @@ class Dovecot:
     """
 
     def __init__(self, *, storage: str = "maildir", capability: str = "") -> None:
-        if PROGRAM is None:
-            raise FileNotFoundError("dovecot is not installed: apt-get install dovecot-imapd")
+        need("dovecot", "doveadm")
         self.home = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.home.chmod(0o755)
         self.storage = storage

@@ -1,0 +1,30 @@
+"""The program: installs Twisted's asyncio reactor where one is needed, then calls `cli`."""
+
+from __future__ import annotations
+
+import sys
+
+from gateway.cli.commands import run
+
+WITH_REACTOR = ("serve", "demo")
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    if any(word in WITH_REACTOR for word in sys.argv[1:2]):
+        _install_reactor()
+    sys.exit(run(sys.argv[1:]))
+
+
+def _install_reactor() -> None:
+    """Install it before anything imports `twisted.internet.reactor`: Twisted keeps the first.
+
+    The other verbs do without, and start in a third of the time.
+    """
+    from twisted.internet import asyncioreactor  # noqa: PLC0415 - see above
+
+    asyncioreactor.install()  # type: ignore[no-untyped-call]  # Twisted's lack
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""`gateway check`: is gateway.conf right, and are these tenant files?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.opening import Config, Json, find_config
+from gateway.cli.output import print_json, print_line, print_next, warn
+from gateway.cli.refusal import Refusal
+from gateway.cli.tenant_source import load_source
+from gateway.config import ConfigError, Settings, load_settings
+
+
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[TENANT-FILE]...", show_default=False)
+    ] = None,
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Validate gateway.conf and tenant files; exit 0 when all are right, else 1."""
+    path = find_config(config)
+    faults: list[str] = []
+    warnings: list[str] = []
+    try:
+        settings = load_settings(path)
+        faults += _file_faults(settings)
+        warnings += _warnings(settings)
+    except ConfigError as error:
+        faults.append(str(error))
+    for file in files or []:
+        try:
+            load_source(file)
+        except Refusal as refusal:
+            faults += refusal.sentences
+    _tell([path, *(files or [])], faults, warnings, as_json=as_json)
+
+
+def _file_faults(settings: Settings) -> Iterator[str]:
+    named = {
+        "[tls] certificate": settings.tls.certificate,
+        "[tls] key": settings.tls.key,
+        "[delivery] trusted_ca": settings.delivery.trusted_ca,
+    }
+    for key, name in named.items():
+        if name is not None and not settings.resolve(name).is_file():
+            yield f"{settings.path}: {key}: {settings.resolve(name)} is not a file"
+    directory = settings.resolve(settings.policies.directory)
+    if not directory.is_dir():
+        yield f"{settings.path}: [policies] directory: {directory} is not a directory"
+
+
+def _warnings(settings: Settings) -> Iterator[str]:
+    if settings.tls.certificate is None:
+        yield "[tls] certificate is left out: a certificate of our own is made at the start"
+    if settings.delivery.trusted_ca is not None:
+        yield "[delivery] trusted_ca holds for every tenant; ca_file of one account is narrower"
+
+
+def _tell(paths: list[Path], faults: list[str], warnings: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"ok": not faults, "errors": faults, "warnings": warnings})
+    if faults:
+        raise Refusal(*faults)
+    if not as_json:
+        for sentence in warnings:
+            warn(sentence)
+        for path in paths:
+            print_line(f"{path}: right", style="green")
+        print_next(*(f"gateway apply {path}" for path in paths[1:]), "gateway serve")

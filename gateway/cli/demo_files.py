@@ -1,0 +1,165 @@
+"""What the demo is made of: its configuration, its tenant, its customers and their DNS."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, make_msgid
+from pathlib import Path
+
+from gateway.authenticity.dkim import Signer, sign
+from gateway.cli import shipped
+from gateway.cli.domain import load_keys
+from gateway.cli.opening import opened
+from gateway.domain.keys import make_keys
+from gateway.domain.records import domain_records
+from gateway.sandbox.dns import Zone
+from gateway.sandbox.world import World
+
+SUPPORT = "support@shop.example"
+ANN = "ann@customer.example"
+BOB = "bob@customer.example"
+PASSWORD = secrets.token_urlsafe(32)
+UPSTREAM_KEY = secrets.token_urlsafe(16)
+MAILBOX_CODE = secrets.token_urlsafe(12)
+HOOK_SECRET = "whsec_" + "ZGVtbyBzZWNyZXQgb2YgdGhlIGhlbHBkZXNr"
+
+CONFIGURATION = """\
+[server]
+hostname = "gateway.example"
+state = "state"
+[storage]
+keep_free = 0
+[[submission.listeners]]
+address = "127.0.0.1:{plain}"
+security = "none"
+[[submission.listeners]]
+address = "127.0.0.1:{starttls}"
+security = "starttls"
+[console]
+address = "127.0.0.1:{web}"
+public_url = "http://127.0.0.1:{web}"
+[dns]
+nameservers = ["127.0.0.1:{dns}"]
+[routes]
+private_networks = ["127.0.0.0/8"]
+"""
+
+TENANT = """\
+tenant = "shop"
+name = "The Shop"
+route = "helpdesk"
+[domains."shop.example"]
+[senders."support@shop.example"]
+name = "Shop Support"
+upstream = "sandbox"
+[upstreams.sandbox]
+host = "127.0.0.1"
+port = {smtp}
+security = "none"
+username = "shop"
+password_file = "upstream-key"
+[mailboxes."support@shop.example"]
+host = "127.0.0.1"
+port = {imap}
+security = "none"
+password_file = "mailbox-code"
+answers = true
+[routes.helpdesk]
+type = "webhook"
+url = "{hook}"
+secret_file = "hook-secret"
+[credentials.helpdesk]
+password_file = "helpdesk-password"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where the demo's gateway listens."""
+
+    plain: int
+    starttls: int
+    web: int
+
+    @classmethod
+    def choose(cls) -> Ports:
+        """Return the usual ports where they are free, others where not."""
+        return cls(plain=_free(2525), starttls=_free(2587), web=_free(8080))
+
+
+def write(home: Path, world: World, ports: Ports) -> Path:
+    """Write everything below `home`; return the configuration's path."""
+    policies = home / "policies"
+    shutil.copytree(shipped.policies(), policies)
+    received = policies / "inbound/50-received.sieve"
+    received.with_name("50-received.sieve.off").rename(received)
+    (home / "upstream-key").write_text(UPSTREAM_KEY)
+    (home / "mailbox-code").write_text(MAILBOX_CODE)
+    (home / "hook-secret").write_text(HOOK_SECRET)
+    (home / "helpdesk-password").write_text(PASSWORD)
+    (home / "shop.toml").write_text(
+        TENANT.format(
+            smtp=world.upstream.port, imap=world.mailboxes.port, hook=world.helpdesk.url
+        )
+    )
+    config = home / "gateway.conf"
+    config.write_text(
+        CONFIGURATION.format(
+            plain=ports.plain, starttls=ports.starttls, web=ports.web, dns=world.zone.port
+        )
+    )
+    return config
+
+
+def make_customer() -> tuple[Callable[[bytes], bytes], Zone]:
+    """Return how the customers' provider signs, and what their domain publishes."""
+    key, _ = make_keys(made_on=datetime.now(UTC).date())
+    signer = Signer("customer.example", key.selector, pem=key.pem)
+
+    def sign_as_customer(content: bytes) -> bytes:
+        return sign(content, [signer]) + content
+
+    zone: Zone = {
+        f"{key.selector}._domainkey.customer.example": {"TXT": [key.record]},
+        "_dmarc.customer.example": {"TXT": ["v=DMARC1; p=reject"]},
+    }
+    return sign_as_customer, zone
+
+
+def shop_zone(config: Path) -> Zone:
+    """Return what the shop's domain publishes: the keys that `apply` made."""
+    with opened(config) as gateway:
+        keys = load_keys(gateway, gateway.load_seal(), tenant="shop", domain="shop.example")
+    records = domain_records("shop.example", keys, spf_terms=("ip4:127.0.0.1",))
+    return {one.name: {one.type: [one.value]} for one in records}
+
+
+def letter_from(customer: str) -> bytes:
+    """Return a customer's first mail."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = customer
+    message["To"] = SUPPORT
+    message["Subject"] = "Do you ship to Norway?"
+    message["Date"] = format_datetime(datetime.now(UTC))
+    message["Message-ID"] = make_msgid(domain="customer.example")
+    message.set_content("Hello,\n\ndo you ship to Norway?\n")
+    return message.as_bytes()
+
+
+def _free(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no port of loopback is free")

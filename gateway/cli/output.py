@@ -1,0 +1,131 @@
+"""What verbs print: tables and a next step for people, or exactly one JSON document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDTH_OF_FILES = 200  # a table that is piped on is not folded to a terminal
+STYLES = {
+    "ok": "green", "delivered": "green", "open": "green", "added": "green", "ready": "green",
+    "suspect": "yellow", "deferred": "yellow", "held": "yellow", "changed": "yellow",
+    "secret": "yellow", "paused": "yellow", "scheduled": "cyan", "queued": "cyan",
+    "claimed": "cyan", "dead": "red", "failed": "red", "removed": "red", "cancelled": "dim",
+}  # fmt: skip
+
+Cell = str | int | float | datetime | date | bool | None
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document; times as ISO 8601 in UTC with Z."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str) -> None:
+    """Print rows under their columns, or the sentence `empty` when there are none."""
+    listed = list(rows)
+    if not listed:
+        print_line(empty)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        # What comes first is what people copy: it stays on one line.
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    for row in listed:
+        table.add_row(*(_cell(cell) for cell in row))
+    _console().print(table)
+
+
+def print_pairs(pairs: Iterable[tuple[str, Cell]]) -> None:
+    """Print a name and its value a line; what is empty is left out."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        if value not in (None, ""):
+            table.add_row(name, _cell(value))
+    _console().print(table)
+
+
+def print_line(sentence: str, *, style: str = "") -> None:
+    """Print one line for people."""
+    _console().print(Text(sentence, style=style), soft_wrap=True)
+
+
+def print_text(text: str) -> None:
+    """Print text as it is, for programs and people."""
+    typer.echo(text)
+
+
+def print_next(*steps: str) -> None:
+    """Print what a person would do next, a command a line."""
+    for number, step in enumerate(steps):
+        print_line(f"{'next:' if not number else '     '} {step}", style="dim")
+
+
+def warn(sentence: str) -> None:
+    """Say on standard error what someone should look at."""
+    typer.echo(f"warning: {sentence}", err=True)
+
+
+def stamp(at: datetime | None) -> str | None:
+    """Return a time as ISO 8601 in UTC with Z, to the millisecond."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+
+
+def when(at: datetime | None) -> str:
+    """Return a time for people, to the second; a dash when there is none."""
+    return at.strftime("%Y-%m-%d %H:%M:%SZ") if at else "-"
+
+
+def until(at: datetime | None) -> str:
+    """Return how far ahead a time is, for people; a dash when there is none."""
+    if at is None:
+        return "-"
+    seconds = (at - datetime.now(UTC)).total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= length:
+            return f"in {seconds / length:.0f} {unit}"
+    return "now"
+
+
+def size(size_bytes: int) -> str:
+    """Return a size for people."""
+    for unit, factor in (("GB", 1024**3), ("MB", 1024**2), ("KB", 1024)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes} B"
+
+
+def counted(count: int, thing: str, *, plural: str | None = None) -> str:
+    """Return `1 recipient`, `2 recipients`."""
+    return f"{count} {thing if count == 1 else plural or thing + 's'}"
+
+
+def _console() -> Console:
+    wide = None if sys.stdout.isatty() else WIDTH_OF_FILES
+    return Console(width=wide, highlight=False, markup=False, emoji=False)
+
+
+def _cell(value: Cell) -> Text:
+    if value is None or value == "":
+        return Text("-", style="dim")
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    if isinstance(value, datetime):
+        return Text(when(value))
+    text = str(value)
+    return Text(text, style=STYLES.get(text, ""))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return stamp(value)
+    return value.isoformat() if isinstance(value, date) else str(value)

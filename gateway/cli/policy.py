@@ -1,0 +1,160 @@
+"""`gateway policy`: list, check and testsuite; `policy_trial` has `test`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.opening import Config, Json, OfTenant, Verbs, find_config, opened
+from gateway.cli.output import (
+    counted,
+    print_json,
+    print_line,
+    print_next,
+    print_text,
+)
+from gateway.cli.policy_trial import STAND_IN, try_message
+from gateway.cli.refusal import Refusal
+from gateway.config import load_settings
+from gateway.mail.tenant import Tenant
+from gateway.policy.files import load_chain
+from gateway.policy.rendering import chain_rows, fault_rows
+from gateway.policy.suite import chain_runner, suites
+from gateway.sieve.diagnostics import render
+from gateway.sieve.interface import CompileError, Diagnostic
+from gateway.sieve.testsuite import run_testsuite
+from gateway.store import tenants
+
+KINDS = ("inbound", "outbound")
+
+
+def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = False) -> None:
+    """Print the chain of each tenant: its files in order, and its version."""
+    directory, owners = _places(config, tenant)
+    rows = [_chain_row(directory, owner, kind) for owner in owners for kind in KINDS]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        print_line(
+            f"{row['tenant']} {row['chain']}  {row['version'] or 'broken'}", style="bold"
+        )
+        for file in row["files"]:
+            print_line(f"  {file['order']:2d}  {file['file']}")
+        if not row["files"]:
+            print_line("  no files" if row["version"] else "  see gateway policy check")
+    print_next("gateway policy check")
+
+
+def check(
+    path: Annotated[
+        Path | None,
+        typer.Argument(show_default=False, help="A policy directory; else the configured one."),
+    ] = None,
+    *,
+    warnings_as_errors: Annotated[bool, typer.Option("--warnings-as-errors")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Compile the chains of all tenants; exit 0, or 1 with every fault of every file."""
+    configured, owners = _places(config, None)
+    directory = path or configured
+    if not directory.is_dir():
+        raise Refusal(f"{directory}: is not a directory of policies")
+    errors, warnings = find_faults(directory, owners)
+    if as_json:
+        rows = {"errors": fault_rows(CompileError(errors))}
+        rows["warnings"] = fault_rows(CompileError(warnings))
+        print_json({"ok": not errors, **rows})
+    else:
+        for fault in (*errors, *warnings):
+            print_text(render(dataclasses.replace(fault, file=f"{directory}/{fault.file}")))
+    if errors or (warnings and warnings_as_errors):
+        wrong = len(errors) + len(warnings) * warnings_as_errors
+        raise Refusal(f"{counted(wrong, 'fault')} in {directory}")
+    if not as_json:
+        print_line(f"{directory}: every chain compiles", style="green")
+        print_next("gateway policy testsuite")
+
+
+def run_tests(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE.svtest]...", show_default=False)
+    ] = None,
+    *,
+    tenant: OfTenant = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Run the tests of policies; exit 0, 1 when one failed, 2 when a file does not compile."""
+    directory, owners = _places(config, tenant)
+    rows: list[dict[str, Any]] = []
+    faults: list[Diagnostic] = []
+    for file in files or suites(directory):
+        try:
+            results = run_testsuite(file, run_chain=chain_runner(directory, owners[0]))
+        except CompileError as error:
+            faults += error.diagnostics
+            continue
+        rows += [{"file": str(file), **dataclasses.asdict(result)} for result in results]
+    failed = sum(not row["ok"] for row in rows)
+    if as_json:
+        count = {"passed": len(rows) - failed, "failed": failed}
+        print_json({**count, "tests": rows, "errors": fault_rows(CompileError(faults))})
+    else:
+        _print_results(rows, failed)
+    if faults:
+        raise Refusal(*(render(fault) for fault in faults), code=2)
+    if failed:
+        raise Refusal(f"{counted(failed, 'test')} failed")
+
+
+VERBS: Verbs = {"list": list_, "check": check, "test": try_message, "testsuite": run_tests}
+
+
+def find_faults(
+    directory: Path, owners: Iterable[Tenant]
+) -> tuple[list[Diagnostic], list[Diagnostic]]:
+    """Return the errors and the warnings of all chains, each once."""
+    errors: dict[Diagnostic, None] = {}
+    warnings: dict[Diagnostic, None] = {}
+    for owner in owners:
+        for kind in KINDS:
+            try:
+                chain = load_chain(directory, owner, kind)
+            except CompileError as error:
+                errors |= dict.fromkeys(error.diagnostics)
+            else:
+                warnings |= dict.fromkeys(chain.warnings)
+    return list(errors), list(warnings)
+
+
+def _places(config: Path | None, tenant: str | None) -> tuple[Path, list[Tenant]]:
+    """Return the policy directory, and the tenants to look at: a stand-in without any."""
+    settings = load_settings(find_config(config))
+    with opened(config) as gateway:
+        if tenant is not None:
+            owners = [gateway.find_tenant(tenant)]
+        else:
+            owners = list(gateway.store.read_now(tenants.load_all).values())
+    return settings.resolve(settings.policies.directory), owners or [STAND_IN]
+
+
+def _chain_row(directory: Path, owner: Tenant, kind: str) -> dict[str, Any]:
+    named = {"tenant": owner.id, "chain": kind}
+    try:
+        chain = load_chain(directory, owner, kind)
+    except CompileError as error:
+        return {**named, "version": None, "files": [], "errors": fault_rows(error)}
+    return {**named, "version": chain.version, "files": chain_rows(chain), "errors": []}
+
+
+def _print_results(rows: list[dict[str, Any]], failed: int) -> None:
+    for row in rows:
+        words = ["ok" if row["ok"] else "FAIL", row["name"], row["reason"]]
+        print_text("\t".join(filter(None, words)))
+    print_text(f"{counted(len(rows), 'test')}, {failed} failed")

@@ -1,0 +1,205 @@
+"""`gateway queue`: what waits, and what people do about it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.opening import Config, Json, OfTenant, Opened, Verbs, opened, utc_now
+from gateway.cli.output import (
+    Cell,
+    counted,
+    print_json,
+    print_line,
+    print_next,
+    print_pairs,
+    print_table,
+    size,
+    stamp,
+    until,
+)
+from gateway.cli.refusal import Refusal
+from gateway.mail.delivery import LaneKind, State
+from gateway.mail.schema import unknown_key
+from gateway.store import people
+from gateway.store.people import QueueEntry, QueueRecipient
+
+Id = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", show_default=False, help="Ours, a Message-ID, or the upstream's id."
+    ),
+]
+
+
+def list_(
+    *,
+    tenant: OfTenant = None,
+    state: Annotated[
+        str | None,
+        typer.Option(show_default=False, help=f"One of {', '.join(State)}."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many messages.")] = 1000,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """List what waits, oldest first."""
+    if state is not None and state not in list(State):
+        raise Refusal(unknown_key(state, list(State), thing="state"))
+    with opened(config) as gateway:
+        gateway.check_tenant(tenant)
+        found = gateway.store.read_now(people.entries, tenant=tenant, state=state, limit=limit)
+    if as_json:
+        print_json([as_document(one) for one in found])
+        return
+    print_table(
+        ["id", "tenant", "way", "to", "state", "waits for"],
+        (_row(one) for one in found),
+        empty="nothing waits" if state is None else f"nothing is {state}",
+    )
+    if found:
+        print_next(f"gateway queue show {found[0].id}")
+
+
+def show(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
+    """Show one message, finished or not, with each recipient."""
+    with opened(config) as gateway:
+        found = _find(gateway, id_)
+    if as_json:
+        print_json({**as_document(found), "message_id": found.message_id})
+        return
+    print_pairs(
+        [
+            ("id", found.id),
+            ("message-id", found.message_id),
+            ("tenant", found.tenant),
+            ("way", _way(found)),
+            ("sender", found.sender or "<>"),
+            ("from", found.header_from),
+            ("size", size(found.size_bytes)),
+            ("accepted", found.accepted_at),
+            ("waits because", found.reason),
+            ("fix", found.fix),
+        ]
+    )
+    print_table(
+        ["recipient", "state", "tries", "next try", "last reply"],
+        (
+            [one.address, one.state, one.attempts, until(one.next_attempt_at), one.last_reply]
+            for one in found.recipients
+        ),
+        empty="it has no recipients",
+    )
+    print_next(f"gateway log trace {found.id}")
+
+
+def hold(
+    id_: Id,
+    *,
+    reason: Annotated[str, typer.Option(help="Shown with the message.")] = "held by a person",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Hold what waits of a message until a person releases it."""
+    with opened(config) as gateway:
+        moved = gateway.store.write_now(people.hold, id_, reason=reason, now=utc_now())
+        found = _find(gateway, id_)
+    _tell(found, "held", moved, step=f"gateway queue release {found.id}", as_json=as_json)
+
+
+def release(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
+    """Let a held message go."""
+    with opened(config) as gateway:
+        moved = gateway.store.write_now(people.release, id_, now=utc_now())
+        found = _find(gateway, id_)
+    _tell(found, "released", moved, step=f"gateway log trace {found.id}", as_json=as_json)
+
+
+def retry(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
+    """Try a message again now."""
+    with opened(config) as gateway:
+        moved = gateway.store.write_now(people.retry, id_, now=utc_now())
+        found = _find(gateway, id_)
+    _tell(found, "due now", moved, step=f"gateway log trace {found.id}", as_json=as_json)
+
+
+def delete(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
+    """Cancel what waits of a message; nobody is told, its bytes are kept for the log."""
+    with opened(config) as gateway:
+        moved = gateway.store.write_now(people.delete, id_, now=utc_now())
+        found = _find(gateway, id_)
+    _tell(found, "cancelled", moved, step="gateway queue list", as_json=as_json)
+
+
+VERBS: Verbs = {
+    "list": list_,
+    "show": show,
+    "hold": hold,
+    "release": release,
+    "retry": retry,
+    "delete": delete,
+}
+
+
+def as_document(entry: QueueEntry) -> dict[str, Any]:
+    """Return a message as `queue list --json` shows it."""
+    return {
+        "id": entry.id,
+        "tenant": entry.tenant,
+        "upstream": entry.upstream if entry.lane_kind == LaneKind.UPSTREAM else None,
+        "way": _way(entry),
+        "sender": entry.sender,
+        "recipients": [_recipient(one) for one in entry.recipients],
+        "size_bytes": entry.size_bytes,
+        "accepted_at": stamp(entry.accepted_at),
+        "reason": entry.reason,
+        "fix": entry.fix,
+    }
+
+
+def _recipient(one: QueueRecipient) -> dict[str, Any]:
+    return {
+        "address": one.address,
+        "state": one.state,
+        "attempts": one.attempts,
+        "last_reply": one.last_reply,
+        "next_attempt_at": stamp(one.next_attempt_at),
+    }
+
+
+def _find(gateway: Opened, id_: str) -> QueueEntry:
+    if found := gateway.store.read_now(people.entry, id_):
+        return found
+    raise Refusal(
+        f"there is no message '{id_}' in the queue; gateway log search finds one by address"
+    )
+
+
+def _row(entry: QueueEntry) -> list[Cell]:
+    first = entry.recipients[0]
+    more = len(entry.recipients) - 1
+    states = sorted({one.state for one in entry.recipients})
+    due = [one.next_attempt_at for one in entry.recipients if one.next_attempt_at]
+    return [
+        entry.id,
+        entry.tenant,
+        entry.upstream or "no upstream",
+        f"{first.address} and {more} more" if more else first.address,
+        ", ".join(states),
+        entry.reason or until(min(due, default=None)),
+    ]
+
+
+def _way(entry: QueueEntry) -> str:
+    if entry.lane_kind == LaneKind.NONE:
+        return "no upstream"
+    return f"{entry.lane_kind} {entry.upstream}"
+
+
+def _tell(found: QueueEntry, done: str, moved: int, *, step: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": found.id, "action": done, "recipients": moved})
+        return
+    print_line(f"{found.id}: {done} ({counted(moved, 'recipient')})")
+    print_next(step)

@@ -1,0 +1,28 @@
+"""`gateway serve` and `gateway demo`: the verbs that stay in the foreground."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli.opening import Config, find_config
+from gateway.config import load_settings
+
+
+def serve(config: Config = None) -> None:
+    """Run the gateway in the foreground: logs to standard error, drains on SIGTERM."""
+    settings = load_settings(find_config(config))
+    # Twisted's reactor must be chosen before the app is imported; only this verb pays for it.
+    from gateway.app import serve as serve_all  # noqa: PLC0415 - see above
+
+    serve_all(settings)
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the tour.")] = False,
+) -> None:
+    """Show the whole journey with a sandbox provider, and stay up to be played with."""
+    from gateway.cli.demo import run_demo  # noqa: PLC0415 - as in serve
+
+    run_demo(once=once)

@@ -1,0 +1,182 @@
+"""`gateway status`: is it up, do the books balance, and what does someone have to look at?"""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.mailbox import row_of
+from gateway.cli.opening import Config, Json, Opened, opened, utc_now
+from gateway.cli.output import print_json, print_line, print_next, print_table, stamp
+from gateway.cli.policy import find_faults
+from gateway.cli.refusal import Refusal
+from gateway.policy.rendering import fault_rows
+from gateway.providers.catalogue import load_catalogue
+from gateway.sieve.interface import CompileError
+from gateway.store import books, tenants
+from gateway.store.lanes import lane_states
+from gateway.store.states import mailbox_states
+
+PAGES = ("out", "route", "hook")
+ASK_AGAIN_SECONDS = 0.2
+ANSWER_SECONDS = 2.0
+NOT_RUNNING = "the server does not run"
+SHORT = {"difference": "rest", "set_aside": "set aside"}
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def status(
+    wait: Annotated[
+        int, typer.Option(min=0, metavar="SECONDS", help="Wait until the server is ready.")
+    ] = 0,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Print whether the server is ready, the books, and what someone should look at.
+
+    Exits 1 when --wait ran out or the books do not balance.
+    """
+    with opened(config) as gateway:
+        missing = _wait_until_ready(gateway.settings.console.address, wait)
+        found = _collect(gateway) | {"ready": not missing, "waiting_for": missing}
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+    if missing and wait:
+        raise Refusal(f"not ready after {wait} seconds: {', '.join(missing)}")
+    if unbalanced := [page for page, book in found["books"].items() if book["difference"]]:
+        raise Refusal(f"the books do not balance ({', '.join(unbalanced)}); please report it")
+
+
+def _wait_until_ready(address: str, seconds: int) -> list[str]:
+    until = utc_now() + timedelta(seconds=seconds)
+    while missing := _ask(address):
+        if utc_now() >= until:
+            break
+        Event().wait(ASK_AGAIN_SECONDS)
+    return missing
+
+
+def _ask(address: str) -> list[str]:
+    """Return what is not up yet, by the server's own word; empty when it is ready."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    connection = http.client.HTTPConnection(
+        LOOPBACK.get(host, host), int(port), timeout=ANSWER_SECONDS
+    )
+    try:
+        connection.request("GET", "/readyz")
+        answer = json.loads(connection.getresponse().read())
+        return [str(one) for one in answer["waiting_for"]]
+    except (OSError, http.client.HTTPException):
+        return [NOT_RUNNING]
+    except (ValueError, KeyError, TypeError):
+        return [f"{address} is answered by another program"]
+    finally:
+        connection.close()
+
+
+def _collect(gateway: Opened) -> dict[str, Any]:
+    store = gateway.store
+    found = {page: _book(store.read_now(books.outbound, page=page)) for page in PAGES}
+    found["in"] = _book(store.read_now(books.inbound))
+    mailboxes = _mailboxes(gateway)
+    return {
+        "books": found,
+        "paused": _paused(gateway, utc_now()),
+        "policies": {"errors": _policy_faults(gateway)},
+        "mailboxes": dict(Counter(row["state"] for row in mailboxes)),
+        "unhealthy": [row for row in mailboxes if row["state"] != "ok"],
+    }
+
+
+def _policy_faults(gateway: Opened) -> list[dict[str, Any]]:
+    settings = gateway.settings
+    known = gateway.store.read_now(tenants.load_all)
+    directory = settings.resolve(settings.policies.directory)
+    errors, _ = find_faults(directory, known.values())
+    return fault_rows(CompileError(errors))
+
+
+def _book(book: books.Outbound | books.Inbound) -> dict[str, int]:
+    return {**dataclasses.asdict(book), "difference": book.difference}
+
+
+def _paused(gateway: Opened, now: datetime) -> list[dict[str, Any]]:
+    return [
+        {
+            "tenant": one.lane.tenant,
+            "kind": one.lane.kind.value,
+            "name": one.lane.name,
+            "paused_by": one.paused_by,
+            "since": stamp(one.since),
+            "until": stamp(one.until),
+            "reason": one.reason,
+            "fix": one.fix,
+        }
+        for one in gateway.store.read_now(lane_states)
+        if one.paused_by and (one.until is None or one.until > now)
+    ]
+
+
+def _mailboxes(gateway: Opened) -> list[dict[str, Any]]:
+    catalogue = load_catalogue()
+    states = gateway.store.read_now(mailbox_states)
+    return [
+        row_of(tenant.id, mailbox, states.get(mailbox.address), catalogue=catalogue)
+        for tenant in gateway.store.read_now(tenants.load_all).values()
+        for mailbox in tenant.mailboxes.values()
+    ]
+
+
+def _print(found: dict[str, Any]) -> None:
+    if found["ready"]:
+        print_line("ready", style="green")
+    else:
+        print_line(f"not ready: {', '.join(found['waiting_for'])}", style="yellow")
+    print_line("")
+    out = list(found["books"]["out"])
+    titles = {"out": "recipients", "route": "to the helpdesk", "hook": "events"}
+    print_table(
+        ["sent", *_titles(out)],
+        ([titles[page], *found["books"][page].values()] for page in PAGES),
+        empty="",
+    )
+    print_line("")
+    inbound = found["books"]["in"]
+    print_table(["received", *_titles(inbound)], [["messages", *inbound.values()]], empty="")
+    _print_troubles(found)
+
+
+def _titles(names: Iterable[str]) -> list[str]:
+    return [SHORT.get(name, name) for name in names]
+
+
+def _print_troubles(found: dict[str, Any]) -> None:
+    steps = []
+    for row in found["paused"]:
+        print_line(
+            f"paused: {row['tenant']} {row['kind']} {row['name']}: {row['reason']}",
+            style="yellow",
+        )
+        steps.append(row["fix"])
+    for row in found["policies"]["errors"]:
+        place = f"{row['file']}:{row['line']}:{row['column']}"
+        print_line(f"policy {place}: {row['message']}", style="red")
+        steps.append("gateway policy check")
+    for row in found["unhealthy"]:
+        style = "red" if row["state"] == "dead" else "yellow"
+        print_line(f"mailbox {row['address']}: {row['state']}: {row['reason']}", style=style)
+        steps.append(row["fix"])
+    if not found["ready"] and found["waiting_for"] == [NOT_RUNNING]:
+        steps.append("gateway serve")
+    print_next(*dict.fromkeys(filter(None, steps)) or ["gateway queue list"])

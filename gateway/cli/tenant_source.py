@@ -1,0 +1,156 @@
+"""A tenant file on disk and the secrets it points at, as `apply` and `check` read them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.cli.refusal import Refusal
+from gateway.config import ConfigError, load_toml
+from gateway.mail.schema import SchemaError
+from gateway.mail.tenant_file import (
+    SECRET_KEYS,
+    SECTIONS,
+    TenantFile,
+    find_faults,
+    read_tenant_file,
+)
+from gateway.providers.catalogue import load_catalogue
+
+PATH_KEYS = ("password_file", "secret_file", "ca_file")
+WORD_OF_KIND = {"upstream": "password", "mailbox": "password", "credential": "password"}
+SHORTEST_PASSWORD = 20  # of a submission login: its hash is fast
+WEBHOOK_PREFIX = "whsec_"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a tenant file says, paths made absolute, and the secrets it points at."""
+
+    file: TenantFile
+    secrets: dict[tuple[str, str], str]
+
+
+def load_source(path: Path) -> Source:
+    """Read a tenant file and its secrets.
+
+    Raises Refusal with a sentence for each fault: `FILE: [section] key: ...`.
+    """
+    try:
+        table = load_toml(path)
+        file = read_tenant_file(_with_absolute_paths(table, path.parent))
+    except ConfigError as error:
+        raise Refusal(str(error)) from error
+    except SchemaError as error:
+        raise Refusal(f"{path}: {error}") from error
+    faults = list(find_faults(file.tenant, providers=load_catalogue()))
+    secrets: dict[tuple[str, str], str] = {}
+    for (kind, name), item in file.items.items():
+        try:
+            if secret := _load_secret(kind, item):
+                secrets[kind, name] = secret
+        except SchemaError as error:
+            faults.append(f"{_section(kind, name)} {error}")
+    if faults:
+        raise Refusal(*(f"{path}: {fault}" for fault in faults))
+    return Source(file, secrets)
+
+
+def missing_secrets(file: TenantFile, known: set[tuple[str, str]]) -> Iterator[str]:
+    """Yield a sentence for each account that cannot sign in without the secret it lacks."""
+    tenant = file.tenant
+    for name, upstream in tenant.upstreams.items():
+        if upstream.mailbox is None and upstream.username and ("upstream", name) not in known:
+            yield f"[upstreams.{name}] has no password yet: give it password_file"
+    for address in tenant.mailboxes:
+        if ("mailbox", address) not in known:
+            yield f'[mailboxes."{address}"] has no password yet: give it password_file'
+    for name in tenant.credentials:
+        if ("credential", name) not in known:
+            make = f"gateway credential add {tenant.id} {name}"
+            yield f"[credentials.{name}] has no password yet: {make}"
+
+
+def _with_absolute_paths(table: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """Return the table with its paths as seen from the file; other faults are left in."""
+    return {
+        section: {name: _resolved(item, root) for name, item in items.items()}
+        if section in SECTIONS and isinstance(items, dict)
+        else items
+        for section, items in table.items()
+    }
+
+
+def _resolved(item: Any, root: Path) -> Any:
+    if not isinstance(item, dict):
+        return item
+    return {
+        key: str((root / value).resolve())
+        if key in PATH_KEYS and isinstance(value, str)
+        else value
+        for key, value in item.items()
+    }
+
+
+def _load_secret(kind: str, item: Mapping[str, Any]) -> str | None:
+    given = [key for key in SECRET_KEYS if key in item]
+    if not given:
+        return None
+    key = given[0]
+    if len(given) > 1:
+        raise SchemaError(given[1], f"{key} is given already: keep one of them")
+    word = "secret" if kind == "hook" or item.get("type") == "webhook" else "password"
+    if kind not in (*WORD_OF_KIND, "route", "hook") or not key.startswith(word):
+        raise SchemaError(key, f"there is no key '{key}' here")
+    if not isinstance(item[key], str):
+        raise SchemaError(key, "expects text in quotes")
+    secret = _read_file(key, item[key]) if key.endswith("file") else _read_env(key, item[key])
+    _check_shape(kind, key, secret)
+    return secret
+
+
+def _read_file(key: str, name: str) -> str:
+    try:
+        text = Path(name).read_text(encoding="utf-8").strip("\r\n")
+    except OSError as error:
+        why = (error.strerror or "cannot be read").lower()
+        raise SchemaError(key, f"{name}: {why}") from error
+    except UnicodeDecodeError as error:
+        raise SchemaError(key, f"{name}: is not UTF-8 text") from error
+    if not text or "\n" in text:
+        raise SchemaError(key, f"{name}: expects one line with the secret")
+    return text
+
+
+def _read_env(key: str, name: str) -> str:
+    if not (secret := os.environ.get(name)):
+        raise SchemaError(key, f"the environment variable {name} is not set")
+    return secret
+
+
+def _check_shape(kind: str, key: str, secret: str) -> None:
+    if kind == "credential" and len(secret) < SHORTEST_PASSWORD:
+        sentence = f"a submission password has at least {SHORTEST_PASSWORD} characters"
+        raise SchemaError(key, sentence)
+    if key.startswith("secret") and not _is_webhook_secret(secret):
+        raise SchemaError(key, f"a webhook's secret is {WEBHOOK_PREFIX} and base64")
+
+
+def _is_webhook_secret(secret: str) -> bool:
+    if not secret.startswith(WEBHOOK_PREFIX):
+        return False
+    try:
+        return bool(base64.b64decode(secret.removeprefix(WEBHOOK_PREFIX), validate=True))
+    except binascii.Error:
+        return False
+
+
+def _section(kind: str, name: str) -> str:
+    section = next(section for section, (of_kind, _) in SECTIONS.items() if of_kind == kind)
+    quoted = name if name.replace("-", "").replace("_", "").isalnum() else f'"{name}"'
+    return f"[{section}.{quoted}]"

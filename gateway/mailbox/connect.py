@@ -1,0 +1,178 @@
+"""Proves a mailbox's login both ways, for real, before anything is saved.
+
+IMAP: connect, login, ID, and SELECT, where some providers first say no. SMTP: by a callable,
+for the mailbox's own account. A failure is told in the provider's cause and fix.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.mailbox.account import Account, find_junk
+from gateway.net.imap import Folder, ImapPools, ImapRefused, ImapSession
+from gateway.net.unreachable import Unreachable
+from gateway.providers.catalogue import Provider
+from gateway.providers.diagnosis import diagnose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """What a server answered to a step; phases as in `providers.diagnosis`."""
+
+    phase: str
+    code: int | str
+    text: str
+
+
+ProveSmtp = Callable[[], Awaitable[Refused | None]]
+"""Signs in by SMTP; None is success. Raises Unreachable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step that was taken, and how long it took."""
+
+    name: str  # connect | login | id | select | smtp
+    seconds: float
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a mailbox cannot be connected: the cause, what happened, what to do, their words."""
+
+    cause: str  # of providers.causes, or "unreachable"
+    meaning: str
+    fix: str | None
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What came of proving a login; without `failure` it holds both ways."""
+
+    steps: tuple[Step, ...]
+    failure: Failure | None = None
+    messages: int = 0  # in the first folder: none at all may be a setting of the web mail
+    idles: bool = False
+    junk: str | None = None  # the folder's name
+
+
+async def prove(
+    account: Account,
+    secret: str,
+    *,
+    pools: ImapPools,
+    catalogue: Mapping[str, Provider],
+    prove_smtp: ProveSmtp | None = None,
+) -> Proof:
+    """Sign in by IMAP, then by SMTP where `prove_smtp` is given; never raises Unreachable."""
+    proving = _Proving(account, catalogue)
+    try:
+        proof = await proving.imap(secret, pools)
+        if proof.failure is None and prove_smtp is not None:
+            return await proving.smtp(prove_smtp, proof)
+    except Unreachable as error:
+        fix = "Check host, port and security, and that this server may connect there."
+        return proving.failed(
+            Failure(cause="unreachable", meaning=str(error), fix=fix, said=str(error))
+        )
+    return proof
+
+
+class _Proving:
+    """The steps so far."""
+
+    def __init__(self, account: Account, catalogue: Mapping[str, Provider]) -> None:
+        self._account = account
+        self._catalogue = catalogue
+        self._steps: list[Step] = []
+        self._name = ""
+        self._began_at = 0.0
+
+    async def imap(self, secret: str, pools: ImapPools) -> Proof:
+        self._begin("connect")
+        session = await ImapSession.connect(self._account.endpoint, pools)
+        if isinstance(session, ImapRefused):
+            return self._refused(session)
+        self._end()
+        try:
+            opened = await self._open(session, secret)
+            if isinstance(opened, ImapRefused):
+                return self._refused(opened)
+            return await self._describe(session, opened)
+        finally:
+            await session.logout()
+
+    async def smtp(self, prove_smtp: ProveSmtp, proof: Proof) -> Proof:
+        self._begin("smtp")
+        refused = await prove_smtp()
+        if refused is not None:
+            return self.failed(self._explain(refused))
+        self._end()
+        return Proof(
+            steps=tuple(self._steps),
+            messages=proof.messages,
+            idles=proof.idles,
+            junk=proof.junk,
+        )
+
+    def failed(self, failure: Failure) -> Proof:
+        self._end(passed=False)
+        return Proof(steps=tuple(self._steps), failure=failure)
+
+    async def _open(self, session: ImapSession, secret: str) -> Folder | ImapRefused:
+        self._begin("login")
+        if refused := await session.login(self._account.username, secret):
+            return refused
+        self._next("id")
+        refused = await session.identify(always=self._account.says_id)
+        if refused is not None and refused.code == "BYE":
+            return refused  # another answer to ID does not matter
+        self._next("select")
+        return await session.select(self._account.mailbox.folders[0])
+
+    async def _describe(self, session: ImapSession, opened: Folder) -> Proof:
+        self._end()
+        folders = await session.folders()
+        listed = [] if isinstance(folders, ImapRefused) else folders
+        return Proof(
+            steps=tuple(self._steps),
+            messages=opened.messages,
+            idles=self._account.may_idle and await session.offers("IDLE"),
+            junk=find_junk(listed, self._account.provider),
+        )
+
+    def _refused(self, refused: ImapRefused) -> Proof:
+        answer = Refused(phase=refused.phase, code=refused.code, text=refused.text)
+        return self.failed(self._explain(answer))
+
+    def _explain(self, refused: Refused) -> Failure:
+        diagnosis = diagnose(
+            self._account.provider,
+            self._catalogue,
+            phase=refused.phase,
+            code=refused.code,
+            text=refused.text,
+            address=self._account.address,
+        )
+        return Failure(
+            cause=diagnosis.cause,
+            meaning=diagnosis.meaning,
+            fix=diagnosis.fix,
+            said=f"{refused.code} {refused.text}",
+        )
+
+    def _begin(self, name: str) -> None:
+        self._name = name
+        self._began_at = time.monotonic()
+
+    def _end(self, *, passed: bool = True) -> None:
+        seconds = time.monotonic() - self._began_at
+        self._steps.append(Step(name=self._name, seconds=seconds, passed=passed))
+
+    def _next(self, name: str) -> None:
+        self._end()
+        self._begin(name)

@@ -1,0 +1,128 @@
+"""How one mailbox stands: its evidence and health, kept in the store when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from gateway import events
+from gateway.config import MailboxSettings
+from gateway.mailbox.account import Account
+from gateway.mailbox.health import (
+    Evidence,
+    Health,
+    Trouble,
+    add_trouble,
+    is_refusal,
+    judge,
+    next_sign_in,
+    read_evidence,
+    write_evidence,
+)
+from gateway.net.imap import ImapRefused
+from gateway.net.unreachable import Unreachable
+from gateway.providers.catalogue import Provider
+from gateway.providers.diagnosis import Diagnosis, diagnose
+from gateway.store import states
+from gateway.store.sqlite import Store
+from gateway.store.states import MailboxState
+
+SIGN_IN = frozenset({"imap-login", "imap-select"})
+
+
+class Standing:
+    """What is known of one mailbox; `changed` is told each new health."""
+
+    def __init__(
+        self,
+        account: Account,
+        store: Store,
+        *,
+        settings: MailboxSettings,
+        catalogue: Mapping[str, Provider],
+        changed: Callable[[MailboxState], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._account = account
+        self._store = store
+        self._settings = settings
+        self._catalogue = catalogue
+        self._changed = changed
+        self._now = now
+        self._state: MailboxState | None = None
+        self._evidence: Evidence = ()
+
+    async def load(self) -> bool:
+        """Read what the store knows; return whether a person has paused the mailbox."""
+        self._state = await self._store.read(states.mailbox_state, self._account.address)
+        self._evidence = read_evidence(self._state.evidence) if self._state else ()
+        return bool(self._state and self._state.paused)
+
+    async def succeeded(self) -> None:
+        """One success heals."""
+        if self._state is None or self._state.state != Health.OK or self._evidence:
+            self._evidence = ()
+            await self._save(Health.OK, reason=None, fix=None)
+
+    async def refused(self, refused: ImapRefused) -> tuple[Diagnosis, timedelta | None]:
+        """Add a refusal; return what it means and when to sign in again (`next_sign_in`)."""
+        diagnosis = self.diagnose(refused)
+        is_evidence = refused.phase in SIGN_IN and is_refusal(diagnosis.whose_turn)
+        said = f'{diagnosis.meaning} The server said: "{refused.text}"'
+        wait = await self._add(
+            diagnosis.cause, refused=is_evidence, reason=said, fix=diagnosis.fix
+        )
+        return diagnosis, wait
+
+    async def unreachable(self, error: Unreachable) -> None:
+        """Add an outage, which never speaks for death."""
+        await self._add("unreachable", refused=False, reason=str(error), fix=None)
+
+    def diagnose(self, refused: ImapRefused) -> Diagnosis:
+        """Return what a refusal means at this provider."""
+        return diagnose(
+            self._account.provider,
+            self._catalogue,
+            phase=refused.phase,
+            code=refused.code,
+            text=refused.text,
+            address=self._account.address,
+        )
+
+    async def _add(
+        self, cause: str, *, refused: bool, reason: str, fix: str | None
+    ) -> timedelta | None:
+        trouble = Trouble(at=self._now(), cause=cause, refused=refused)
+        self._evidence = add_trouble(self._evidence, trouble)
+        health = judge(self._evidence, dead_after=self._settings.dead_after)
+        was_ok = self._state is not None and self._state.state == Health.OK
+        if health is Health.OK and not was_ok:
+            health = Health.SUSPECT  # only a success heals
+        if health is Health.OK:
+            await self._save(health, reason=None, fix=None)
+        elif self._state and not refused and any(one.refused for one in self._evidence):
+            # what a person is to mend stays in sight when the network fails, too
+            await self._save(health, reason=self._state.reason, fix=self._state.fix)
+        else:
+            await self._save(health, reason=reason, fix=fix)
+        return next_sign_in(self._evidence, health, login_waits=self._settings.login_waits)
+
+    async def _save(self, health: Health, *, reason: str | None, fix: str | None) -> None:
+        before = self._state
+        is_change = before is None or before.state != health
+        state = MailboxState(
+            address=self._account.address,
+            state=health.value,
+            since=self._now() if before is None or is_change else before.since,
+            reason=reason,
+            fix=fix,
+            evidence=write_evidence(self._evidence),
+        )
+        self._state = replace(state, paused=before.paused) if before else state
+        await self._store.write(states.save_mailbox_state, self._state)
+        if is_change:
+            events.mailbox_state_changed(
+                mailbox=state.address, state=state.state, reason=reason, fix=fix
+            )
+            self._changed(self._state)

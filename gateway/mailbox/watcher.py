@@ -1,0 +1,317 @@
+"""One mailbox watched: sign in, fetch, idle or poll, and again until the connection ends.
+
+No thread waits while nothing happens (RFC 2177 IDLE on the event loop's socket). What goes
+wrong becomes evidence in the mailbox's standing, which says when the next sign-in is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway import events
+from gateway.config import MailboxSettings
+from gateway.mailbox.account import Account, find_junk
+from gateway.mailbox.fetch import Fetcher
+from gateway.mailbox.slots import Slots
+from gateway.mailbox.standing import Standing
+from gateway.net.imap import Folder, ImapPools, ImapRefused, ImapSession
+from gateway.net.unreachable import Unreachable
+from gateway.providers.catalogue import Provider
+from gateway.store.errors import StoreError
+from gateway.store.sqlite import Store
+from gateway.store.states import MailboxState
+
+RETRY_OPEN_SECONDS = 10.0
+FRESH_SIGN_IN_SECONDS = 86400.0  # an open IDLE outlives its code: prove it daily
+AT_ONCE = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Waits after network failures: full jitter below a bound that doubles."""
+
+    first: timedelta = timedelta(seconds=10)
+    longest: timedelta = timedelta(minutes=15)
+
+    def after(self, failures: int, *, chance: float) -> timedelta:
+        """Return the wait after `failures` >= 1 in a row; `chance` is in [0, 1)."""
+        return min(self.longest, self.first * 2.0 ** min(failures - 1, 20)) * chance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all watchers share: the stage's settings, and callables of the app.
+
+    `secret` returns the password of (tenant, address) or None; `arrived` is told the id of
+    each message stored; `changed` (tenant, state) each change of a mailbox's health.
+    """
+
+    store: Store
+    pools: ImapPools
+    settings: MailboxSettings
+    catalogue: Mapping[str, Provider]
+    secret: Callable[[str, str], Awaitable[str | None]]
+    arrived: Callable[[str], None]
+    changed: Callable[[str, MailboxState], None]
+    now: Callable[[], datetime]
+    backoff: Backoff = Backoff()
+
+
+class Watcher:
+    """Watches one mailbox until it is cancelled."""
+
+    def __init__(self, account: Account, around: Surroundings, slots: Slots) -> None:
+        self.account = account
+        self._around = around
+        self._slots = slots
+        self._fetcher = Fetcher(account, around.store, arrived=around.arrived, now=around.now)
+        self._standing = Standing(
+            account,
+            around.store,
+            settings=around.settings,
+            catalogue=around.catalogue,
+            changed=lambda state: around.changed(account.tenant, state),
+            now=around.now,
+        )
+        self._stirred = asyncio.Event()
+        self._woken = False
+        self._rechecks = False
+        self._paused = False
+        self._secret: str | None = None
+        self._says_id = account.says_id
+        self._failures = 0
+
+    def wake(self) -> None:
+        """Look for mail now, or sign in now."""
+        self._woken = True
+        self._stirred.set()
+
+    def recheck(self) -> None:
+        """Sign in anew if the secret or the pause has changed."""
+        self._rechecks = True
+        self._stirred.set()
+
+    async def run(self) -> None:
+        """Watch for ever; raises only for a fault of ours."""
+        while True:
+            wait = await self._one_session()
+            await self._rest(wait)
+
+    async def _one_session(self) -> timedelta | None:
+        """Sign in and watch until the session ends; return the wait, None: for a person."""
+        self._woken = self._rechecks = False
+        self._stirred.clear()
+        self._paused = await self._standing.load()
+        if self._paused:
+            return None
+        self._secret = await self._around.secret(self.account.tenant, self.account.address)
+        try:
+            refused = await self._sign_in_and_watch(self._secret)
+        except Unreachable as error:
+            return await self._unreachable(error)
+        except StoreError as error:
+            events.mailbox_waits_for_store(mailbox=self.account.address, error=error)
+            return self._back_off()
+        return AT_ONCE if refused is None else await self._refused(refused)
+
+    async def _sign_in_and_watch(self, secret: str | None) -> ImapRefused | None:
+        if secret is None:
+            return ImapRefused("imap-login", "NO", "no password is stored for it")
+        async with contextlib.AsyncExitStack() as ending:
+            async with self._slots.of(self.account.endpoint.host, self.account.tenant):
+                session = await ImapSession.connect(self.account.endpoint, self._around.pools)
+                if isinstance(session, ImapRefused):
+                    return session
+                ending.callback(session.hang_up)
+                folder = await self._open(session, secret)
+            if isinstance(folder, ImapRefused):
+                return folder
+            refused = await self._watch(session, folder)
+            await session.logout()
+            return refused
+
+    async def _open(self, session: ImapSession, secret: str) -> Folder | ImapRefused:
+        """Sign in and prove it by SELECT: some providers refuse only there."""
+        if refused := await session.login(self.account.username, secret):
+            return refused
+        refused = await session.identify(always=self._says_id)
+        if refused is not None and refused.code == "BYE":
+            return refused  # another answer to ID does not matter
+        return await session.select(self.account.mailbox.folders[0])
+
+    async def _watch(self, session: ImapSession, first: Folder) -> ImapRefused | None:
+        """Fetch and wait in turns; returns at a refusal, or when a fresh sign-in is due."""
+        idles = self.account.may_idle and await session.offers("IDLE")
+        junk = await self._junk_folder(session)
+        names = list(dict.fromkeys([*self.account.mailbox.folders, *([junk] if junk else [])]))
+        rounds = _Rounds(session, names=names, junk=junk, first=first if idles else None)
+        if refused := await self._begin(rounds):
+            return refused
+        await self._standing.succeeded()
+        events.mailbox_connected(
+            mailbox=self.account.address, host=self.account.endpoint.host, idle=idles
+        )
+        until = time.monotonic() + FRESH_SIGN_IN_SECONDS * random.uniform(0.9, 1)  # noqa: S311
+        while time.monotonic() < until and not await self._is_overtaken():
+            self._woken = False
+            self._stirred.clear()
+            still_open = await self._fetch(rounds)
+            if isinstance(still_open, ImapRefused):
+                return still_open
+            self._failures = 0
+            seconds = self._round_seconds(idles=idles, folders=len(names))
+            if still_open:
+                seconds = min(seconds, RETRY_OPEN_SECONDS)
+            if idles:
+                refused = await session.idle(self._stirred, seconds=seconds)
+            else:
+                refused = await self._poll_pause(session, names[0], seconds=seconds)
+            if refused is not None:
+                return refused
+        return None
+
+    async def _begin(self, rounds: _Rounds) -> ImapRefused | None:
+        """Settle where every folder begins before anybody is told that mail is watched."""
+        for name in rounds.names:
+            folder = await rounds.select(name)
+            if isinstance(folder, ImapRefused):
+                if rounds.ends(name, folder):
+                    return folder
+            elif refused := await self._fetcher.begin(rounds.session, folder):
+                return refused
+        return None
+
+    async def _junk_folder(self, session: ImapSession) -> str | None:
+        if self.account.mailbox.junk == "off":
+            return None
+        folders = await session.folders()
+        if isinstance(folders, ImapRefused):
+            return None
+        return find_junk(folders, self.account.provider)
+
+    async def _is_overtaken(self) -> bool:
+        """Whether there is another secret now, or a person has paused or resumed it."""
+        if not self._rechecks:
+            return False
+        self._rechecks = False
+        paused = await self._standing.load()
+        secret = await self._around.secret(self.account.tenant, self.account.address)
+        return paused is not self._paused or secret != self._secret
+
+    async def _fetch(self, rounds: _Rounds) -> int | ImapRefused:
+        still_open = 0
+        for name in rounds.names:
+            folder = await rounds.select(name)
+            if isinstance(folder, ImapRefused):
+                if rounds.ends(name, folder):
+                    return folder
+                continue
+            async with self._slots.of(self.account.endpoint.host, self.account.tenant):
+                taken = await self._fetcher.fetch(
+                    rounds.session, folder, junk=name == rounds.junk
+                )
+            if isinstance(taken, ImapRefused):
+                return taken
+            still_open += taken
+        return still_open
+
+    def _round_seconds(self, *, idles: bool, folders: int) -> float:
+        if idles and folders == 1:
+            return self.account.idle_for.total_seconds()
+        if idles:  # the others are looked at by polling
+            return min(self.account.idle_for, self.account.poll_every).total_seconds()
+        return self.account.poll_every.total_seconds()
+
+    async def _poll_pause(
+        self, session: ImapSession, folder: str, *, seconds: float
+    ) -> ImapRefused | None:
+        """Wait for the next poll; the connection is kept alive meanwhile."""
+        behaviour = self.account.provider.behaviour
+        until = time.monotonic() + seconds
+        while not await self._stirs_within(
+            min(until - time.monotonic(), behaviour.keepalive_seconds)
+        ):
+            if time.monotonic() >= until:
+                break
+            refused = await session.keep_alive(
+                folder, by_status=behaviour.keepalive == "STATUS"
+            )
+            if refused is not None:
+                return refused
+        return None
+
+    async def _stirs_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stirred.wait()
+        return self._stirred.is_set()
+
+    async def _rest(self, wait: timedelta | None) -> None:
+        """Wait until the next sign-in is due; a wake or a new secret ends it early."""
+        until = None if wait is None else time.monotonic() + wait.total_seconds()
+        while until is None or time.monotonic() < until:
+            self._stirred.clear()
+            if self._woken or await self._is_overtaken():
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(until and until - time.monotonic()):
+                    await self._stirred.wait()
+
+    async def _refused(self, refused: ImapRefused) -> timedelta:
+        diagnosis, wait = await self._standing.refused(refused)
+        if diagnosis.cause == "client-id-required" and not self._says_id:
+            self._says_id = True
+            wait = AT_ONCE
+        wait = self._back_off() if wait is None else wait
+        events.mailbox_refused(
+            mailbox=self.account.address,
+            phase=refused.phase,
+            cause=diagnosis.cause,
+            text=refused.text,
+            next_try_seconds=wait.total_seconds(),
+        )
+        return wait
+
+    async def _unreachable(self, error: Unreachable) -> timedelta:
+        await self._standing.unreachable(error)
+        wait = self._back_off()
+        events.mailbox_unreachable(
+            mailbox=self.account.address,
+            reason=str(error),
+            next_try_seconds=wait.total_seconds(),
+        )
+        return wait
+
+    def _back_off(self) -> timedelta:
+        self._failures += 1
+        return self._around.backoff.after(self._failures, chance=random.random())  # noqa: S311
+
+
+class _Rounds:
+    """The folders of a session in the order of a round: the first one last, to idle in it."""
+
+    def __init__(
+        self, session: ImapSession, *, names: list[str], junk: str | None, first: Folder | None
+    ) -> None:
+        self.session = session
+        self.names = names[::-1]
+        self._main = names[0]
+        self.junk = junk
+        self._selected = first
+
+    async def select(self, name: str) -> Folder | ImapRefused:
+        """Open a folder; the only one of a session that idles stays open."""
+        if len(self.names) == 1 and self._selected is not None:
+            return self._selected
+        return await self.session.select(name)
+
+    def ends(self, name: str, refused: ImapRefused) -> bool:
+        """Whether a refusal to open a folder is the end: the main one brings mail without
+        the others."""
+        return name == self._main or refused.code == "BYE"

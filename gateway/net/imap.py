@@ -1,0 +1,392 @@
+"""IMAP made awaitable (RFC 3501, RFC 9051): one session a mailbox, refusals as values.
+
+imapclient speaks the protocol and parses it; its blocking calls run in small pools. Between
+them a session costs no thread: while the server idles, its socket is watched by the event
+loop. Providers differ by more than the RFC allows; what is done for one of them names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ParamSpec, TypeVar
+
+from imapclient import DELETED, SEEN, IMAPClient, SocketTimeout
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, IMAPClientReadOnlyError
+from imapclient.imap_utf7 import decode as decode_utf7
+from imapclient.response_parser import parse_fetch_response
+
+from gateway.config import ConfigError
+from gateway.mail.charset import decode_text
+from gateway.mail.message import parse_message
+from gateway.mail.tenant import Security
+from gateway.net.concurrency import Pool
+from gateway.net.imap_values import (
+    Folder,
+    FolderName,
+    ImapRefused,
+    Listed,
+    body_from,
+    listed_from,
+)
+from gateway.net.imap_wire import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    Endpoint,
+    Refusal,
+    Wire,
+    dial,
+    shut,
+    why,
+)
+from gateway.net.unreachable import Unreachable
+
+__all__ = [
+    "Endpoint",
+    "Folder",
+    "FolderName",
+    "ImapPools",
+    "ImapRefused",
+    "ImapSession",
+    "Listed",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CALL_SECONDS = 300.0
+LOGOUT_SECONDS = 5.0
+PIECE_BYTES = 1024 * 1024
+UIDS_AT_ONCE = 50  # Yahoo takes commands of 1,000 bytes, QQ short sets only
+CLIENT = {  # what NetEase wants to know before the first SELECT (RFC 2971)
+    "name": "mail-gateway",
+    "version": "1",
+    "vendor": "mail-gateway",
+    "support-email": "postmaster@localhost",
+}
+
+_Library: Any = IMAPClient  # its own type hints are partial
+
+logging.getLogger("imapclient").setLevel(logging.WARNING)  # below, it prints what is said
+
+
+@dataclass(frozen=True, slots=True)
+class ImapPools:
+    """Threads for connecting and signing in, and others for the rest: a host that swallows
+    connections never delays the mailboxes that are connected."""
+
+    sign_in: Pool
+    work: Pool
+
+    @classmethod
+    def start(cls, *, sign_in: int = 8, work: int = 8) -> ImapPools:
+        """Return two pools of that many threads."""
+        return cls(
+            Pool("imap-sign-in", threads=sign_in),
+            Pool("imap", threads=work),
+        )
+
+    def close(self) -> None:
+        """Take no more work."""
+        self.sign_in.close()
+        self.work.close()
+
+
+class ImapSession:
+    """One connection. Every call returns its value or ImapRefused, or raises Unreachable.
+
+    Calls are made one after the other. After Unreachable, a refusal with code BYE, or a
+    cancelled call the session is of no more use: `hang_up`.
+    """
+
+    def __init__(self, endpoint: Endpoint, pools: ImapPools, client: _Client) -> None:
+        self._endpoint = endpoint
+        self._pools = pools
+        self._client = client
+
+    @classmethod
+    async def connect(cls, endpoint: Endpoint, pools: ImapPools) -> ImapSession | ImapRefused:
+        """Connect, verify the certificate, read the greeting; STARTTLS where asked for."""
+        try:
+            connected = await dial(endpoint)
+        except OSError as error:
+            raise Unreachable(f"{endpoint}: {why(error)}") from error
+        with connected.dup() as handle:  # TLS takes the socket over: this one stays ours
+            call = _Call(endpoint, pools.sign_in, lambda: shut(handle))
+            client = await call.make("imap-any", _Client, endpoint, connected)
+        return client if isinstance(client, ImapRefused) else cls(endpoint, pools, client)
+
+    async def login(self, username: str, password: str) -> ImapRefused | None:
+        """Sign in; None is success."""
+        if any(ord(character) < 32 for character in username + password):
+            return ImapRefused("imap-login", "NO", "a user name or password with a line break")
+        call = _Call(self._endpoint, self._pools.sign_in, self.hang_up)
+        return await call.make("imap-login", self._client.sign_in, username, password)
+
+    async def identify(self, *, always: bool) -> ImapRefused | None:
+        """Say who we are (RFC 2971), after the login and before the first SELECT.
+
+        Without `always` only where the server offers ID: others answer BAD or hang up.
+        """
+        if not always and not await self.offers("ID"):
+            return None
+        return await self._call("imap-any", self._client.wire.identify, CLIENT)
+
+    async def offers(self, capability: str) -> bool:
+        """Return whether the server offers `capability`; False where it does not tell."""
+        return await self._call("imap-any", self._client.has_capability, capability) is True
+
+    async def folders(self) -> list[FolderName] | ImapRefused:
+        """Return every folder, with its attributes (those of RFC 6154 among them)."""
+        return await self._call("imap-any", self._client.names)
+
+    async def select(self, folder: str) -> Folder | ImapRefused:
+        """Open `folder`; NetEase refuses by a NO here, which is the value returned."""
+        return await self._call("imap-select", self._client.select, folder)
+
+    async def messages_above(
+        self, uid: int, *, sizes: bool = True
+    ) -> list[Listed] | ImapRefused:
+        """Return what is in the folder above `uid`, ascending.
+
+        The answer is filtered here: `n:*` holds the last message even when n is above it
+        (RFC 9051 §6.4.9), and Yahoo does not sort. Without `sizes` it can be given even
+        when one of the messages cannot be read.
+        """
+        return await self._call("imap-any", self._client.messages_above, uid, sizes)
+
+    async def size(self, uid: int) -> int | ImapRefused | None:
+        """Return a message's size in bytes, None when the server gives none."""
+        return await self._call("imap-any", self._client.size, uid)
+
+    async def message_ids(self, uids: Sequence[int]) -> dict[int, str] | ImapRefused:
+        """Return the Message-ID of each of `uids` that is there, empty where it has none."""
+        found: dict[int, str] = {}
+        for at in range(0, len(uids), UIDS_AT_ONCE):
+            some = uids[at : at + UIDS_AT_ONCE]
+            ids = await self._call("imap-any", self._client.message_ids, some)
+            if isinstance(ids, ImapRefused):
+                return ids
+            found |= ids
+        return found
+
+    async def content(self, uid: int, *, size_bytes: int) -> bytes | ImapRefused | None:
+        """Return a message's bytes as the server sends them, None when it gives none.
+
+        It stays unseen (BODY.PEEK). What is larger than a piece is fetched in pieces.
+        """
+        if size_bytes <= PIECE_BYTES:
+            return await self._call("imap-any", self._client.content, uid)
+        content = bytearray()
+        while True:
+            piece = await self._call("imap-any", self._client.piece, uid, len(content))
+            if isinstance(piece, ImapRefused) or piece is None:
+                return piece
+            content += piece
+            if len(piece) != PIECE_BYTES:  # the last one, or all of it where pieces are unknown
+                return bytes(content)
+
+    async def mark_seen(self, uid: int) -> ImapRefused | None:
+        """Set \\Seen."""
+        return await self._call("imap-any", self._client.mark_seen, uid)
+
+    async def move(self, uid: int, folder: str) -> ImapRefused | None:
+        """Move a message (RFC 6851), or copy and delete it where MOVE is not offered."""
+        return await self._call("imap-any", self._client.move_to, uid, folder)
+
+    async def append(
+        self, folder: str, content: bytes, *, at: datetime | None = None
+    ) -> ImapRefused | None:
+        """Store a message in `folder`, unseen; `at` becomes its INTERNALDATE."""
+        return await self._call("imap-any", self._client.add, folder, content, at)
+
+    async def keep_alive(self, folder: str, *, by_status: bool) -> ImapRefused | None:
+        """Show activity: by STATUS of `folder` where NOOP does not count (NetEase)."""
+        return await self._call("imap-any", self._client.show_activity, folder, by_status)
+
+    async def idle(self, stirred: asyncio.Event, *, seconds: float) -> ImapRefused | None:
+        """Idle until the server speaks, `stirred` is set by somebody, or `seconds` are over.
+
+        No thread waits: the socket is the event loop's meanwhile (RFC 2177).
+        """
+        has_news = await self._call("imap-any", self._client.wire.start_idle)
+        if isinstance(has_news, ImapRefused):
+            return has_news
+        if not has_news:
+            await self._watch(stirred, seconds)
+        return await self._call("imap-any", self._client.wire.stop_idle)
+
+    async def logout(self) -> None:
+        """End the session, politely where possible; never raises."""
+        with contextlib.suppress(Unreachable, TimeoutError):
+            async with asyncio.timeout(LOGOUT_SECONDS):
+                await self._call("imap-any", self._client.wire.logout)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connection at once; a call that runs in a thread comes back."""
+        self._client.wire.hang_up()
+
+    async def _watch(self, stirred: asyncio.Event, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._client.wire.sock, stirred.set)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await stirred.wait()
+        except asyncio.CancelledError:
+            self.hang_up()
+            raise
+        finally:
+            loop.remove_reader(self._client.wire.sock)
+
+    async def _call(
+        self, phase: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T | ImapRefused:
+        call = _Call(self._endpoint, self._pools.work, self.hang_up)
+        return await call.make(phase, work, *args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A blocking call in a pool; what the remote did becomes a value or Unreachable."""
+
+    endpoint: Endpoint
+    pool: Pool
+    hang_up: Callable[[], None]
+
+    async def make(
+        self, phase: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T | ImapRefused:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self.pool.run(work, *args, **kwargs)
+        except Refusal as refusal:
+            return ImapRefused(phase, refusal.code, decode_text(refusal.text))
+        except (
+            OSError,
+            IMAPClientAbortError,
+            ConfigError,
+        ) as error:  # a time-out is an OSError
+            self.hang_up()
+            raise Unreachable(f"{self.endpoint}: {why(error)}") from error
+        except (IMAPClientError, ValueError, LookupError) as error:
+            return ImapRefused(phase, "BAD", f"cannot be read: {type(error).__name__}")
+        except asyncio.CancelledError:
+            self.hang_up()
+            raise
+
+
+class _Client(_Library):  # type: ignore[misc]  # untyped, see above
+    """The blocking side: imapclient on our wire. Raises Refusal, OSError, imaplib's errors."""
+
+    def __init__(self, endpoint: Endpoint, connected: socket.socket) -> None:
+        self._endpoint = endpoint
+        self._connected = connected
+        super().__init__(
+            endpoint.host,
+            endpoint.port,
+            ssl=endpoint.security is Security.TLS,
+            timeout=SocketTimeout(CONNECT_SECONDS, READ_SECONDS),
+        )
+        self.wire.debug = 0  # imapclient sets 5, which formats every line for nobody
+        self.normalise_times = False
+        if endpoint.security is Security.STARTTLS:
+            self.starttls()
+
+    def _create_IMAP4(self) -> Wire:  # noqa: N802 - imapclient's name
+        self.wire = Wire(self._endpoint, self._connected)
+        return self.wire
+
+    def sign_in(self, username: str, password: str) -> None:
+        if not (username + password).isascii() and self.has_capability("AUTH=PLAIN"):
+            self.plain_login(username, password)  # UTF-8 is at home there (RFC 4616)
+        else:
+            self.wire.sign_in(username, password)
+        self._cached_capabilities = None  # another list is valid now (RFC 9051 §6.2.3)
+
+    def names(self) -> list[FolderName]:
+        return [
+            FolderName(name, frozenset(decode_text(one) for one in attributes))
+            for attributes, _, name in self.list_folders()
+        ]
+
+    def select(self, folder: str) -> Folder:
+        try:
+            answer = self.select_folder(folder)
+        except IMAPClientReadOnlyError:  # the library's reaction to [READ-ONLY]
+            answer = self.select_folder(folder, readonly=True)
+        return Folder(
+            name=folder,
+            uidvalidity=answer.get(b"UIDVALIDITY", 1),
+            next_uid=answer.get(b"UIDNEXT"),
+            messages=answer.get(b"EXISTS", 0),
+        )
+
+    def messages_above(self, uid: int, sizes: bool) -> list[Listed]:
+        asked = "FLAGS RFC822.SIZE" if sizes else "FLAGS"
+        try:
+            found = self._list(uid, f"(UID {asked} INTERNALDATE)", proof=b"INTERNALDATE")
+        except ValueError:  # one date that is none must not hide the other messages
+            found = self._list(uid, "(UID FLAGS RFC822.SIZE)", proof=b"RFC822.SIZE")
+        listed = [listed_from(key, item) for key, item in found.items()]
+        return sorted(listed, key=lambda one: one.uid)
+
+    def _list(self, above: int, items: str, *, proof: bytes) -> dict[int, dict[bytes, Any]]:
+        found = parse_fetch_response(self.wire.list_above(above, items), normalise_times=False)
+        # an entry without `proof` is an unasked-for one, which may lack the UID, too
+        return {uid: item for uid, item in found.items() if uid > above and proof in item}
+
+    def size(self, uid: int) -> int | None:
+        size = self.fetch([uid], ["RFC822.SIZE"]).get(uid, {}).get(b"RFC822.SIZE")
+        return None if size is None else int(size)
+
+    def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
+        answer = self.fetch(uids, ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"])
+        return {
+            uid: parse_message(value).message_id
+            for uid, item in answer.items()
+            for key, value in item.items()
+            if key.upper().startswith(b"BODY[HEADER") and isinstance(value, bytes)
+        }
+
+    def content(self, uid: int) -> bytes | None:
+        return body_from(self.fetch([uid], ["BODY.PEEK[]"]).get(uid))
+
+    def piece(self, uid: int, offset: int) -> bytes | None:
+        item = f"BODY.PEEK[]<{offset}.{PIECE_BYTES}>"
+        return body_from(self.fetch([uid], [item]).get(uid))
+
+    def mark_seen(self, uid: int) -> None:
+        self.add_flags([uid], [SEEN], silent=True)
+
+    def move_to(self, uid: int, folder: str) -> None:
+        if self.has_capability("MOVE"):
+            self.move([uid], folder)
+            return
+        self.copy([uid], folder)
+        self.add_flags([uid], [DELETED], silent=True)
+        if self.has_capability("UIDPLUS"):  # without it EXPUNGE would remove others' mail, too
+            self.uid_expunge([uid])
+
+    def add(self, folder: str, content: bytes, at: datetime | None) -> None:
+        self.append(folder, content, (), at)
+
+    def show_activity(self, folder: str, by_status: bool) -> None:
+        if by_status:  # NetEase may answer with an empty list, which is no fault
+            self.wire.status(self._normalise_folder(folder), "(UIDNEXT)")
+        else:
+            self.wire.noop()
+
+
+def decode_folder(name: str) -> str:
+    """Return a folder's name from modified UTF-7 (RFC 3501 §5.1.3), or as it is."""
+    try:
+        return str(decode_utf7(name.encode()))
+    except ValueError:
+        return name

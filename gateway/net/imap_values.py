@@ -1,0 +1,70 @@
+"""What an IMAP session hands over: refusals, folders, listed messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.mail.charset import decode_text
+
+
+@dataclass(frozen=True, slots=True)
+class ImapRefused:
+    """A NO, BAD or BYE of the server: `imap-login`, `imap-select` or `imap-any`, its words."""
+
+    phase: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """A selected folder; `next_uid` is None where the server does not say."""
+
+    name: str
+    uidvalidity: int
+    next_uid: int | None
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class FolderName:
+    """A folder as listed: its name, decoded, and its attributes such as `\\\\Junk`."""
+
+    name: str
+    attributes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A message in the selected folder, without its content; `internal_date` is aware.
+
+    `size_bytes` is None where it was not asked for.
+    """
+
+    uid: int
+    size_bytes: int | None
+    internal_date: datetime | None
+    flags: frozenset[str] = frozenset()
+
+
+def listed_from(uid: int, item: dict[bytes, Any]) -> Listed:
+    """Return one entry of a FETCH answer as a listed message."""
+    at, size = item.get(b"INTERNALDATE"), item.get(b"RFC822.SIZE")
+    return Listed(
+        uid=uid,
+        size_bytes=None if size is None else int(size),
+        internal_date=at.astimezone(UTC) if at is not None else None,
+        flags=frozenset(decode_text(one) for one in item.get(b"FLAGS", ())),
+    )
+
+
+def body_from(item: dict[bytes, Any] | None) -> bytes | None:
+    """Return the content in one entry of a FETCH answer, None where it holds none."""
+    found = (
+        value
+        for key, value in (item or {}).items()
+        if key.upper().startswith(b"BODY[]") and isinstance(value, bytes)
+    )
+    return next(found, None)

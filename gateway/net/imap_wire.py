@@ -1,0 +1,263 @@
+"""IMAP on one socket: the standard library's protocol under imapclient, made ours.
+
+imapclient lets a connection be given to it by `_create_IMAP4`. Ours differs in four points:
+the event loop connects it, so a host that swallows connections holds no thread; a refusal
+keeps the server's bytes (QQ and Exmail write GBK, which the library would lose); bytes are
+read into a buffer of our own, so that what is pending in the TLS layer is known before the
+socket is left to the event loop; and bytes injected ahead of STARTTLS are an error
+(RFC 9051 §11.1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import imaplib
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gateway.mail.tenant import Security
+from gateway.net.tls import client_context
+
+CONNECT_SECONDS = 20.0
+READ_SECONDS = 60.0
+MAX_LINE_BYTES = 1024 * 1024  # an answer listing many folders or flags is one line
+MAX_LITERAL_BYTES = 160 * 1024 * 1024
+BLOCK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where an IMAP server is, and how it is spoken to.
+
+    `host` is what its certificate is for; `address`, where given, is what it resolved to
+    and what is connected. `ca_files` are trusted beside the system's authorities.
+    """
+
+    host: str
+    port: int = 993
+    security: Security = Security.TLS
+    address: str | None = None
+    ca_files: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Refusal(Exception):
+    """A NO, BAD or BYE of the server, with its text as it came."""
+
+    def __init__(self, code: str, text: bytes) -> None:
+        super().__init__(code)
+        self.code = code
+        self.text = text
+
+
+class Wire(imaplib.IMAP4):
+    """A connected and greeted server. Blocks, so it is for a thread of a pool.
+
+    Raises Refusal for what the server refuses, OSError or imaplib's abort for what the
+    network does. Only one thread may use it at a time; `hang_up` is for any thread.
+    """
+
+    def __init__(self, endpoint: Endpoint, connected: socket.socket) -> None:
+        self._endpoint = endpoint
+        self._connected = connected
+        self._buffer = bytearray()
+        self._idle_tag: bytes | None = None
+        try:
+            super().__init__(endpoint.host, endpoint.port)
+        except Refusal:
+            raise
+        except imaplib.IMAP4.error as error:
+            self._explain_greeting(error)
+
+    def open(
+        self,
+        host: str = "",
+        port: int = 143,
+        timeout: float | None = None,
+    ) -> None:
+        """Take the connected socket, with TLS from the first byte where the endpoint says so.
+
+        The arguments are the library's; ours is the endpoint.
+        """
+        del host, port, timeout
+        self.sock = self._connected
+        self.sock.settimeout(READ_SECONDS)
+        if self._endpoint.security is Security.TLS:
+            self._wrap()
+
+    def read(self, size: int) -> bytes:
+        """Return the `size` bytes of a literal."""
+        if size > MAX_LITERAL_BYTES:
+            raise self.abort(f"a literal of {size} bytes")
+        while len(self._buffer) < size:
+            self._fill()
+        return self._take(size)
+
+    def readline(self) -> bytes:
+        """Return one line with its end."""
+        seen = 0
+        while (end := self._buffer.find(b"\n", seen)) < 0:
+            seen = len(self._buffer)
+            if seen > MAX_LINE_BYTES:
+                raise self.abort(f"a line of more than {MAX_LINE_BYTES} bytes")
+            self._fill()
+        return self._take(end + 1)
+
+    def shutdown(self) -> None:
+        """Close the connection."""
+        self.hang_up()
+        self.sock.close()
+
+    def hang_up(self) -> None:
+        """End the connection, so that a thread that waits for it comes back."""
+        shut(self.sock)
+
+    def starttls(self, ssl_context: ssl.SSLContext | None = None) -> Any:
+        """Go over to TLS by the endpoint's context; raises Refusal or ssl.SSLError."""
+        del ssl_context
+        answer = self._simple_command("STARTTLS")
+        if self._buffer:
+            raise self.abort("bytes were sent ahead of the TLS handshake")
+        self._wrap()
+        self._tls_established = True
+        self._get_capabilities()
+        return answer
+
+    def identify(self, fields: dict[str, str]) -> None:
+        """Say who we are (RFC 2971); `fields` must not be empty."""
+        words = " ".join(self._quote(word) for pair in fields.items() for word in pair)
+        self._simple_command("ID", f"({words})")
+
+    def sign_in(self, username: str, password: str) -> None:
+        """LOGIN with quoted strings: Exmail refuses literals."""
+        self._simple_command("LOGIN", self._quote(username), self._quote(password))
+        self.state = "AUTH"
+
+    def list_above(self, uid: int, items: str) -> list[Any]:
+        """FETCH `items` of what is above `uid`; imapclient takes no open ranges."""
+        answer: tuple[str, list[Any]] = self.uid("FETCH", f"{uid + 1}:*", items)
+        return answer[1]
+
+    def start_idle(self) -> bool:
+        """Begin IDLE (RFC 2177); return whether the server has already more to say."""
+        self.untagged_responses.clear()  # the library would keep them for ever
+        tag: bytes = self._command("IDLE")
+        while self._get_response() is not None:  # news may come before the "+"
+            if self.tagged_commands[tag] is not None:
+                self._get_tagged_response(tag)
+                raise self.abort("IDLE ended before it began")
+        self._idle_tag = tag
+        return bool(self.untagged_responses) or self._has_pending()
+
+    def stop_idle(self) -> None:
+        """End IDLE; raises what the connection has come to meanwhile."""
+        tag, self._idle_tag = self._idle_tag, None
+        if tag is not None:
+            self.send(b"DONE\r\n")
+            self._get_tagged_response(tag)
+
+    def _log(self, line: str) -> None:
+        """Keep no copy of what was said: the library would keep the last LOGIN."""
+
+    def _get_tagged_response(self, tag: bytes, expect_bye: bool = False) -> Any:
+        library: Any = super()  # its stubs leave out what is not public
+        typ, lines = library._get_tagged_response(tag, expect_bye)
+        if typ in ("NO", "BAD"):
+            raise Refusal(typ, _bytes_of(lines))
+        return typ, lines
+
+    def _check_bye(self) -> None:
+        if lines := self.untagged_responses.get("BYE"):
+            raise Refusal("BYE", _bytes_of(lines))
+
+    def _explain_greeting(self, error: imaplib.IMAP4.error) -> NoReturn:
+        self._check_bye()
+        raise error
+
+    def _wrap(self) -> None:
+        context = shared_context(self._endpoint.ca_files)
+        self.sock = context.wrap_socket(self.sock, server_hostname=self._endpoint.host)
+
+    def _fill(self) -> None:
+        block = self.sock.recv(BLOCK_BYTES)
+        if not block:
+            self._check_bye()
+            raise self.abort("the server hung up")
+        self._buffer += block
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(memoryview(self._buffer)[:size])
+        del self._buffer[:size]
+        return taken
+
+    def _has_pending(self) -> bool:
+        pending = self.sock.pending() if isinstance(self.sock, ssl.SSLSocket) else 0
+        return bool(self._buffer or pending)
+
+
+async def dial(endpoint: Endpoint) -> socket.socket:
+    """Return a connected socket, the first address that answers; raises OSError."""
+    loop = asyncio.get_running_loop()
+    host = endpoint.address or endpoint.host
+    failure: OSError = OSError(f"{host} has no address")
+    for family, kind, protocol, _, target in await loop.getaddrinfo(
+        host, endpoint.port, type=socket.SOCK_STREAM
+    ):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.setblocking(False)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await loop.sock_connect(connection, target)
+        except OSError as error:  # a time-out is one
+            connection.close()
+            failure = error
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise failure
+
+
+def shut(connection: socket.socket) -> None:
+    """End a connection from any thread, TLS or not."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def why(error: Exception) -> str:
+    """Return in a few words why a connection failed; never holds what was said on it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError):
+        return error.strerror or "the connection failed"
+    return str(error)
+
+
+def shared_context(ca_files: tuple[str, ...]) -> ssl.SSLContext:
+    """Return a verifying context that also trusts `ca_files`; raises OSError, ConfigError.
+
+    One serves many: a context with the system's authorities costs a megabyte and 10 ms.
+    """
+    return _context(ca_files, tuple(Path(one).stat().st_mtime_ns for one in ca_files))
+
+
+@functools.lru_cache(maxsize=64)
+def _context(ca_files: tuple[str, ...], changed_at_ns: tuple[int, ...]) -> ssl.SSLContext:
+    del changed_at_ns  # in the key of the cache: a renewed file is read again
+    return client_context([Path(one) for one in ca_files])
+
+
+def _bytes_of(lines: list[Any]) -> bytes:
+    last = lines[-1] if lines else b""
+    return last if isinstance(last, bytes) else b""

@@ -1,0 +1,86 @@
+"""Actions (RFC 5228 §4): keep, discard, redirect, fileinto; with :copy (RFC 3894), :create."""
+
+from __future__ import annotations
+
+from gateway.sieve.addresses import parse_single
+from gateway.sieve.checker import Builder
+from gateway.sieve.extensions.imap4flags import FLAGS, given_flags
+from gateway.sieve.runtime import Command, Run, RunError
+from gateway.sieve.signature import Given, Kind, Positional, Tagged, command
+
+COPY = Tagged("copy", capability="copy")
+CREATE = Tagged("create", capability="mailbox")
+
+
+def _build_keep(given: Given, builder: Builder) -> Command:
+    flags = given_flags(given, builder)
+    return lambda run: run.act("keep", flags=flags(run))
+
+
+def _build_discard(given: Given, builder: Builder) -> Command:
+    return lambda run: run.act("discard")
+
+
+def _build_redirect(given: Given, builder: Builder) -> Command:
+    address = builder.text(given.positionals[0])
+    copy = given.has("copy")
+    if address.constant is not None and parse_single(address.constant) is None:
+        builder.error(given.positionals[0], f"'{address.constant}' is not one mail address")
+
+    def redirect(run: Run) -> None:
+        value = address.expand(run)
+        mailbox = parse_single(value)
+        if mailbox is None:
+            raise RunError(f"redirect: '{value[:100]}' is not one mail address")
+        run.act("redirect", mailbox.address, arguments={"copy": copy}, keeps=copy)
+
+    return redirect
+
+
+def _build_fileinto(given: Given, builder: Builder) -> Command:
+    mailbox = builder.text(given.positionals[0])
+    flags = given_flags(given, builder)
+    copy, create = given.has("copy"), given.has("create")
+    if mailbox.constant is not None:
+        _check_mailbox(mailbox.constant, given, builder)
+
+    def fileinto(run: Run) -> None:
+        name = mailbox.expand(run)
+        if any(0xD800 <= ord(character) < 0xE000 for character in name):
+            raise RunError("fileinto: invalid folder name: it is not UTF-8")
+        arguments = {"copy": copy, "create": create}
+        run.act("fileinto", name, flags=flags(run), arguments=arguments, keeps=copy)
+
+    return fileinto
+
+
+def _check_mailbox(name: str, given: Given, builder: Builder) -> None:
+    place = given.positionals[0]
+    if not name or not is_mailbox_name(name):
+        builder.error(place, f"{name[:60]!a} is not the name of a mailbox")
+    elif name.upper() != "INBOX":
+        builder.check_name("route", name, place)
+
+
+def is_mailbox_name(name: str) -> bool:
+    """Whether it could be a mailbox: valid UTF-8 without control characters (RFC 5228 §4.1)."""
+    return not any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) < 0xE000 for c in name)
+
+
+SIGNATURES = (
+    command("keep", _build_keep, tags=(FLAGS,)),
+    command("discard", _build_discard),
+    command(
+        "redirect",
+        _build_redirect,
+        tags=(COPY,),
+        positionals=(Positional("address", Kind.TEXT),),
+    ),
+    command(
+        "fileinto",
+        _build_fileinto,
+        capability="fileinto",
+        tags=(COPY, CREATE, FLAGS),
+        positionals=(Positional("mailbox", Kind.TEXT),),
+    ),
+)

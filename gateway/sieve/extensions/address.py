@@ -1,0 +1,136 @@
+"""The address test (RFC 5228 §5.1) and the parts of an address, subaddresses too (RFC 5233)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from gateway.sieve.addresses import Mailbox
+from gateway.sieve.checker import Builder
+from gateway.sieve.extensions.selection import INDEX, MIME, selection
+from gateway.sieve.matching import COMPARISON, compile_match
+from gateway.sieve.runtime import Run, Test
+from gateway.sieve.signature import Given, Kind, Positional, Tagged, test
+
+ADDRESS_PARTS = (
+    Tagged("all", group="address part"),
+    Tagged("localpart", group="address part"),
+    Tagged("domain", group="address part"),
+    Tagged("user", group="address part", capability="subaddress"),
+    Tagged("detail", group="address part", capability="subaddress"),
+)
+ADDRESS_FIELDS = frozenset(
+    [
+        "from",
+        "to",
+        "cc",
+        "bcc",
+        "sender",
+        "reply-to",
+        "resent-from",
+        "resent-to",
+        "resent-cc",
+        "resent-bcc",
+        "resent-sender",
+        "resent-reply-to",
+        "return-path",
+        "delivered-to",
+        "x-original-to",
+        "errors-to",
+        "envelope-to",
+        "disposition-notification-to",
+        "return-receipt-to",
+        "x-envelope-from",
+        "x-envelope-to",
+        "x-forwarded-to",
+        "x-forwarded-for",
+        "apparently-to",
+        "mail-followup-to",
+        "mail-reply-to",
+    ]
+)
+
+Part = Callable[
+    [Mailbox, str], str | None
+]  # address and separators -> part, None: no such part
+
+
+def address_part(given: Given) -> Part:
+    """Return what cuts the part that the tags ask for out of an address."""
+    return _PARTS[given.chosen("address part") or "all"]
+
+
+def cut(mailboxes: Iterable[Mailbox], part: Part, separators: str) -> list[str]:
+    """Return that part of every address that has it."""
+    parts = (part(mailbox, separators) for mailbox in mailboxes)
+    return [found for found in parts if found is not None]
+
+
+def _build_address(given: Given, builder: Builder) -> Test:
+    names = builder.texts(given.positionals[0])
+    match = compile_match(given, builder, keys=builder.texts(given.positionals[1]))
+    part, select = address_part(given), selection(given, builder)
+    for name in names.constants or ():
+        if name.lower() not in ADDRESS_FIELDS:
+            _report_no_addresses(name, given, builder)
+
+    def test_address(run: Run) -> bool:
+        fields = select(run, names.expand(run))
+        found = [mailbox for field in fields for mailbox in field.mailboxes]
+        return match(run, cut(found, part, run.separators))
+
+    return test_address
+
+
+def _report_no_addresses(name: str, given: Given, builder: Builder) -> None:
+    """Refuse a header that holds no addresses (RFC 5228 §5.1), or in an open file warn."""
+    said = f"the header '{name}' holds no addresses"
+    if builder.enabled is None:
+        builder.warn(given.positionals[0], f"{said}; use the test 'header'")
+    else:
+        builder.error(given.positionals[0], said)
+
+
+def _all(mailbox: Mailbox, separators: str) -> str:
+    return mailbox.address
+
+
+def _local(mailbox: Mailbox, separators: str) -> str:
+    return mailbox.local
+
+
+def _domain(mailbox: Mailbox, separators: str) -> str:
+    return mailbox.domain
+
+
+def _user(mailbox: Mailbox, separators: str) -> str:
+    at = _separator(mailbox, separators)
+    return mailbox.local if at < 0 else mailbox.local[:at]
+
+
+def _detail(mailbox: Mailbox, separators: str) -> str | None:
+    """Return what follows the separator; without one there is no detail (RFC 5233 §4)."""
+    at = _separator(mailbox, separators)
+    return None if at < 0 else mailbox.local[at + 1 :]
+
+
+def _separator(mailbox: Mailbox, separators: str) -> int:
+    found = [at for one in separators if (at := mailbox.local.find(one)) >= 0]
+    return min(found, default=-1)
+
+
+_PARTS: dict[str, Part] = {
+    "all": _all,
+    "localpart": _local,
+    "domain": _domain,
+    "user": _user,
+    "detail": _detail,
+}
+
+SIGNATURES = (
+    test(
+        "address",
+        _build_address,
+        tags=(*COMPARISON, *ADDRESS_PARTS, *INDEX, *MIME),
+        positionals=(Positional("header list", Kind.TEXTS), Positional("key list", Kind.TEXTS)),
+    ),
+)

@@ -1,0 +1,169 @@
+"""Parts of a message (RFC 5703): foreverypart, break, extracttext, replace, enclose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.sieve.checker import Builder
+from gateway.sieve.extensions.body import take_text
+from gateway.sieve.extensions.variables import MODIFIERS, modifiers, variable_slot
+from gateway.sieve.mime import Part
+from gateway.sieve.rewriting import enclosed, replaced, splice, spliced
+from gateway.sieve.runtime import Command, Run, RunError
+from gateway.sieve.signature import Given, Kind, Positional, Tagged, command
+from gateway.sieve.strings import Expression
+
+MAX_LOOPS = 4  # in each other: the steps multiply
+
+
+class _Break(Exception):
+    """`break`: leave the loop of that name, or the innermost one."""
+
+    def __init__(self, name: str | None) -> None:
+        super().__init__()
+        self.name = name
+
+
+def _build_foreverypart(given: Given, builder: Builder) -> Command:
+    argument = given.tags.get("name")
+    name = builder.constant(argument, "':name'") if argument else None
+    builder.loops.append(name)
+    if len(builder.loops) > MAX_LOOPS:
+        builder.error(given.call, f"foreverypart is nested deeper than {MAX_LOOPS}")
+    block = builder.block(given.call.block or ())
+    builder.loops.pop()
+    line = builder.source.line_at(given.call.at)
+
+    def foreverypart(run: Run) -> None:
+        outer = run.part
+        if run.loops >= MAX_LOOPS:
+            raise RunError(f"foreverypart is nested deeper than {MAX_LOOPS}")
+        run.loops += 1
+        try:
+            for part in _parts(outer, run):
+                run.step(line)
+                run.part = part
+                block(run)
+        except _Break as stop:
+            if stop.name is not None and stop.name != name:
+                raise
+        finally:
+            run.part = outer
+            run.loops -= 1
+            if outer is None and run.splices:
+                run.rewrite(spliced(run.message, run.splices))
+
+    return foreverypart
+
+
+def _parts(outer: Part | None, run: Run) -> Iterator[Part]:
+    """Yield all parts of the message, or in a loop those below the current one."""
+    parts = (outer or run.root).walk()
+    if outer is not None:
+        next(parts)
+    return parts
+
+
+def _build_break(given: Given, builder: Builder) -> Command:
+    argument = given.tags.get("name")
+    name = builder.constant(argument, "':name'") if argument else None
+    if not builder.loops:
+        builder.error(given.call, "'break' stands in no foreverypart")
+    elif name is not None and name not in builder.loops:
+        builder.error(given.call, f"no foreverypart around this is called '{name}'")
+
+    def leave(run: Run) -> None:
+        raise _Break(name)
+
+    return leave
+
+
+def _build_extracttext(given: Given, builder: Builder) -> Command:
+    if not builder.loops:
+        builder.error(given.call, "'extracttext' stands in no foreverypart")
+    builder.need("variables", given.call)
+    slot = variable_slot(given.positionals[0], builder)
+    first = builder.number(given, "first")
+    modify = modifiers(given)
+
+    def extracttext(run: Run) -> None:
+        part = run.part or run.root
+        text = take_text(run, part, readable=True) if not part.children else ""
+        run.set_variable(slot, modify(text[:first], run), stranger=True)
+
+    return extracttext
+
+
+def _build_replace(given: Given, builder: Builder) -> Command:
+    subject = builder.optional_text(given, "subject")
+    sender = builder.optional_text(given, "from")
+    text, mime = builder.text(given.positionals[0]), given.has("mime")
+
+    def replace(run: Run) -> None:
+        new, part = text.expand(run), run.part
+        if part is not None and part is not run.root:
+            run.splices.append(splice(part, text=new, mime=mime))
+            return
+        headers = _headers(run, subject, sender)
+        run.rewrite(replaced(run.message, text=new, mime=mime, headers=headers))
+
+    return replace
+
+
+def _build_enclose(given: Given, builder: Builder) -> Command:
+    subject = builder.optional_text(given, "subject")
+    headers = builder.optional_texts(given, "headers")
+    text = builder.text(given.positionals[0])
+
+    def enclose(run: Run) -> None:
+        fields = _headers(run, subject, None)
+        for line in headers.expand(run):
+            name, colon, value = line.partition(":")
+            if colon:
+                fields[name.strip()] = value.strip()
+        run.rewrite(enclosed(run.message, text=text.expand(run), headers=fields))
+
+    return enclose
+
+
+def _headers(run: Run, subject: Expression | None, sender: Expression | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if subject is not None:
+        found["Subject"] = subject.expand(run)
+    if sender is not None:
+        found["From"] = sender.expand(run)
+    return found
+
+
+_NAME = Tagged("name", Kind.TEXT)
+SIGNATURES = (
+    command(
+        "foreverypart",
+        _build_foreverypart,
+        capability="foreverypart",
+        tags=(_NAME,),
+        block=True,
+    ),
+    command("break", _build_break, capability="foreverypart", tags=(_NAME,)),
+    command(
+        "extracttext",
+        _build_extracttext,
+        capability="extracttext",
+        tags=(Tagged("first", Kind.NUMBER), *MODIFIERS),
+        positionals=(Positional("variable", Kind.TEXT),),
+    ),
+    command(
+        "replace",
+        _build_replace,
+        capability="replace",
+        tags=(Tagged("mime"), Tagged("subject", Kind.TEXT), Tagged("from", Kind.TEXT)),
+        positionals=(Positional("replacement", Kind.TEXT),),
+    ),
+    command(
+        "enclose",
+        _build_enclose,
+        capability="enclose",
+        tags=(Tagged("subject", Kind.TEXT), Tagged("headers", Kind.TEXTS)),
+        positionals=(Positional("text", Kind.TEXT),),
+    ),
+)

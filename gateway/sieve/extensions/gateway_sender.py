@@ -1,0 +1,103 @@
+"""`vnd.gateway.sender` and `.template`: who a mail is from, its footer, names in templates."""
+
+from __future__ import annotations
+
+from gateway.sieve.addresses import parse_single
+from gateway.sieve.checker import Builder, Namespace
+from gateway.sieve.runtime import Command, Run, RunError
+from gateway.sieve.signature import Given, Kind, Positional, Tagged, command
+from gateway.sieve.strings import Expression, Reference
+
+SENDER, TEMPLATE = "vnd.gateway.sender", "vnd.gateway.template"
+NAMES = {  # read-only variables: whether their text comes from the message
+    "message.subject": True,
+    "message.from": True,
+    "message.from_name": True,
+    "message.id": True,
+    "tenant.name": False,
+    "conversation.id": False,
+}
+
+
+def read_only(space: str) -> Namespace:
+    """Return what makes references to the names of a namespace."""
+
+    def resolve(builder: Builder, rest: str) -> Reference | None:
+        name = f"{space}.{rest}"
+        stranger = NAMES.get(name)
+        if stranger is None:
+            return None
+        return Reference(name, lambda run: _value(run, name), lambda run: bool(stranger))
+
+    return resolve
+
+
+def _value(run: Run, name: str) -> str:
+    return run.outside.variable(name) or ""
+
+
+def _build_setfrom(given: Given, builder: Builder) -> Command:
+    name = builder.optional_text(given, "name")
+    address = builder.text(given.positionals[0])
+    _check_address(address, given, builder)
+
+    def setfrom(run: Run) -> None:
+        arguments = {"name": name.expand(run) if name else None}
+        run.act("setfrom", _address(address, run), arguments=arguments, keeps=True)
+
+    return setfrom
+
+
+def _build_setreplyto(given: Given, builder: Builder) -> Command:
+    address = builder.text(given.positionals[0])
+    _check_address(address, given, builder)
+    return lambda run: run.act("setreplyto", _address(address, run), keeps=True)
+
+
+def _build_footer(given: Given, builder: Builder) -> Command:
+    text = builder.template(given.positionals[0])
+    html = builder.template(given.tags["html"]) if given.has("html") else None
+
+    def footer(run: Run) -> None:
+        arguments = {"text": text.expand(run), "html": html.expand(run) if html else None}
+        run.act("footer", arguments=arguments, keeps=True)
+
+    return footer
+
+
+def _check_address(address: Expression, given: Given, builder: Builder) -> None:
+    value = address.constant
+    if value is not None and parse_single(value) is None:
+        builder.error(given.positionals[0], f"'{value}' is not one mail address")
+
+
+def _address(address: Expression, run: Run) -> str:
+    value = address.expand(run)
+    found = parse_single(value)
+    if found is None:
+        raise RunError(f"'{value[:100]}' is not one mail address")
+    return found.address
+
+
+SIGNATURES = (
+    command(
+        "setfrom",
+        _build_setfrom,
+        capability=SENDER,
+        tags=(Tagged("name", Kind.TEXT),),
+        positionals=(Positional("address", Kind.TEXT),),
+    ),
+    command(
+        "setreplyto",
+        _build_setreplyto,
+        capability=SENDER,
+        positionals=(Positional("address", Kind.TEXT),),
+    ),
+    command(
+        "footer",
+        _build_footer,
+        capability=SENDER,
+        tags=(Tagged("html", Kind.TEXT),),
+        positionals=(Positional("text", Kind.TEXT),),
+    ),
+)

@@ -1,0 +1,89 @@
+"""Which header fields a test looks at: `:index` (RFC 5260) and `:mime` (RFC 5703)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gateway.sieve.checker import Builder
+from gateway.sieve.message import Field
+from gateway.sieve.parameters import parse_structured
+from gateway.sieve.runtime import Run
+from gateway.sieve.signature import Given, Kind, Tagged
+from gateway.sieve.strings import Expressions
+
+INDEX = (
+    Tagged("index", Kind.NUMBER, capability="index"),
+    Tagged("last", capability="index"),
+)
+MIME = (Tagged("mime", capability="mime"), Tagged("anychild", capability="mime"))
+MIME_OPTIONS = (
+    Tagged("type", group="mime option", capability="mime"),
+    Tagged("subtype", group="mime option", capability="mime"),
+    Tagged("contenttype", group="mime option", capability="mime"),
+    Tagged("param", Kind.TEXTS, group="mime option", capability="mime"),
+)
+
+Select = Callable[[Run, Sequence[str]], list[Field]]
+
+
+def selection(given: Given, builder: Builder) -> Select:
+    """Return what finds the fields of some names, as the tags say."""
+    if not given.has("mime"):
+        for tag in ("anychild", *(option.name for option in MIME_OPTIONS)):
+            if given.has(tag):
+                builder.error(given.tags[tag], f"':{tag}' needs ':mime' beside it")
+    found = _mime(given) if given.has("mime") else _plain
+    pick = _pick(given, builder)
+    return found if pick is None else lambda run, names: pick(found(run, names))
+
+
+def values_of(given: Given, builder: Builder) -> Callable[[Run, Field], Sequence[str]]:
+    """Return what takes the values out of a field, as the options of `:mime` say."""
+    match given.chosen("mime option"):
+        case "type":
+            return lambda run, field: [parse_structured(field.unfolded).main]
+        case "subtype":
+            return lambda run, field: [parse_structured(field.unfolded).sub]
+        case "contenttype":
+            return lambda run, field: [parse_structured(field.unfolded).value]
+        case "param":
+            return _parameters(builder.texts(given.tags["param"]))
+    return lambda run, field: [field.value]
+
+
+def _parameters(names: Expressions) -> Callable[[Run, Field], Sequence[str]]:
+    def values(run: Run, field: Field) -> Sequence[str]:
+        found = parse_structured(field.unfolded).parameters
+        return [found[name.lower()] for name in names.expand(run) if name.lower() in found]
+
+    return values
+
+
+def _plain(run: Run, names: Sequence[str]) -> list[Field]:
+    return run.message.named(names)
+
+
+def _mime(given: Given) -> Select:
+    """Look in the part that foreverypart is at, or the message; with :anychild below it too."""
+    any_child = given.has("anychild")
+
+    def select(run: Run, names: Sequence[str]) -> list[Field]:
+        part = run.part or run.root
+        parts = part.walk() if any_child else [part]
+        keys = [name.lower() for name in names]
+        return [field for one in parts for key in keys for field in one.named(key)]
+
+    return select
+
+
+def _pick(given: Given, builder: Builder) -> Callable[[list[Field]], list[Field]] | None:
+    index, last = builder.number(given, "index"), given.has("last")
+    if last and index is None:
+        builder.error(given.tags["last"], "':last' needs ':index' beside it")
+    if index is None:
+        return None
+    if index == 0:
+        builder.error(given.tags["index"], "':index' counts from 1")
+    if last:
+        return lambda fields: fields[::-1][index - 1 : index]
+    return lambda fields: fields[index - 1 : index]

@@ -1,0 +1,122 @@
+"""Warnings about scripts that compile and may not do what was meant (policy-language §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gateway.sieve.diagnostics import Source, suggest
+from gateway.sieve.syntax import Argument, Call, Tag, Text, Texts
+
+_ENDINGS = frozenset({"stop", "discard", "accept", "hold"})
+_HEADER_TESTS = frozenset({"header", "address", "exists"})
+_AROUND_VACATION = frozenset({"thread", "duplicate"})
+
+
+def lint(source: Source, calls: Sequence[Call]) -> None:
+    """Record the warnings in `source`."""
+    _check_block(source, calls)
+    for call in _everywhere(calls):
+        _check_keys(source, call)
+        _check_names(source, call)
+        _check_constant(source, call)
+    if not any(call.name in _AROUND_VACATION for call in _everywhere(calls)):
+        _check_vacations(source, calls)
+
+
+def warn_unset(source: Source, used: dict[str, int], known: set[str]) -> None:
+    """Warn of each variable that is used at a place and set nowhere."""
+    for name, at in used.items():
+        if name not in known:
+            hint = suggest(name, known)
+            source.warn(at, f"${{{name}}} is never set, so it is always empty{hint}")
+
+
+def _everywhere(calls: Sequence[Call]) -> Iterator[Call]:
+    """Yield all calls, those in blocks and tests among them."""
+    waiting = [*reversed(calls)]
+    while waiting:
+        call = waiting.pop()
+        yield call
+        waiting.extend(reversed((*call.tests, *(call.block or ()))))
+
+
+def _check_block(source: Source, calls: Sequence[Call]) -> None:
+    """Warn of commands that never run; after `discard` only what cannot matter is meant."""
+    for number, call in enumerate(calls):
+        after = calls[number + 1 : number + 2]
+        if call.name in _ENDINGS and after and not _may_follow(call.name, after[0]):
+            source.warn(
+                after[0].at,
+                f"this never matters: it stands behind '{call.name}'",
+                width=len(after[0].name),
+            )
+            break
+    for call in calls:
+        if call.block:
+            _check_block(source, call.block)
+
+
+def _may_follow(ending: str, call: Call) -> bool:
+    return ending == "discard" and call.name in ("stop", "redirect", "fileinto", "addheader")
+
+
+def _check_keys(source: Source, call: Call) -> None:
+    tags = {argument.name for argument in call.arguments if isinstance(argument, Tag)}
+    compares = call.name in ("header", "address", "envelope", "string", "body")
+    if not compares or tags & {"matches", "regex", "contains", "count", "value", "list"}:
+        return
+    if not call.arguments:
+        return
+    for key in _strings(call.arguments[-1]):
+        if "*" in key.value:
+            source.warn(
+                key.at, "':is' compares a '*' as it stands; use ':matches'", width=key.width
+            )
+
+
+def _check_names(source: Source, call: Call) -> None:
+    if call.name not in _HEADER_TESTS:
+        return
+    positional = [one for one in call.arguments if isinstance(one, Text | Texts)]
+    wanted = 1 if call.name == "exists" else 2
+    if len(positional) < wanted:
+        return
+    for name in _strings(positional[-wanted]):
+        if name.value.endswith(":"):
+            source.warn(
+                name.at,
+                f"a header's name has no ':' at its end; write \"{name.value[:-1]}\"",
+                width=name.width,
+            )
+        if name.value.lower() == "authentication-results" and "regex" in _tags(call):
+            source.warn(
+                name.at, "anyone can write this header; use the test 'auth'", width=name.width
+            )
+
+
+def _check_constant(source: Source, call: Call) -> None:
+    """Warn of a branch that always or never runs."""
+    if call.name in ("if", "elsif") and call.tests and call.tests[0].name in ("true", "false"):
+        test = call.tests[0]
+        source.warn(test.at, f"this test is always {test.name}", width=len(test.name))
+
+
+def _check_vacations(source: Source, calls: Sequence[Call]) -> None:
+    for call in _everywhere(calls):
+        if call.name == "vacation":
+            source.warn(
+                call.at,
+                'every message of a conversation is answered; put `if thread "new" { ... }`'
+                " around it",
+                width=len(call.name),
+            )
+
+
+def _tags(call: Call) -> set[str]:
+    return {argument.name for argument in call.arguments if isinstance(argument, Tag)}
+
+
+def _strings(argument: Argument) -> tuple[Text, ...]:
+    if isinstance(argument, Texts):
+        return argument.items
+    return (argument,) if isinstance(argument, Text) else ()

@@ -1,0 +1,146 @@
+"""The message as a script sees it: header fields with its edits made, the body as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.sieve.addresses import Mailbox, parse_mailboxes
+from gateway.sieve.encoded_words import decode_words
+from gateway.sieve.interface import HeaderEdit
+
+
+class Field:
+    """One header field: its name as written and its raw value, decoded when asked for."""
+
+    __slots__ = ("_decoded", "_mailboxes", "key", "name", "raw")
+
+    def __init__(self, name: str, raw: bytes) -> None:
+        self.name = name
+        self.key = name.lower()
+        self.raw = raw
+        self._decoded: str | None = None
+        self._mailboxes: list[Mailbox] | None = None
+
+    @property
+    def unfolded(self) -> str:
+        """The value on one line and trimmed, its encoded words left alone (RFC 5322 §2.2.3)."""
+        text = self.raw.decode("utf-8", "surrogateescape")
+        return text.replace("\r", "").replace("\n", "").strip(" \t")
+
+    @property
+    def value(self) -> str:
+        """The value unfolded, trimmed and decoded (RFC 5228 §2.4.2.2, RFC 2047)."""
+        if self._decoded is None:
+            self._decoded = decode_words(self.unfolded)
+        return self._decoded
+
+    @property
+    def mailboxes(self) -> list[Mailbox]:
+        """The addresses in it (RFC 5322 §3.4)."""
+        if self._mailboxes is None:
+            self._mailboxes = parse_mailboxes(self.unfolded)
+        return self._mailboxes
+
+
+class Message:
+    """A message's header fields in order, and its bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.fields, self._body_at = parse_fields(content)
+        self._edited = False
+        self._by_key: dict[str, list[Field]] = {}
+
+    @property
+    def original(self) -> bytes:
+        """The message as it was before any edit of its header."""
+        return self._content
+
+    @property
+    def body_at(self) -> int:
+        """Where the body begins in the original."""
+        return self._body_at
+
+    @property
+    def head(self) -> bytes:
+        """The header fields, with the edits made so far, without the empty line."""
+        return b"".join(_line(field) for field in self.fields)
+
+    @property
+    def body(self) -> bytes:
+        """What follows the header and its empty line."""
+        return self._content[self._body_at :]
+
+    @property
+    def content(self) -> bytes:
+        """The whole message, with the edits made so far."""
+        if not self._edited:
+            return self._content
+        return self.head + b"\r\n" + self.body
+
+    @property
+    def size(self) -> int:
+        """Its length in octets (RFC 5228 §5.9)."""
+        return len(self.content)
+
+    def named(self, names: Sequence[str]) -> list[Field]:
+        """Return the fields with one of the names, in any case, name by name."""
+        if not self._by_key:
+            for field in self.fields:
+                self._by_key.setdefault(field.key, []).append(field)
+        return [field for name in names for field in self._by_key.get(name.lower(), ())]
+
+    def edit(self, edit: HeaderEdit) -> None:
+        """Make one change of the header (RFC 5293)."""
+        self._edited = True
+        self._by_key = {}
+        if edit.value is not None:
+            field = Field(edit.name, b" " + edit.value.encode("utf-8", "surrogateescape"))
+            self.fields.insert(len(self.fields) if edit.last else 0, field)
+            return
+        found = [field for field in self.fields if field.key == edit.name.lower()]
+        if 0 < edit.index <= len(found):
+            self.fields.remove(found[edit.index - 1])
+
+
+def edited(content: bytes, edits: Sequence[HeaderEdit]) -> bytes:
+    """Return `content` with the edits made, in order."""
+    message = Message(content)
+    for edit in edits:
+        message.edit(edit)
+    return message.content
+
+
+def parse_fields(
+    content: bytes, at: int = 0, length: int | None = None
+) -> tuple[list[Field], int]:
+    """Return the header fields from `at` on and where the body begins; never fails.
+
+    A line that is no field ends the header (RFC 5322 §2.2 allows none such).
+    """
+    fields: list[Field] = []
+    length = len(content) if length is None else length
+    while at < length:
+        end = content.find(b"\n", at, length)
+        end = length if end < 0 else end + 1
+        if content[at:end] in (b"\r\n", b"\n"):
+            return fields, end
+        colon = content.find(b":", at, end)
+        name = content[at:colon].rstrip(b" \t") if colon >= 0 else b""
+        if not _is_name(name):
+            return fields, at
+        while end < length and content[end] in b" \t":
+            next_end = content.find(b"\n", end, length)
+            end = length if next_end < 0 else next_end + 1
+        fields.append(Field(name.decode("ascii"), content[colon + 1 : end]))
+        at = end
+    return fields, at
+
+
+def _is_name(name: bytes) -> bool:
+    """Tell whether it is a field name (RFC 5322 §2.2): printable ASCII without a space."""
+    return bool(name) and name.isascii() and name.decode().isprintable() and b" " not in name
+
+
+def _line(field: Field) -> bytes:
+    return field.name.encode() + b":" + field.raw.rstrip(b"\r\n") + b"\r\n"

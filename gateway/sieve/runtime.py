@@ -1,0 +1,279 @@
+"""One run of a script on one message: what it may read, what it has asked for so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+from gateway.sieve.interface import Action, HeaderEdit, Limits, Outside, Passed, Step
+from gateway.sieve.message import Message
+from gateway.sieve.mime import Part, TooManyParts, parse_parts
+from gateway.sieve.rewriting import Splice
+
+MAX_SHOWN = 200  # characters of a value in the trace
+DELIVERING = frozenset({"keep", "fileinto", "route", "redirect"})
+REFUSING = frozenset({"reject", "ereject"})
+ANSWERING = frozenset({"vacation", "agent"})
+
+
+class StopScript(Exception):
+    """`stop`: not an error."""
+
+
+class RunError(Exception):
+    """A run-time error or a limit that was hit; one sentence."""
+
+
+class Run:
+    """The state that commands and tests share while one script runs."""
+
+    def __init__(
+        self, content: bytes, outside: Outside, *, passed: Passed, limits: Limits, trace: bool
+    ) -> None:
+        self.outside = outside
+        self.limits = limits
+        self.passed = passed
+        self.replaced = passed.content
+        self.start(content if passed.content is None else passed.content, edits=passed.edits)
+        self.variables: dict[str, str] = {}
+        self.globals: dict[str, str] = dict(passed.globals)
+        self.strangers: set[str] = {f"global.{name}" for name in self.globals}
+        self.matches: Sequence[str] = ()
+        self.flags: list[str] = [*passed.flags]
+        self.actions: list[Action] = []
+        self.implicit_keep = True
+        self.accepted = False
+        self.envelope: dict[str, str] = {}
+        self.steps = passed.steps
+        self.included: set[tuple[str, str]] = set()
+        self.bench: Any = None  # the testsuite's, while it runs
+        self.results: list[Any] = []  # of a testsuite
+        self.warnings: list[str] = []
+        self.trace: list[Step] | None = [] if trace else None
+        self.compared: tuple[Sequence[str], str, Sequence[str]] | None = None
+        self.file = ""
+        self.line = 0
+        self._last_step = min(limits.chain_steps, passed.steps + limits.steps)
+        self._deadline = monotonic() + limits.chain_seconds
+
+    def start(self, content: bytes, *, edits: Sequence[HeaderEdit] = ()) -> None:
+        """Take a message, with the header edits already made to it."""
+        self.message = Message(content)
+        self.part: Part | None = None  # the one that foreverypart is at
+        self.loops = 0
+        self.text_left = self.limits.body_text_bytes
+        self.texts: dict[tuple[int, bool], str] = {}  # of parts that were looked into
+        self.splices: list[Splice] = []
+        self._root: Part | None = None
+        self.edits: list[HeaderEdit] = []
+        for edit in edits:
+            self.edit(edit)
+
+    @property
+    def root(self) -> Part:
+        """The message as a tree of parts; raises RunError when it has too many."""
+        if self._root is None:
+            limits = self.limits
+            try:
+                self._root = parse_parts(
+                    self.message, max_parts=limits.mime_parts, max_depth=limits.mime_depth
+                )
+            except TooManyParts as error:
+                raise RunError(str(error)) from error
+        return self._root
+
+    @property
+    def separators(self) -> str:
+        """What stands between local part and detail."""
+        return self.limits.separators
+
+    def variable(self, slot: str) -> str:
+        """Return the variable in a slot: a name, or `global.` and a name."""
+        space, _, name = slot.rpartition(".")
+        return (self.globals if space else self.variables).get(name, "")
+
+    def set_variable(self, slot: str, value: str, *, stranger: bool = False) -> None:
+        """Store a variable, cut at the limit of its size (RFC 5229 §3).
+
+        Raises RunError when there are too many. `stranger`: it holds text of the message.
+        """
+        space, _, name = slot.rpartition(".")
+        variables = self.globals if space else self.variables
+        if name not in variables and len(variables) >= self.limits.variables:
+            raise RunError(f"more than {self.limits.variables} variables")
+        variables[name] = self._cut(value)
+        (self.strangers.add if stranger else self.strangers.discard)(slot)
+
+    def _cut(self, value: str) -> str:
+        limit = self.limits.variable_bytes
+        if len(value) * 4 <= limit:
+            return value
+        octets = value.encode("utf-8", "surrogateescape")
+        if len(octets) <= limit:
+            return value
+        self.warn(f"a variable was cut at {limit} bytes")
+        end = limit
+        while end and octets[end] & 0xC0 == 0x80:
+            end -= 1
+        return octets[:end].decode("utf-8", "surrogateescape")
+
+    def step(self, line: int, cost: int = 1) -> None:
+        """Count a command or test; raises RunError at the limit of steps or time."""
+        self.line = line
+        self.steps += cost
+        if self.steps > self._last_step:
+            raise RunError("the script takes too many steps")
+        if monotonic() > self._deadline:
+            raise RunError("the script takes too long")
+
+    def note(self, line: int, text: str) -> None:
+        """Add a line to the trace, if one is kept."""
+        if self.trace is not None:
+            self.trace.append(Step(file=self.file, line=line, text=text))
+
+    def note_test(self, line: int, text: str, *, result: bool) -> None:
+        """Add a test to the trace, with what it compared."""
+        shown = f"{text}: {'true' if result else 'false'}"
+        if self.compared is not None:
+            values, relation, keys = self.compared
+            shown += f" ({_listed(values)} {relation} {_listed(keys)})"
+            self.compared = None
+        self.note(line, shown)
+
+    def warn(self, text: str) -> None:
+        """Record something an admin should know that did not stop the script."""
+        warning = f"{self.file}:{self.line}: {text}"
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def earlier(self) -> Sequence[Action]:
+        """Every action so far: of earlier scripts, then of this one."""
+        return [*self.passed.actions, *self.actions]
+
+    def act(
+        self,
+        kind: str,
+        target: str = "",
+        *,
+        flags: Sequence[str] | None = None,
+        arguments: dict[str, Any] | None = None,
+        keeps: bool = False,
+    ) -> None:
+        """Ask for an action; without `keeps` the implicit keep is cancelled.
+
+        The same action on the same target counts once. Raises RunError on a conflict
+        (RFC 5429 §2.2, RFC 5230 §4.7) and at the limits of actions and redirects.
+        """
+        if not keeps:
+            self.implicit_keep = False
+        if kind == "fileinto" and target.upper() == "INBOX":
+            kind, target, arguments = "keep", "", {"mailbox": target}
+        before = self.earlier()
+        _refuse_conflict(kind, before)
+        if any(a.kind == kind and a.target == target for a in before) and kind in DELIVERING:
+            self._ask_again(kind, target, flags=flags, arguments=arguments)
+            return
+        self._refuse_excess(kind, before)
+        self.actions.append(
+            Action(
+                kind=kind,
+                line=self.line,
+                target=target,
+                flags=tuple(self.flags if flags is None else flags),
+                edits=tuple(self.edits),
+                arguments=arguments or {},
+                file=self.file,
+                content=self.replaced,
+            )
+        )
+
+    def finished(self) -> tuple[Action, ...]:
+        """Return the actions at the end of the script, the implicit keep among them."""
+        if not self.implicit_keep or any(action.kind == "keep" for action in self.actions):
+            return tuple(self.actions)
+        keep = Action(
+            kind="keep",
+            line=self.line,
+            flags=tuple(self.flags),
+            edits=tuple(self.edits),
+            implicit=True,
+            file=self.file,
+            content=self.replaced,
+        )
+        return (*self.actions, keep)
+
+    def edit(self, edit: HeaderEdit) -> None:
+        """Change the header from here on; actions already asked for keep the old one."""
+        self.message.edit(edit)
+        self.edits.append(edit)
+
+    def rewrite(self, content: bytes) -> None:
+        """Take new bytes for the message; edits made so far are in them (RFC 5703 §5)."""
+        self.start(content)
+        self.replaced = content
+
+    def _ask_again(
+        self,
+        kind: str,
+        target: str,
+        *,
+        flags: Sequence[str] | None,
+        arguments: dict[str, Any] | None,
+    ) -> None:
+        """Give the flags of the last one to an action that is asked for twice."""
+        wanted = tuple(self.flags if flags is None else flags)
+        for at, action in enumerate(self.actions):
+            if action.kind == kind and action.target == target:
+                kept = {} if kind == "keep" and not arguments else action.arguments
+                self.actions[at] = replace(action, flags=wanted, arguments=kept)
+
+    def _refuse_excess(self, kind: str, before: Sequence[Action]) -> None:
+        if kind == "redirect":
+            count = sum(action.kind == "redirect" for action in before)
+            if count >= self.limits.redirects:
+                raise RunError(
+                    "number of redirect actions exceeds policy limit"
+                    f" ({self.limits.redirects} a message)"
+                )
+        if kind == "notify":
+            count = sum(action.kind == "notify" for action in before)
+            if count >= self.limits.notifications:
+                raise RunError(
+                    "number of notifications exceeds policy limit"
+                    f" ({self.limits.notifications} a message)"
+                )
+        if len(before) >= self.limits.actions:
+            raise RunError(
+                "total number of actions exceeds policy limit"
+                f" ({self.limits.actions} a message)"
+            )
+
+
+Command = Callable[[Run], None]
+Test = Callable[[Run], bool]
+
+
+def _refuse_conflict(kind: str, before: Sequence[Action]) -> None:
+    for action in before:
+        if conflict := _conflict(kind, action.kind):
+            raise RunError(f"{conflict} (line {action.line} of {action.file})")
+
+
+def _conflict(kind: str, earlier: str) -> str | None:
+    if kind in REFUSING and earlier in REFUSING:
+        return "the message was already rejected"
+    if kind in REFUSING and earlier in DELIVERING | ANSWERING:
+        return f"{kind} conflicts with the earlier {earlier}"
+    if earlier in REFUSING and kind in DELIVERING | ANSWERING:
+        return f"{kind} conflicts with the earlier {earlier}"
+    if kind == earlier == "vacation":
+        return "only one vacation can be run for a message"
+    return None
+
+
+def _listed(values: Sequence[str]) -> str:
+    shown = [f'"{value[:MAX_SHOWN]}"' for value in values[:5]]
+    more = [f"and {len(values) - 5} more"] if len(values) > 5 else []
+    return ", ".join(shown + more) or "nothing"

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import commands
+from tests.cli.running import Cli
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["quue", "list"], "No such command 'quue'. Did you mean 'queue'?"),
+        (["queue", "lst"], "No such command 'lst'. Did you mean 'list'?"),
+        (["queue", "list", "--tenat", "x"], "No such option: --tenat"),
+        (["tenant", "show"], "Missing argument 'TENANT'."),
+    ],
+)
+def test_a_command_that_is_none_is_told_in_one_sentence(
+    capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    assert commands.run(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"gateway: {sentence}")
+    assert said.err.count("\n") == 1
+
+
+def test_help_names_every_noun_and_its_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for nouns in commands.NOUNS.values():
+        for noun, (_, verbs) in nouns.items():
+            assert noun in shown
+            assert commands.run([noun, "--help"]) == 0
+            listed = capsys.readouterr().out
+            assert all(verb in listed for verb in verbs)
+
+
+def test_every_verb_of_a_noun_takes_config_and_json(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for nouns in commands.NOUNS.values():
+        for noun, (_, verbs) in nouns.items():
+            for verb in verbs:
+                assert commands.run([noun, verb, "--help"]) == 0
+                shown = capsys.readouterr().out
+                assert "--config" in shown, (noun, verb)
+                assert "--json" in shown, (noun, verb)
+
+
+def test_without_a_configuration_the_next_step_is_named(bare: Cli) -> None:
+    said = bare.refused("queue", "list")
+    assert "gateway init writes one" in said
+
+
+def test_a_configuration_that_is_named_is_the_one_used(cli: Cli, tmp_path: Path) -> None:
+    other = tmp_path / "other.conf"
+    other.write_text('[server]\nstate = "elsewhere"\n')
+    assert cli.json("tenant", "list", "--config", "other.conf") == []
+    assert (tmp_path / "elsewhere" / "gateway.db").exists()
+    assert not (tmp_path / "state").exists()
+    done = cli.run("tenant", "list", env={"GATEWAY_CONFIG": str(tmp_path / "absent.conf")})
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"gateway: {tmp_path / 'absent.conf'}: cannot be read: No such file or directory\n"
+    )
+
+
+def test_a_store_that_cannot_be_used_is_told_in_one_sentence(cli: Cli) -> None:
+    (cli.home / "state").mkdir()
+    cli.write("state/gateway.db", "this is not a database, and never was one" * 100)
+    said = cli.refused("tenant", "list")
+    assert "state/gateway.db: cannot be opened" in said
+    assert said.count("\n") == 1
+
+
+def test_a_fault_of_ours_is_named_without_its_values(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    try:
+        raise ValueError("geheim")
+    except ValueError as error:
+        commands.tell_fault(ValueError, error, error.__traceback__)
+    said = capsys.readouterr().err
+    assert "ValueError at test_commands.py:" in said
+    assert "geheim" not in said

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from datetime import date
+
+from gateway.cli.domain import key_secrets, spf_terms
+from gateway.mail.tenant import Mailbox, Sender, Tenant, Upstream
+from gateway.providers.catalogue import load_catalogue
+from tests.cli.running import Cli
+
+
+def test_the_records_of_a_domain_are_full_names_and_unquoted_strings(cli: Cli) -> None:
+    cli.apply()
+    records = cli.json("domain", "records", "Acme.Example")
+    assert all(set(one) == {"name", "type", "value"} for one in records)
+    names = [one["name"] for one in records]
+    assert [name.partition(".")[2] for name in names] == [
+        "_domainkey.acme.example", "_domainkey.acme.example", "example", "acme.example",
+    ]  # fmt: skip
+    assert records[0]["value"].startswith("v=DKIM1; k=rsa; p=")
+    assert records[2]["value"] == "v=spf1 a:smtp.acme.example ~all"
+    assert "v=DMARC1" in cli.say("domain", "records", "acme.example")
+    assert "did you mean 'acme.example'?" in cli.refused("domain", "records", "acme.exampel")
+
+
+def test_each_upstream_of_a_domain_stands_once_in_spf() -> None:
+    """A preset's terms, those of the mailbox that is sent through, or the host itself."""
+    tenant = Tenant(
+        id="acme",
+        senders={
+            "a@acme.example": Sender(address="a@acme.example", upstream="grid"),
+            "b@acme.example": Sender(address="b@acme.example", upstream="own"),
+            "c@acme.example": Sender(address="c@acme.example", upstream="grid"),
+            "d@acme.example": Sender(address="d@acme.example", upstream="box"),
+            "e@other.example": Sender(address="e@other.example", upstream="own"),
+            "f@acme.example": Sender(address="f@acme.example"),
+        },
+        upstreams={
+            "grid": Upstream(name="grid", provider="sendgrid"),
+            "own": Upstream(name="own", host="smtp.acme.example"),
+            "box": Upstream(name="box", mailbox="d@acme.example"),
+        },
+        mailboxes={"d@acme.example": Mailbox(address="d@acme.example", provider="gmail")},
+    )
+    assert spf_terms(tenant, "acme.example", catalogue=load_catalogue()) == (
+        "include:sendgrid.net", "a:smtp.acme.example", "include:_spf.google.com",
+    )  # fmt: skip
+
+
+def test_fresh_keys_are_secrets_named_by_their_selectors() -> None:
+    secrets = key_secrets("acme.example", made_on=date(2026, 11, 24))
+    assert list(secrets) == [
+        ("dkim", "acme.example/gw202611-rsa"),
+        ("dkim", "acme.example/gw202611-ed25519"),
+    ]
+    assert all("PRIVATE KEY" in pem for pem in secrets.values())

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from gateway.cli.mailbox import row_of
+from gateway.mail.tenant import Mailbox
+from gateway.providers.catalogue import load_catalogue
+from gateway.store.states import MailboxState, save_mailbox_state
+from tests.cli.running import TENANT, Cli
+
+MAILBOX = '[mailboxes."shop@163.com"]\nprovider = "netease-163"\npassword_file = "code"\n'
+KEYS = [
+    "address", "tenant", "provider", "state", "answers", "paused", "expires_on",
+    "last_fetched_at", "reason", "fix",
+]  # fmt: skip
+
+
+def test_mailboxes_are_listed_in_the_shape_others_rely_on(cli: Cli) -> None:
+    cli.write("code", "ABCDEF\n")
+    cli.apply(TENANT + MAILBOX)
+    [untried] = cli.json("mailbox", "list")
+    assert list(untried) == KEYS
+    assert untried["state"] == "suspect"
+    noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    state = MailboxState(address="shop@163.com", state="ok", since=noon, last_fetched_at=noon)
+    cli.write_store(save_mailbox_state, state)
+    [row] = cli.json("mailbox", "list", "--tenant", "acme")
+    assert (row["state"], row["answers"], row["paused"], row["reason"]) == (
+        "ok", False, False, None,
+    )  # fmt: skip
+    assert row["last_fetched_at"] == "2026-11-24T12:00:00.000Z"
+    assert "shop@163.com" in cli.say("mailbox", "list")
+
+
+def test_a_code_with_a_known_life_has_its_last_day() -> None:
+    """The authorization codes of that provider live for 180 days."""
+    catalogue = load_catalogue()
+    mailbox = Mailbox(
+        address="a@163.com", provider="netease-163", issued=date(2026, 11, 1), answers=True
+    )
+    row = row_of("acme", mailbox, None, catalogue=catalogue)
+    assert row["expires_on"] == date(2027, 4, 30)
+    without = Mailbox(address="a@163.com", provider="netease-163")
+    assert row_of("acme", without, None, catalogue=catalogue)["expires_on"] is None

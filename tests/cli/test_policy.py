@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.running import Cli
+
+GOOD = 'if header :contains "subject" "spam" { discard; stop; }\nkeep;\n'
+SUITE = """require ["vnd.dovecot.testsuite", "vnd.gateway.testsuite"];
+test "kept" {
+  if not test_chain_run "inbound" { test_fail "failed"; }
+  if not test_result_action "%s" { test_fail "not so"; }
+}
+"""
+
+
+@pytest.fixture
+def policies(cli: Cli) -> Cli:
+    (cli.home / "policies" / "inbound").mkdir()
+    (cli.home / "policies" / "tests").mkdir()
+    cli.write("policies/inbound/10-spam.sieve", GOOD)
+    return cli
+
+
+def test_the_chain_of_each_tenant_is_listed(policies: Cli) -> None:
+    policies.apply()
+    inbound, outbound = policies.json("policy", "list")
+    assert (inbound["tenant"], inbound["chain"]) == ("acme", "inbound")
+    assert [one["file"] for one in inbound["files"]] == ["inbound/10-spam.sieve"]
+    assert outbound["files"] == []
+    assert "inbound/10-spam.sieve" in policies.say("policy", "list", "--tenant", "acme")
+
+
+def test_a_fault_is_shown_with_its_line_and_a_mark(policies: Cli) -> None:
+    assert "every chain compiles" in policies.say("policy", "check")
+    policies.write("policies/inbound/20-x.sieve", 'if header :contians "a" "b" { stop; }\n')
+    done = policies.run("policy", "check")
+    assert done.returncode == 1
+    assert "20-x.sieve:1:11: error:" in done.stdout
+    assert "did you mean ':contains'?" in done.stdout
+    assert "^^^^" in done.stdout
+    assert done.stderr == f"gateway: 1 fault in {policies.home / 'policies'}\n"
+    shown = json.loads(policies.run("policy", "check", "--json").stdout)
+    assert (shown["ok"], shown["errors"][0]["line"]) == (False, 1)
+
+
+@pytest.mark.parametrize(("action", "code"), [("keep", 0), ("discard", 1)])
+def test_the_tests_of_policies_are_run(policies: Cli, action: str, code: int) -> None:
+    policies.write("policies/tests/10-spam.svtest", SUITE % action)
+    done = policies.run("policy", "testsuite")
+    assert done.returncode == code
+    first, totals = done.stdout.splitlines()
+    assert first == ("FAIL\tkept\tline 4: not so" if code else "ok\tkept")
+    assert totals == f"1 test, {code} failed"
+
+
+def test_a_testsuite_that_does_not_compile_is_exit_2(policies: Cli) -> None:
+    policies.write("policies/tests/10-spam.svtest", "tset;\n")
+    assert "10-spam.svtest:1:1: error:" in policies.refused("policy", "testsuite", code=2)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.running import Cli
+
+MESSAGE = """Return-Path: <ann@example.org>
+From: Ann <ann@example.org>
+To: support@acme.example
+Subject: hello
+
+Hello
+"""
+VACATION = (
+    'require ["vacation", "fileinto", "imap4flags"];\nvacation :days 7 "We answer soon";\n'
+)
+
+
+@pytest.fixture
+def bench(bare: Cli) -> Cli:
+    bare.write("mail.eml", MESSAGE)
+    bare.write("vacation.sieve", VACATION)
+    return bare
+
+
+def trial(bench: Cli, *words: str) -> Any:
+    return bench.json("policy", "test", *words, "mail.eml")
+
+
+def test_a_script_is_tried_without_any_configuration(bench: Cli) -> None:
+    found = trial(bench, "--script", "vacation.sieve", "--auth", "dkim=pass")
+    assert list(found) == ["effects", "failed", "errors", "outgoing", "suppressed"]
+    effects = {one["effect"]: one for one in found["effects"]}
+    assert effects["vacation"]["seconds"] == 604_800
+    assert effects["store"]["target"] == "INBOX"
+    [mail] = found["outgoing"]
+    assert (mail["kind"], mail["mail_from"], mail["rcpt_to"]) == (
+        "vacation", "", "ann@example.org",
+    )  # fmt: skip
+    assert ["Auto-Submitted", "auto-replied (vacation)"] in mail["headers"]
+    assert found["suppressed"] == []
+
+
+def test_an_answer_that_the_gate_keeps_back_stays_among_the_effects(bench: Cli) -> None:
+    found = trial(bench, "--script", "vacation.sieve")
+    assert "vacation" in [one["effect"] for one in found["effects"]]
+    assert found["outgoing"] == []
+    [row] = found["suppressed"]
+    assert row["effect"] == "vacation"
+    assert "not verified" in row["reason"]
+
+
+def test_strict_asks_for_no_more_than_the_rfcs(bench: Cli) -> None:
+    found = trial(bench, "--script", "vacation.sieve", "--strict")
+    assert [one["kind"] for one in found["outgoing"]] == ["vacation"]
+
+
+def test_a_discard_leaves_nothing(bench: Cli) -> None:
+    bench.write("discard.sieve", "discard;\n")
+    assert trial(bench, "--script", "discard.sieve")["effects"] == []
+    told = bench.say("policy", "test", "--script", "discard.sieve", "mail.eml")
+    assert "plan: discard (discard.sieve:1)" in told
+
+
+def test_a_script_that_does_not_compile_is_exit_2_with_its_place(bench: Cli) -> None:
+    bench.write("broken.sieve", "kepe;\n")
+    done = bench.run("policy", "test", "--script", "broken.sieve", "--json", "mail.eml")
+    assert done.returncode == 2
+    [fault] = json.loads(done.stdout)["errors"]
+    assert (fault["file"], fault["line"], fault["column"]) == ("broken.sieve", 1, 1)
+
+
+def test_the_whole_chain_of_a_tenant_is_tried(bench: Cli) -> None:
+    bench.configure()
+    (bench.home / "policies" / "inbound").mkdir()
+    bench.write("policies/inbound/10-x.sieve", 'require "fileinto";\nfileinto "INBOX";\n')
+    bench.apply()
+    told = bench.say("policy", "test", "--tenant", "acme", "mail.eml")
+    assert "plan: store INBOX (inbound/10-x.sieve:2)" in told
+
+
+def test_words_that_mean_nothing_are_refused(bench: Cli) -> None:
+    script = ["policy", "test", "--script", "vacation.sieve", "mail.eml"]
+    assert "is no result" in bench.refused(*script, "--auth", "dkim=maybe")
+    assert "isoformat" in bench.refused(*script, "--now", "noon")
+    assert "no such file" in bench.refused("policy", "test", "--script", "x", "none.eml")

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.store import queue
+from tests.cli.running import Cli
+from tests.store.values import LANE, outgoing
+
+KEYS = {
+    "id", "tenant", "upstream", "way", "sender", "recipients", "size_bytes", "accepted_at",
+    "reason", "fix",
+}  # fmt: skip
+
+
+@pytest.fixture
+def message(cli: Cli) -> str:
+    two = outgoing("ann@example.org", "bob@example.org")
+    return cli.write_store(queue.accept, two, now=datetime.now(UTC))
+
+
+def test_what_waits_is_listed_in_the_shape_others_rely_on(cli: Cli, message: str) -> None:
+    [entry] = cli.json("queue", "list")
+    assert set(entry) == KEYS
+    assert (entry["id"], entry["tenant"], entry["upstream"]) == (message, "acme", "sendgrid")
+    assert (entry["sender"], entry["reason"], entry["fix"]) == (
+        "support@acme.example", None, None,
+    )  # fmt: skip
+    assert entry["accepted_at"].endswith("Z")
+    assert [one["address"] for one in entry["recipients"]] == [
+        "ann@example.org",
+        "bob@example.org",
+    ]
+    first = entry["recipients"][0]
+    assert set(first) == {"address", "state", "attempts", "last_reply", "next_attempt_at"}
+    assert (first["state"], first["attempts"], first["last_reply"]) == ("queued", 0, None)
+
+
+def test_a_person_sees_one_line_a_message(cli: Cli, message: str) -> None:
+    listed = cli.say("queue", "list")
+    assert f"next: gateway queue show {message}" in listed
+    [line] = [one for one in listed.splitlines() if one.startswith(message)]
+    assert "ann@example.org and 1 more" in line
+    assert "queued" in line
+
+
+def test_a_message_is_held_released_and_deleted(cli: Cli, message: str) -> None:
+    assert cli.json("queue", "hold", message, "--reason", "is this spam?") == {
+        "id": message,
+        "action": "held",
+        "recipients": 2,
+    }
+    held = cli.json("queue", "show", "one@acme.example")  # by its Message-ID
+    assert held["reason"] == "is this spam?"
+    assert held["fix"] == f"gateway queue release {message}"
+    assert cli.json("queue", "list", "--state", "queued") == []
+    assert "its recipients are held" in cli.refused("queue", "retry", message)
+    assert "released (2 recipients)" in cli.say("queue", "release", message)
+    assert "its recipients are queued" in cli.refused("queue", "release", message)
+    assert "cancelled" in cli.say("queue", "delete", message)
+    assert "nothing waits" in cli.say("queue", "list")
+    [gone] = cli.json("queue", "list", "--state", "cancelled")
+    assert gone["recipients"][0]["next_attempt_at"] is None
+
+
+def test_a_message_that_is_not_there_is_refused(cli: Cli) -> None:
+    assert "there is no message 'X'" in cli.refused("queue", "show", "X")
+    assert "there is no message 'X'" in cli.refused("queue", "delete", "X")
+    assert "did you mean 'held'?" in cli.refused("queue", "list", "--state", "hold")
+
+
+def test_a_message_without_an_upstream_names_none(cli: Cli) -> None:
+    nowhere = Lane(LANE.tenant, LaneKind.NONE, "")
+    cli.write_store(queue.accept, outgoing(lane=nowhere), now=datetime.now(UTC))
+    [entry] = cli.json("queue", "list")
+    assert entry["upstream"] is None
+    assert entry["way"] == "no upstream"
+    assert entry["reason"]

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.store import queue
+from tests.cli.running import Cli
+from tests.store.values import outgoing
+
+
+def test_a_tenant_is_added_listed_shown_and_removed(cli: Cli) -> None:
+    cli.say("tenant", "add", "acme", "--name", "Acme Shop", "--owner", "it@acme.example")
+    [row] = cli.json("tenant", "list")
+    assert (row["tenant"], row["name"], row["domains"]) == ("acme", "Acme Shop", 0)
+    assert cli.json("tenant", "show", "acme")["owner"] == "it@acme.example"
+    assert "Acme Shop" in cli.say("tenant", "show", "acme")
+    assert "already" in cli.refused("tenant", "add", "acme")
+    assert cli.json("tenant", "remove", "acme", "--yes") == {"tenant": "acme", "removed": True}
+    assert "there are no tenants yet" in cli.say("tenant", "list")
+
+
+def test_removing_is_refused_while_mail_still_needs_the_tenant(cli: Cli) -> None:
+    cli.apply()
+    from_own = outgoing(lane=Lane("acme", LaneKind.UPSTREAM, "own"))
+    cli.write_store(queue.accept, from_own, now=datetime.now(UTC))
+    said = cli.refused("tenant", "remove", "acme", "--yes")
+    assert "1 deliveries still wait for the upstream own; --force holds them" in said
+    cli.say("tenant", "remove", "acme", "--yes", "--force")
+    [entry] = cli.json("queue", "list")
+    assert entry["recipients"][0]["state"] == "held"
+
+
+def test_without_a_terminal_removing_needs_yes(cli: Cli) -> None:
+    cli.apply()
+    assert "nothing was changed" in cli.refused("tenant", "remove", "acme")
+    assert len(cli.json("tenant", "list")) == 1
+
+
+def test_a_tenant_that_cannot_be_is_refused(cli: Cli) -> None:
+    assert "timezone: there is no 'Berlin'" in cli.refused(
+        "tenant", "add", "acme", "--timezone", "Berlin"
+    )
+    assert "short name" in cli.refused("tenant", "add", "a b")

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.refusal import Refusal
+from gateway.cli.tenant_source import load_source, missing_secrets
+
+UPSTREAM = 'tenant = "acme"\n[upstreams.own]\nhost = "smtp.acme.example"\nusername = "relay"\n'
+HOOK = (
+    'tenant = "acme"\n[routes.desk]\ntype = "webhook"\nurl = "https://desk.example/in"\n'
+    'secret_file = "secret"\n'
+)
+LOGIN = 'tenant = "acme"\n[credentials.desk]\npassword_file = "secret"\n'
+
+
+def tenant_file(root: Path, text: str, *, secret: str = "") -> Path:
+    (root / "secret").write_text(secret)
+    path = root / "acme.toml"
+    path.write_text(text)
+    return path
+
+
+def faults(path: Path) -> list[str]:
+    with pytest.raises(Refusal) as refused:
+        load_source(path)
+    return [one.removeprefix(f"{path}: ") for one in refused.value.sentences]
+
+
+def test_a_secret_is_read_from_a_file_beside_the_tenant_file(tmp_path: Path) -> None:
+    text = UPSTREAM + 'password_file = "secret"\nca_file = "ca.pem"\n'
+    source = load_source(tenant_file(tmp_path, text, secret="geheim\r\n"))
+    assert source.secrets == {("upstream", "own"): "geheim"}
+    assert source.file.items["upstream", "own"]["password_file"] == str(tmp_path / "secret")
+    assert source.file.tenant.upstreams["own"].ca_file == str(tmp_path / "ca.pem")
+
+
+def test_a_secret_is_read_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tenant_file(tmp_path, UPSTREAM + 'password_env = "OWN_PASSWORD"\n')
+    assert faults(path) == [
+        "[upstreams.own] password_env: the environment variable OWN_PASSWORD is not set"
+    ]
+    monkeypatch.setenv("OWN_PASSWORD", "geheim")
+    assert load_source(path).secrets == {("upstream", "own"): "geheim"}
+
+
+def test_a_short_submission_password_is_refused(tmp_path: Path) -> None:
+    sentence = (
+        "[credentials.desk] password_file: a submission password has at least 20 characters"
+    )
+    assert faults(tenant_file(tmp_path, LOGIN, secret="x" * 19)) == [sentence]
+    assert load_source(tenant_file(tmp_path, LOGIN, secret="x" * 20)).secrets
+
+
+@pytest.mark.parametrize("secret", ["plain", "whsec_", "whsec_not base64!", "whsec_abc"])
+def test_a_webhook_secret_has_the_shape_of_its_specification(
+    tmp_path: Path, secret: str
+) -> None:
+    [fault] = faults(tenant_file(tmp_path, HOOK, secret=secret))
+    assert fault == "[routes.desk] secret_file: a webhook's secret is whsec_ and base64"
+
+
+def test_a_webhook_secret_is_taken(tmp_path: Path) -> None:
+    path = tenant_file(tmp_path, HOOK, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
+    assert ("route", "desk") in load_source(path).secrets
+
+
+@pytest.mark.parametrize("secret", ["", "one\ntwo\n"])
+def test_a_file_that_is_not_one_line_is_refused(tmp_path: Path, secret: str) -> None:
+    path = tenant_file(tmp_path, UPSTREAM + 'password_file = "secret"\n', secret=secret)
+    [fault] = faults(path)
+    assert fault.endswith("expects one line with the secret")
+    assert "one\n" not in fault
+
+
+def test_a_secret_where_none_belongs_is_an_unknown_key(tmp_path: Path) -> None:
+    text = 'tenant = "acme"\n[domains."acme.example"]\npassword_file = "secret"\n'
+    [fault] = faults(tenant_file(tmp_path, text))
+    assert fault == (
+        "[domains.\"acme.example\"] password_file: there is no key 'password_file' here"
+    )
+
+
+def test_one_secret_is_given_in_one_way(tmp_path: Path) -> None:
+    text = UPSTREAM + 'password_file = "secret"\npassword_env = "OWN"\n'
+    [fault] = faults(tenant_file(tmp_path, text, secret="x"))
+    assert "password_file is given already" in fault
+
+
+def test_a_line_that_is_not_toml_is_told_with_its_number(tmp_path: Path) -> None:
+    [fault] = faults(tenant_file(tmp_path, 'tenant = "acme"\nname Acme\n'))
+    assert fault.startswith("line 2: ")
+
+
+def test_what_cannot_sign_in_yet_is_named(tmp_path: Path) -> None:
+    text = UPSTREAM + "[credentials.desk]\n"
+    file = load_source(tenant_file(tmp_path, text)).file
+    assert list(missing_secrets(file, {("upstream", "own")})) == [
+        "[credentials.desk] has no password yet: gateway credential add acme desk"
+    ]
+    assert len(list(missing_secrets(file, set()))) == 2

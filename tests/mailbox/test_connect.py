@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from gateway.mailbox.account import account_of
+from gateway.mailbox.connect import Proof, ProveSmtp, Refused, prove
+from gateway.net.imap import ImapPools
+from gateway.net.unreachable import Unreachable
+from gateway.sandbox.mailbox import MailboxServer
+from gateway.sandbox.quirks import NETEASE, Quirks
+from tests.mailbox.world import CATALOGUE, mailbox_at, run
+
+ADDRESS, CODE = "shop@163.com", "authorization-code"
+
+
+@dataclass
+class Provider:
+    """A provider of mailboxes, and a way to prove a login there."""
+
+    server: MailboxServer
+    pools: ImapPools
+
+    async def prove(
+        self, code: str = CODE, prove_smtp: ProveSmtp | None = None, *, port: int = 0
+    ) -> Proof:
+        account = account_of(
+            "acme",
+            mailbox_at(port or self.server.port, ADDRESS, provider="netease-163"),
+            provider=CATALOGUE["netease-163"],
+            poll_every=timedelta(minutes=2),
+        )
+        return await prove(
+            account, code, pools=self.pools, catalogue=CATALOGUE, prove_smtp=prove_smtp
+        )
+
+
+@asynccontextmanager
+async def provider(quirks: Quirks = NETEASE) -> AsyncIterator[Provider]:
+    server, pools = MailboxServer(), ImapPools.start(sign_in=1, work=1)
+    await server.start()
+    server.add_account(ADDRESS, CODE)
+    server.quirks = quirks
+    try:
+        yield Provider(server, pools)
+    finally:
+        await server.stop()
+        pools.close()
+
+
+def smtp_that(answer: Refused | None) -> Callable[[], Awaitable[Refused | None]]:
+    async def prove_smtp() -> Refused | None:
+        return answer
+
+    return prove_smtp
+
+
+def test_a_good_login_is_proven_both_ways() -> None:
+    async def work() -> None:
+        async with provider() as here:
+            here.server.deliver(ADDRESS, b"Subject: x\r\n\r\nx\r\n")
+            proof = await here.prove(prove_smtp=smtp_that(None))
+            assert proof.failure is None
+            names = ["connect", "login", "id", "select", "smtp"]
+            assert [(step.name, step.passed) for step in proof.steps] == [
+                (name, True) for name in names
+            ]
+            assert all(0 <= step.seconds < 10 for step in proof.steps)
+            assert (proof.messages, proof.junk) == (1, "Junk")
+
+    run(work)
+
+
+def test_a_wrong_code_is_told_in_the_providers_cause_and_fix() -> None:
+    async def work() -> None:
+        async with provider() as here:
+            proof = await here.prove("wrong")
+            assert proof.failure is not None
+            assert proof.failure.cause == "login-ambiguous"
+            assert "180 days" in (proof.failure.fix or "")
+            assert proof.failure.said == "NO LOGIN Login error or password error"
+            assert (proof.steps[-1].name, proof.steps[-1].passed) == ("login", False)
+            assert "wrong" not in repr(proof)
+
+    run(work)
+
+
+def test_what_smtp_refuses_fails_the_proof() -> None:
+    async def work() -> None:
+        async with provider() as here:
+            answer = Refused(phase="smtp-auth", code=550, text="User has no permission")
+            proof = await here.prove(prove_smtp=smtp_that(answer))
+            assert proof.failure is not None
+            assert proof.failure.cause == "service-off"
+            assert (proof.steps[-1].name, proof.steps[-1].passed) == ("smtp", False)
+
+    run(work)
+
+
+def test_a_server_that_cannot_be_reached_is_told_without_a_traceback() -> None:
+    async def unreachable() -> Refused | None:
+        raise Unreachable("smtp.163.com:465: no answer in time")
+
+    async def work() -> None:
+        async with provider() as here:
+            proof = await here.prove(port=1)
+            assert proof.failure is not None
+            assert proof.failure.cause == "unreachable"
+            assert [step.name for step in proof.steps] == ["connect"]
+            proof = await here.prove(prove_smtp=unreachable)
+            assert proof.failure is not None
+            assert proof.failure.meaning == "smtp.163.com:465: no answer in time"
+            assert proof.steps[-1].name == "smtp"
+
+    run(work)
+
+
+@pytest.mark.parametrize("idles", [True, False])
+def test_whether_the_server_idles_is_found_out(idles: bool) -> None:
+    async def work() -> None:
+        async with provider(Quirks(no_idle=not idles)) as here:
+            account = account_of(
+                "acme",
+                mailbox_at(here.server.port, ADDRESS),
+                provider=CATALOGUE["generic"],
+                poll_every=timedelta(minutes=2),
+            )
+            proof = await prove(account, CODE, pools=here.pools, catalogue=CATALOGUE)
+            assert proof.idles is idles
+
+    run(work)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.mail.tenant import Tenant
+from gateway.mailbox.watcher import Backoff
+from gateway.sandbox.mailbox import MailboxServer
+from gateway.sandbox.quirks import NETEASE, Quirks
+from gateway.store.states import MailboxState, save_mailbox_state
+from tests.mailbox.world import mailbox_at, run, until, world
+
+ADDRESS, CODE = "shop@163.com", "authorization-code"
+MAIL = b"From: ann@example.net\r\nSubject: 1\r\n\r\nWhere is my order?\r\n"
+
+
+@asynccontextmanager
+async def provider(quirks: Quirks) -> AsyncIterator[MailboxServer]:
+    server = MailboxServer()
+    await server.start()
+    server.add_account(ADDRESS, CODE)
+    server.quirks = quirks
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def test_netease_opens_because_we_introduce_ourselves_and_is_polled(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with provider(NETEASE) as server:
+            server.quirks = Quirks(needs_id=True, no_idle=True)
+            mailbox = mailbox_at(server.port, ADDRESS, provider="netease-163")
+            async with world(tmp_path, mailbox, CODE) as here:
+                here.watch()
+                await until(lambda: here.states == ["ok"], what="the sign-in")
+                server.deliver(ADDRESS, MAIL)
+                here.watchers.wake(ADDRESS)  # its poll is a minute away
+                (message,) = await here.messages(1)
+                assert message.content == MAIL
+
+    run(work)
+
+
+def test_a_server_without_idle_is_polled(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with (
+            provider(Quirks(no_idle=True)) as server,
+            world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here,
+        ):
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            server.deliver(ADDRESS, MAIL)
+            assert len(await here.messages(1)) == 1
+            server.new_uidvalidity(ADDRESS)
+            server.deliver(ADDRESS, MAIL.replace(b"Subject: 1", b"Subject: two"))
+            messages = await here.messages(2)
+            assert [b"two" in one.content for one in messages] == [False, True]
+            assert len(server.logins) <= 3
+
+    run(work)
+
+
+def test_mail_wakes_an_idle_session(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with (
+            provider(Quirks()) as server,
+            world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here,
+        ):
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            for count in (1, 2, 3):
+                server.deliver(ADDRESS, MAIL)
+                await here.messages(count)
+
+    run(work)
+
+
+def test_junk_is_fetched_and_marked(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with provider(Quirks()) as server:
+            mailbox = mailbox_at(server.port, ADDRESS, junk="route")
+            async with world(tmp_path, mailbox, CODE) as here:
+                here.watch()
+                await until(lambda: here.states == ["ok"], what="the sign-in")
+                server.deliver(ADDRESS, MAIL, "Junk")
+                (message,) = await here.messages(1)
+                assert (message.folder, message.junk) == ("Junk", True)
+
+    run(work)
+
+
+def test_an_overloaded_provider_never_kills_a_mailbox(tmp_path: Path) -> None:
+    async def work() -> None:
+        busy = Quirks(refuse_login="[UNAVAILABLE] Too busy, come back later")
+        async with (
+            provider(busy) as server,
+            world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here,
+        ):
+            here.watch()
+            await until(lambda: len(server.logins) >= 6, what="six refusals")
+            state = await here.state()
+            assert state is not None
+            assert (state.state, here.states) == ("suspect", ["suspect"])
+            server.quirks = Quirks()
+            await until(lambda: here.states == ["suspect", "ok"], what="the sign-in")
+
+    run(work)
+
+
+def test_a_paused_mailbox_is_left_alone(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with (
+            provider(Quirks()) as server,
+            world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here,
+        ):
+            server.add_account("other@163.com", CODE)
+            here.secrets["other@163.com"] = CODE
+            paused = MailboxState(
+                address=ADDRESS, state="ok", since=datetime.now(UTC), paused=True
+            )
+            await here.store.write(save_mailbox_state, paused)
+            mailboxes = {
+                one: mailbox_at(server.port, one) for one in (ADDRESS, "other@163.com")
+            }
+            here.watchers.update({"acme": Tenant(id="acme", mailboxes=mailboxes)})
+            here.watchers.wake(ADDRESS)
+            await until(lambda: here.states == ["ok"], what="the other's sign-in")
+            assert list(server.logins) == ["other@163.com"]
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"), [(1, 10), (2, 20), (3, 40), (6, 320), (8, 900), (5000, 900)]
+)
+def test_the_bound_of_a_wait_doubles_up_to_a_quarter_of_an_hour(
+    failures: int, seconds: int
+) -> None:
+    assert Backoff().after(failures, chance=1.0) == timedelta(seconds=seconds)
+    assert Backoff().after(failures, chance=0.0) == timedelta()

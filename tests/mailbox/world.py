@@ -1,0 +1,140 @@
+"""A store, watchers and a tenant around a real IMAP server."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import asyncioreactor
+
+from gateway.config import MailboxSettings
+from gateway.mail.inbound import Fetched
+from gateway.mail.tenant import Mailbox, Security, Tenant
+from gateway.mailbox.watcher import Backoff, Surroundings
+from gateway.mailbox.watchers import Watchers
+from gateway.net.imap import ImapPools
+from gateway.providers.catalogue import load_catalogue
+from gateway.store import inbox
+from gateway.store.sqlite import Store
+from gateway.store.states import MailboxState, mailbox_state
+
+if "twisted.internet.reactor" not in sys.modules:
+    install: Any = asyncioreactor.install  # it has no annotations
+    install(asyncio.new_event_loop())
+
+CATALOGUE = load_catalogue()
+SECONDS = 25.0
+
+
+@dataclass
+class World:
+    """What a test sees: ids that arrived, states that changed, secrets it may alter."""
+
+    store: Store
+    pools: ImapPools
+    watchers: Watchers
+    tenant: Tenant
+    secrets: dict[str, str]
+    arrived: list[str] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+
+    def watch(self, **changes: object) -> None:
+        """Watch the tenant's only mailbox, with `changes` made to its settings."""
+        (address,) = self.tenant.mailboxes
+        mailbox = replace(self.tenant.mailboxes[address], **changes)  # type: ignore[arg-type]
+        self.tenant = replace(self.tenant, mailboxes={address: mailbox})
+        self.update()
+
+    def update(self) -> None:
+        """Tell the watchers that something may have changed."""
+        self.watchers.update({self.tenant.id: self.tenant})
+
+    async def messages(self, count: int) -> list[Fetched]:
+        """Wait for `count` messages to have arrived; return them in that order."""
+        await until(lambda: len(self.arrived) >= count, what=f"{count} messages")
+        return await self.all_messages()
+
+    async def all_messages(self) -> list[Fetched]:
+        """Return what has arrived so far."""
+        found = [await self.store.read(inbox.load, one) for one in self.arrived]
+        return [one.fetched for one in found if one is not None]
+
+    async def state(self) -> MailboxState | None:
+        """Return the mailbox's state as stored."""
+        (address,) = self.tenant.mailboxes
+        return await self.store.read(mailbox_state, address)
+
+
+def mailbox_at(port: int, address: str, **settings: object) -> Mailbox:
+    """Return a mailbox of the generic preset on a plain loopback port."""
+    mailbox = Mailbox(
+        address=address, host="127.0.0.1", port=port, security=Security.NONE, junk="off"
+    )
+    return replace(mailbox, **settings)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def world(path: Path, mailbox: Mailbox, password: str) -> AsyncIterator[World]:
+    """Everything but the app; nothing is watched before `watch` or `update`."""
+    store = Store.open(path / "gateway.db")
+    pools = ImapPools.start(sign_in=2, work=2)
+    secrets = {mailbox.address: password}
+    arrived: list[str] = []
+    states: list[str] = []
+
+    async def secret(tenant: str, address: str) -> str | None:
+        assert tenant == "acme"
+        return secrets.get(address)
+
+    around = Surroundings(
+        store=store,
+        pools=pools,
+        settings=MailboxSettings(
+            dead_after=timedelta(milliseconds=300),
+            login_waits=(timedelta(milliseconds=100),),
+            poll_every=timedelta(milliseconds=200),
+        ),
+        catalogue=CATALOGUE,
+        secret=secret,
+        arrived=arrived.append,
+        changed=lambda _, state: states.append(state.state),
+        now=lambda: datetime.now(UTC),
+        backoff=Backoff(first=timedelta(milliseconds=50), longest=timedelta(milliseconds=300)),
+    )
+    watchers = Watchers(around)
+    tenant = Tenant(id="acme", mailboxes={mailbox.address: mailbox})
+    try:
+        yield World(store, pools, watchers, tenant, secrets, arrived, states)
+    finally:
+        await watchers.stop()
+        pools.close()
+        store.close()
+
+
+async def until(condition: Callable[[], bool], *, what: str) -> None:
+    """Return once `condition` holds; it is looked at between the loop's other work."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            while not condition():  # noqa: ASYNC110 - what is waited for is elsewhere
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"waited {SECONDS:.0f} s for {what}") from None
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    """Run a test's coroutine in the loop of Twisted's reactor, which sandboxes listen in."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(2 * SECONDS):
+            await work()
+
+    reactor: Any = import_module("twisted.internet.reactor")
+    loop: asyncio.AbstractEventLoop = reactor._asyncioEventloop
+    loop.run_until_complete(bounded())

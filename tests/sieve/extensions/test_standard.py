@@ -1,0 +1,120 @@
+"""The standard extensions beyond what the suites beside this test show."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.sieve.extensions import editheader, scores, surroundings
+from gateway.sieve.interface import CompileError, Limits, Scores
+from gateway.sieve.script import compile_script
+from tests.sieve.outside import LETTER, World, holds, kinds, run
+
+
+@pytest.mark.parametrize(
+    ("name", "protected"), [("Received", True), ("X-Gateway-Tags", True), ("Subject", False)]
+)
+def test_headers_that_others_trust_are_protected(name: str, *, protected: bool) -> None:
+    for adding in (True, False):
+        assert editheader.is_protected(name, Limits(), adding=adding) is protected
+
+
+def test_an_action_keeps_the_header_as_it_was_then() -> None:
+    result = run('fileinto :copy "a"; addheader "X-A" "1"; fileinto :copy "b";')
+    assert [len(action.edits) for action in result.actions] == [0, 1, 1]
+
+
+def test_a_deleted_header_is_counted_before_the_edit() -> None:
+    result = run('deleteheader :index 1 :last "to"; deleteheader "subject";')
+    assert [(one.name, one.index) for one in result.passed.edits] == [("to", 1), ("subject", 1)]
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        'address :detail "to" "de"',
+        'address :user "to" "support"',
+        'not address :detail "from" ""',
+        'body :raw :contains "send it"',
+        'body :text :contains "SEND"',
+        'date :originalzone "date" "hour" "10"',
+        'date :zone "+0000" "date" "hour" "08"',
+        'currentdate :value "ge" "date" "2025-07-01"',
+        'environment "phase" "post"',
+        'not environment :count "eq" "nonsense" "0"',
+        'mailboxexists "desk"',
+        'not mailboxexists ["desk", "none"]',
+        'duplicate :uniqueid "seen"',
+        "not duplicate",
+        'ihave "fileinto"',
+        'not ihave "nonsense"',
+        'valid_notify_method "mailto:a@b.example"',
+        'not valid_notify_method "tel:1"',
+        'envelope :domain "from" "customer.example"',
+        'not spamtest :value "gt" "0"',
+    ],
+)
+def test_a_test_is_true(test: str) -> None:
+    world = World(boxes={"desk"}, seen={"seen"}, items={"phase": "post"})
+    assert holds(test, world=world)
+
+
+def test_a_block_that_needs_what_is_missing_compiles_and_never_runs() -> None:
+    assert surroundings.NOT_BY_IHAVE
+    assert kinds(run('if ihave "nonsense" { nonsense; } keep;')) == ["keep"]
+
+
+@pytest.mark.parametrize(
+    ("header", "value"), [("0", "1"), ("2.5", "5"), ("9", "10"), ("x", "0")]
+)
+def test_a_filters_score_is_one_to_ten_and_zero_is_untested(header: str, value: str) -> None:
+    assert scores.SIGNATURES
+    limits = Limits(spam=Scores(header="X-Score", maximum=5.0))
+    letter = f"X-Score: {header}\r\n".encode() + LETTER
+    script = compile_script(
+        f'if spamtest :value "eq" "{value}" {{ discard; }}', name="x", loader=World()
+    )
+    assert kinds(script.run(letter, World(), limits=limits)) == ["discard"]
+
+
+def test_an_included_script_has_variables_of_its_own() -> None:
+    world = World(scripts={"lib": 'set "x" "inner"; set "global.y" "seen"; return; discard;'})
+    result = run('set "x" "outer"; include "lib"; fileinto "${x}${global.y}";', world=world)
+    assert [action.target for action in result.actions] == ["outerseen"]
+
+
+@pytest.mark.parametrize(
+    "scripts", [{"a": 'include "a";'}, {"a": 'include "b";', "b": 'include "a";'}, {}]
+)
+def test_an_include_that_cannot_be_is_an_error(scripts: dict[str, str]) -> None:
+    with pytest.raises(CompileError):
+        run('include "a";', world=World(scripts=scripts))
+
+
+def test_a_fault_in_an_included_script_is_told_with_its_own_file() -> None:
+    with pytest.raises(CompileError) as caught:
+        run('include "a";', world=World(scripts={"a": "keep;\nkeeep;"}))
+    assert [(one.file, one.line) for one in caught.value.diagnostics] == [
+        ("test.sieve", 1),
+        ("a.sieve", 2),
+    ]
+
+
+def test_flags_are_kept_once_and_in_order() -> None:
+    result = run('addflag ["vip urgent", "VIP"]; removeflag "urgent"; addflag "\\\\Seen";')
+    assert result.passed.flags == ("vip", "\\Seen")
+
+
+def test_a_notification_to_anything_but_mail_does_not_compile() -> None:
+    with pytest.raises(CompileError):
+        run('notify "tel:+1";')
+    assert kinds(run('notify :message "m" "mailto:a@b.example";')) == ["notify", "keep?"]
+
+
+def test_replaced_content_goes_with_later_actions_and_to_the_next_script() -> None:
+    result = run('fileinto :copy "a"; replace "new"; fileinto "b";')
+    assert result.actions[0].content is None
+    assert result.actions[1].content == result.passed.content
+    assert kinds(run('if body "new" { discard; }', passed=result.passed)) == ["keep?"]
+    assert kinds(run('if body :contains "new" { discard; }', passed=result.passed)) == [
+        "discard"
+    ]

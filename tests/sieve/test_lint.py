@@ -1,0 +1,49 @@
+"""Warnings: the script compiles and may not do what was meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.sieve.script import compile_script
+from tests.sieve.outside import World
+
+
+def warnings(source: str) -> list[str]:
+    return [one.message for one in compile_script(source, name="x", loader=World()).warnings]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ('set "x" "\\d"; keep;', "swallows"),
+        ('if header :matches "a" "b" { keep; }', "without '*'"),
+        ('if header :is "a" "b*" { keep; }', "use ':matches'"),
+        ("stop; keep;", "behind 'stop'"),
+        ("if true { accept; keep; }", "behind 'accept'"),
+        ("if false { keep; }", "always false"),
+        ('if address "subject" "a" { keep; }', "no addresses"),
+        ('if header "a:" "b" { keep; }', "no ':'"),
+        ('vacation "x";', 'thread "new"'),
+        ('fileinto "${nobody}";', "never set"),
+        ('set "x" "${message.subjekt}";', "nobody defines"),
+        ('if header :regex "Authentication-Results" "dkim=pass" { keep; }', "'auth'"),
+        ('deleteheader "Received";', "must not be changed"),
+        ('addflag "\\\\nonsense";', "not a flag"),
+    ],
+)
+def test_a_slip_is_a_warning(source: str, said: str) -> None:
+    assert any(said in one for one in warnings(source)), warnings(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'if thread "new" { vacation "x"; }',
+        'if header :matches "a" "b*" { fileinto "x"; stop; }',
+        'if header :is "subject" "x" { discard; stop; }',
+        'set "a" "b"; fileinto "${a}";',
+        'if header :matches "a" ["b*", "c"] { keep; }',
+    ],
+)
+def test_what_is_meant_is_no_warning(source: str) -> None:
+    assert warnings(source) == []

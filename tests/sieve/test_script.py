@@ -1,0 +1,203 @@
+"""Text to a script, a script and a letter to a result; never an exception."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.sieve.interface import CompileError, Limits, Passed
+from gateway.sieve.language import LANGUAGE
+from gateway.sieve.script import compile_script
+from tests.sieve.outside import LETTER, World, kinds, run
+
+
+def faults(source: str, *, strict: bool = False, world: World | None = None) -> list[str]:
+    with pytest.raises(CompileError) as caught:
+        compile_script(source, name="x.sieve", loader=world or World(), strict=strict)
+    return [one.message for one in caught.value.diagnostics]
+
+
+def failure(source: str, *, limits: Limits, letter: bytes = LETTER) -> str:
+    world = World()
+    script = compile_script(source, name="x.sieve", loader=world, limits=limits)
+    result = script.run(letter, world, limits=limits)
+    assert result.error is not None
+    assert (result.actions, result.keeps) == ((), False)
+    return result.error.message
+
+
+def test_a_script_without_require_has_every_extension() -> None:
+    assert kinds(run('set "x" "a"; fileinto "${x}";')) == ["fileinto"]
+
+
+def test_a_script_with_require_is_held_to_it() -> None:
+    assert faults('require "variables"; fileinto "x";') == [
+        "'fileinto' needs require \"fileinto\""
+    ]
+
+
+def test_a_strict_script_needs_require() -> None:
+    assert faults('fileinto "x";', strict=True) == ["'fileinto' needs require \"fileinto\""]
+
+
+def test_every_fault_of_a_script_is_reported_at_once() -> None:
+    source = 'keeep;\nif header :is "a" { }\nfileinto 3;\nstop "x";\nredirect "no";'
+    assert len(faults(source)) == 5
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ('fileinto "desks";', "did you mean 'desk'?"),
+        ('agent "returnz";', "did you mean 'returns'?"),
+        ('if header :list "from" "vipp" { keep; }', "did you mean 'vip'?"),
+        ('route "desks";', "did you mean 'desk'?"),
+    ],
+)
+def test_a_constant_name_that_nobody_knows_is_an_error(source: str, said: str) -> None:
+    world = World(known={"route": ["desk"], "agent": ["returns"], "list": ["vip"]})
+    assert faults(source, world=world)[0].endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("source", "limits", "said"),
+    [
+        ("keep; keep; keep;", Limits(steps=2), "too many steps"),
+        ("keep;", Limits(chain_seconds=-1), "too long"),
+        ('redirect "a@b.example"; redirect "c@b.example";', Limits(redirects=1), "redirect"),
+        ('fileinto "a"; fileinto "b";', Limits(actions=1), "number of actions"),
+        ('set "a" "1"; set "b" "2"; set "c" "${a}${b}";', Limits(string_bytes=1), "string"),
+        ('addheader "A" "1"; addheader "B" "1";', Limits(added_headers=1), "headers added"),
+        ('if body :text "x" { keep; }', Limits(mime_parts=0), "parts"),
+    ],
+)
+def test_a_limit_is_a_run_time_error_without_actions(
+    source: str, limits: Limits, said: str
+) -> None:
+    assert said in failure(source, limits=limits)
+
+
+def test_a_run_time_error_names_its_line() -> None:
+    result = run('keep;\nerror "not today";\n')
+    assert result.error is not None
+    assert (result.error.line, result.error.message) == (2, "not today")
+    assert result.error.source_line == 'error "not today";'
+
+
+def test_a_script_larger_than_the_limit_is_refused() -> None:
+    with pytest.raises(CompileError):
+        compile_script("#" * 100, name="x", loader=World(), limits=Limits(script_bytes=99))
+
+
+def test_a_script_starts_where_the_one_before_ended() -> None:
+    first = run('addheader "X-A" "1"; addflag "vip"; global "g"; set "g" "v"; set "p" "v";')
+    second = run(
+        'if not header "x-a" "1" { stop; } global "g"; set "p" "${p}";'
+        ' if string "${g}${p}" "v" { fileinto "ok"; }',
+        passed=first.passed,
+    )
+    assert kinds(second) == ["fileinto"]
+    assert second.actions[0].flags == ("vip",)
+
+
+def test_the_same_action_of_an_earlier_script_counts_once() -> None:
+    first = run('fileinto :copy "a";')
+    assert kinds(run('fileinto "a"; fileinto "b";', passed=first.passed)) == ["fileinto"]
+
+
+@pytest.mark.parametrize("earlier", ["keep;", 'fileinto :copy "a";', 'vacation "x";'])
+def test_a_rejection_after_a_delivery_is_an_error_of_the_later_script(earlier: str) -> None:
+    result = run('reject "no";', passed=run(earlier).passed)
+    assert result.error is not None
+    assert "conflicts" in result.error.message
+
+
+def test_the_implicit_keep_is_not_handed_on() -> None:
+    result = run("stop;")
+    assert kinds(result) == ["keep?"]
+    assert (result.keeps, result.passed.actions) == (True, ())
+
+
+def test_the_trace_tells_each_step_with_what_was_compared() -> None:
+    result = run('if header :contains "Subject" "lamp" {\n  fileinto "lamps";\n}')
+    assert [(step.line, step.text) for step in result.trace] == [
+        (1, 'header :contains "Subject" "lamp": true ("Rückgabe of my lamp" contains "lamp")'),
+        (2, 'fileinto "lamps"'),
+    ]
+
+
+WORDS = [
+    *LANGUAGE.signatures,
+    *(f":{tag.name}" for one in LANGUAGE.signatures.values() for tag in one.tags),
+    *('"Subject"', '"*a?${1}${x}"', '"from"', '"a@b.example"', '["To", "x"]', '"${hex:ff}"'),
+    *("{", "}", "(", ")", ",", ";", ";", "1", "4G", "text:\n", '"', "\\", "#", "/*", "${", "ü"),
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join))
+@settings(max_examples=300, deadline=None)
+def test_no_script_raises_anything_but_a_compile_error(source: str) -> None:
+    world = World()
+    with suppress(CompileError):
+        compile_script(source, name="x", loader=world).run(LETTER, world)
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=100, deadline=None)
+def test_no_text_raises_anything_but_a_compile_error(source: str) -> None:
+    with suppress(CompileError):
+        compile_script(source, name="x", loader=World())
+
+
+EVERYTHING = compile_script(
+    """if address :detail :matches ["from", "to"] "*" { keep; }
+    if header :mime :anychild :param "filename" :regex "Content-Type" "(.*)e" { keep; }
+    if body :text :contains "x" { keep; } if body :content "" :matches "*a?" { keep; }
+    if date :index 1 :last "date" "julian" "1" { keep; }
+    if envelope :comparator "i;unicode-casemap" :contains "to" "Ä" { keep; }
+    if header :value "gt" :comparator "i;ascii-numeric" ["x", "subject"] "3" { keep; }
+    foreverypart { extracttext :first 10 "t"; if string "${t}" "b" { replace "c"; } }
+    addheader "X" "${t}${1}"; deleteheader :matches "subject" "*";
+    if size :over 10 { enclose :subject "${t}" "x"; } vacation "${message.subject}";
+    if exists "from" { fileinto :create "${t}"; }""",
+    name="everything.sieve",
+    loader=World(),
+)
+PIECES = [
+    *(b"From: ", b"To: <a@b", b"Subject: =?utf-7?q?+2AA-?=", b"Date: 1 Jan 99999 1:1 +0000"),
+    *(
+        b"Content-Type: multipart/mixed; boundary=a",
+        b"--a",
+        b"--a--",
+        b"Content-Type: text/html",
+    ),
+    *(b"Content-Transfer-Encoding: base64", b"Content-Type: message/rfc822", b"\xff\xfe\x00"),
+    *(
+        b"\r\n",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\n",
+        b"=?",
+        b"?=",
+        b"a; name*0*=x''%",
+        b"(((",
+        b"<b>",
+        b"&#xd800;",
+    ),
+]
+
+
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=9)), max_size=30))
+@settings(max_examples=250, deadline=None)
+def test_no_message_raises(pieces: list[bytes]) -> None:
+    result = EVERYTHING.run(b"".join(pieces), World())
+    assert result.error is None or result.error.message
+
+
+def test_a_hostile_message_stays_inside_the_time_limit() -> None:
+    letter = b"From: " + b"<@" * 100_000 + b"\r\nSubject: " + b"=?a?q?x" * 50_000 + b"\r\n\r\n"
+    result = EVERYTHING.run(letter + b"<script>" * 100_000, World(), passed=Passed())
+    assert result.error is None or "too long" in result.error.message
