@@ -1,5 +1,5 @@
 # The same things as the scripts behind them; README says what each does.
-.PHONY: env demo test check lock
+.PHONY: env demo test check lock bench
 
 env:
 	sh deploy/env
@@ -22,3 +22,6 @@ lock: env
 	.venv/bin/python -m piptools compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --extra test \
 	    -o deploy/requirements-test.lock pyproject.toml
+
+bench: env
+	.venv/bin/python -m tests.bench.relay $(ARGS)

@@ -56,6 +56,7 @@ class Directory:
         revision = await self._store.read(stored.revision)
         if revision == self.revision:
             return True, False
+        self._seal.reload()  # it may have been given a new key
         self.tenants = await self._store.read(stored.load_all)
         self._credentials = await self._store.read(stored.credentials)
         self._secrets.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from gateway import events
@@ -38,8 +38,12 @@ TRY_AGAIN_SECONDS = 30.0
 class Inbound:
     """From the tenant's mailboxes to what the policies decided, each effect once."""
 
-    def __init__(self, base: Foundation, accounts: Accounts) -> None:
+    def __init__(
+        self, base: Foundation, accounts: Accounts, *, queued: Callable[[], None]
+    ) -> None:
+        """`queued` is called when something may wait in the queue: a forward, an answer."""
         self._base = base
+        self._queued = queued
         self._accounts = accounts
         settings = base.settings
         self._checker: Checker = make_checker(settings.dns)
@@ -134,6 +138,7 @@ class Inbound:
             events.work_failed(message_id=id_, error=error)
         else:
             self._not_before.pop(id_, None)
+            self._queued()
         finally:
             self._in_work.discard(id_)
 

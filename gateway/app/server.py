@@ -11,15 +11,12 @@ import asyncio
 import fcntl
 import os
 import socket
-import sys
 from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
-
-from twisted.internet.defer import Deferred
 
 from gateway import events
+from gateway.app import reactor
 from gateway.app.directory import Directory
 from gateway.app.foundation import Foundation
 from gateway.app.hooks import HookCarrier
@@ -30,7 +27,6 @@ from gateway.net.concurrency import spawn, stop_tasks
 from gateway.net.tls import Certificate, ServerTls, own_certificate
 from gateway.providers.catalogue import load_catalogue
 from gateway.store import books, figures
-from gateway.store.errors import StoreError
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db, Store
 from gateway.web.health import HealthState, build
@@ -43,30 +39,15 @@ PAGES = ("out", "route", "hook")
 
 
 def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; exits with 1 and one sentence when it cannot start."""
-    from twisted.internet import reactor  # noqa: PLC0415 - installed by __main__ before this
-
-    running: Any = reactor
+    """Run until SIGTERM or SIGINT; raises ConfigError or StoreError when it cannot start."""
     events.set_up(log_format=settings.log.format)
     server = Server(settings)
-    faults: list[Exception] = []
 
-    async def start() -> None:
-        try:
-            await server.start()
-        except (ConfigError, StoreError) as error:
-            faults.append(error)
-            running.stop()
+    async def begin() -> bool:
+        await server.start()
+        return True
 
-    def stop() -> Deferred[None]:
-        return Deferred.fromFuture(asyncio.ensure_future(server.stop()))
-
-    running.callLater(0, lambda: spawn(start(), name="start"))  # the loop runs by then
-    running.addSystemEventTrigger("before", "shutdown", stop)
-    running.run()
-    if faults:
-        print(faults[0], file=sys.stderr)  # noqa: T201 - before the log, to whoever started us
-        raise SystemExit(1)
+    reactor.run(begin, server.stop)
 
 
 class Server:
@@ -102,7 +83,7 @@ class Server:
         stack.push_async_callback(hooks.close)
         owner = f"{settings.server.hostname}/"
         outbound = Outbound(base, tls=tls, webhook=hooks.attempt, owner=owner)
-        inbound = Inbound(base, outbound.accounts)
+        inbound = Inbound(base, outbound.accounts, queued=outbound.scheduler.wake)
         web = await serve_web(build(self._health(store)), settings.console.address)
         stack.push_async_callback(web.stop)
         self._waiting_for.remove("store")

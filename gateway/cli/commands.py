@@ -24,6 +24,7 @@ from gateway.cli import (
     policy,
     provider,
     queue,
+    secrets,
     serve,
     status,
     tenant,
@@ -88,6 +89,7 @@ def build() -> typer.Typer:
 NOUNS: dict[str, dict[str, tuple[str, Verbs]]] = {
     TENANTS: {
         "tenant": ("Tenants", tenant.VERBS),
+        "secrets": ("The key that seals secrets", secrets.VERBS),
         "credential": ("Submission logins of helpdesks", credential.VERBS),
         "domain": ("What a sending domain publishes", domain.VERBS),
         "upstream": ("Accounts that mail leaves by", upstream.VERBS),

@@ -16,20 +16,18 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
-from typing import Any
-
-from twisted.internet.defer import Deferred
 
 from gateway import events
+from gateway.app import reactor
 from gateway.app.server import Server
 from gateway.authenticity.origin import authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops
 from gateway.cli import apply, demo_files, log
 from gateway.cli.demo_files import ANN, BOB, HOOK_SECRET, MAILBOX_CODE, PASSWORD, SUPPORT, Ports
 from gateway.cli.output import print_line
+from gateway.cli.refusal import Refusal
 from gateway.config import load_settings
 from gateway.mail.message import parse_message
-from gateway.net.concurrency import spawn
 from gateway.sandbox.helpdesk import Hook
 from gateway.sandbox.transaction import Captured
 from gateway.sandbox.world import World, WorldSettings, open_world
@@ -40,31 +38,19 @@ WAIT_SECONDS = 30.0
 def run_demo(*, once: bool) -> None:
     """Run the tour; with `once` end after it, else stay up until SIGINT or SIGTERM.
 
-    Exits with 1 when a step of the tour did not happen.
+    Raises Refusal when a step of the tour did not happen.
     """
-    from twisted.internet import reactor  # noqa: PLC0415 - installed by __main__ before this
-
-    running: Any = reactor
     demo = Demo()
-    faults: list[str] = []
 
-    async def run() -> None:
-        try:
-            await demo.run()
-            if not once:
-                return
-        except (TimeoutError, OSError, smtplib.SMTPException) as error:
-            faults.append(f"the demo stopped: {error or 'a step did not happen in time'}")
-        running.stop()
+    async def begin() -> bool:
+        await demo.run()
+        return not once
 
-    def stop() -> Deferred[None]:
-        return Deferred.fromFuture(asyncio.ensure_future(demo.close()))
-
-    running.callLater(0, lambda: spawn(run(), name="demo"))
-    running.addSystemEventTrigger("before", "shutdown", stop)
-    running.run()
-    if faults:
-        raise SystemExit(faults[0])
+    try:
+        reactor.run(begin, demo.close)
+    except (TimeoutError, OSError, smtplib.SMTPException) as error:
+        reason = str(error) or "a step did not happen in time"
+        raise Refusal(f"the demo stopped: {reason}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,9 @@ def _print_entry(entry: Entry) -> None:
 
 def _details(detail: dict[str, Any]) -> str:
     return "  ".join(
-        f"{key}={_word(value)}" for key, value in detail.items() if key not in TOLD_APART
+        f"{key}={_word(value)}"
+        for key, value in detail.items()
+        if key not in TOLD_APART and value != ""
     )
 
 

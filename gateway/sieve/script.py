@@ -103,7 +103,11 @@ def _compiled(source: str, *, name: str, unit: Unit) -> tuple[Source, Command]:
     if is_large:
         read.error(0, f"the script is larger than {unit.limits.script_bytes} bytes")
         raise CompileError(read.errors)
-    command = compile_source(read, unit)
+    try:
+        command = compile_source(read, unit)
+    except RecursionError:  # deep blocks in includes in deep blocks
+        read.error(0, "the script and what it includes are nested too deeply")
+        raise CompileError(read.errors) from None
     if read.errors:
         raise CompileError(read.errors)
     return read, command

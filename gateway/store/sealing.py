@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,7 +21,11 @@ from gateway.store.errors import StoreError
 class Seal:
     """Seals and opens secrets; its key never leaves it."""
 
-    def __init__(self, keys: list[bytes]) -> None:
+    def __init__(self, keys: list[bytes], *, path: Path | None = None) -> None:
+        self._path = path
+        self._take(keys)
+
+    def _take(self, keys: list[bytes]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
         self._hash_keys = [sha256(b"gateway credential " + key).digest() for key in keys]
         self._mark_key = sha256(b"gateway mark " + keys[-1]).digest()
@@ -41,19 +46,45 @@ class Seal:
 
     @classmethod
     def _read(cls, path: Path) -> Seal:
-        try:
-            return cls(path.read_bytes().split())
-        except (OSError, ValueError, IndexError) as error:
-            raise StoreError(
-                f"{path}: is not a key file of ours; restore it from a backup"
-            ) from error
+        return cls(_read_keys(path), path=path)
 
     def seal(self, secret: str) -> bytes:
         """Return the sealed form of `secret`."""
         return self._fernet.encrypt(secret.encode())
 
+    def reload(self) -> None:
+        """Read the key file again: another process may have added a key; raises StoreError."""
+        if self._path is not None:
+            self._take(_read_keys(self._path))
+
+    def rotate(self) -> None:
+        """Put a fresh key before the others; what is sealed from now on is sealed by it.
+
+        The older keys stay: they open what they sealed, and passwords keep their hashes.
+        """
+        if self._path is None:
+            raise StoreError("a seal without a key file cannot be given a new key")
+        keys = [Fernet.generate_key(), *_read_keys(self._path)]
+        draft = self._path.with_name(f"{self._path.name}.new")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(
+            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+        ) as file:
+            file.write(b"\n".join(keys) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+        self._take(keys)
+
+    def reseal(self, sealed: bytes) -> bytes:
+        """Return the same secret, sealed by the newest key; raises StoreError like `open`."""
+        return self.seal(self.open(sealed))
+
     def open(self, sealed: bytes) -> str:
-        """Return the secret; raises StoreError when another key sealed it."""
+        """Return the secret; raises StoreError when no key of the file sealed it."""
+        with suppress(InvalidToken):
+            return self._fernet.decrypt(sealed).decode()
+        self.reload()  # the key may have been added since the file was read
         try:
             return self._fernet.decrypt(sealed).decode()
         except InvalidToken as error:
@@ -77,3 +108,16 @@ class Seal:
     def _hashes(self, password: str) -> list[str]:
         data = password.encode()
         return [hmac.new(key, data, sha256).hexdigest() for key in self._hash_keys]
+
+
+def _read_keys(path: Path) -> list[bytes]:
+    """Return the keys of the file, the newest first; raises StoreError when there are none."""
+    try:
+        keys = path.read_bytes().split()
+        if keys and all(Fernet(key) for key in keys):
+            return keys
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{path}: is not a key file of ours; restore it from a backup"
+        ) from error
+    raise StoreError(f"{path}: holds no key; restore it from a backup")

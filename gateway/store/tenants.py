@@ -218,6 +218,19 @@ def dkim_keys(db: Db, seal: Seal, tenant: str, domain: str) -> list[tuple[str, s
     return [(name.partition("/")[2], seal.open(sealed)) for name, sealed in rows]
 
 
+def reseal(db: Db, seal: Seal) -> int:
+    """Seal every secret by the newest key; return how many. Hashes of passwords stay."""
+    rows = db.execute(
+        "SELECT tenant, kind, name, sealed FROM secrets WHERE kind <> 'credential'"
+    ).fetchall()
+    db.executemany(
+        "UPDATE secrets SET sealed = ? WHERE tenant = ? AND kind = ? AND name = ?",
+        [(seal.reseal(row[3]), *row[:3]) for row in rows],
+    )
+    bump(db)
+    return len(rows)
+
+
 def has_secret(db: Db, tenant: str, kind: str, name: str) -> bool:
     """Whether a secret is kept, without opening it."""
     query = "SELECT 1 FROM secrets WHERE tenant = ? AND kind = ? AND name = ?"

@@ -64,7 +64,7 @@ def test_a_broken_path_is_none(path: str) -> None:
     assert parse_path(path) is None
 
 
-@given(st.text("ab@<>[]:;,.\"\\( )", max_size=30))
+@given(st.text('ab@<>[]:;,."\\( )', max_size=30))
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_read_to_its_end(value: str) -> None:
     assert all(one.local for one in parse_mailboxes(value) if one.domain)

@@ -92,6 +92,13 @@ def test_a_script_larger_than_the_limit_is_refused() -> None:
         compile_script("#" * 100, name="x", loader=World(), limits=Limits(script_bytes=99))
 
 
+def test_deep_blocks_in_deep_includes_are_refused() -> None:
+    deep = "if true { " * 32 + 'include "{}";' + "}" * 32
+    world = World(scripts={str(n): deep.replace("{}", str(n + 1)) for n in range(9)})
+    world.scripts["9"] = "keep;"
+    assert "nested too deeply" in faults(deep.replace("{}", "0"), world=world)[0]
+
+
 def test_a_script_starts_where_the_one_before_ended() -> None:
     first = run('addheader "X-A" "1"; addflag "vip"; global "g"; set "g" "v"; set "p" "v";')
     second = run(

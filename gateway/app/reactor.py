@@ -1,0 +1,39 @@
+"""Runs the program on Twisted's reactor until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from gateway.net.concurrency import spawn
+
+
+def run(begin: Callable[[], Awaitable[bool]], end: Callable[[], Awaitable[None]]) -> None:
+    """Run `begin`; while its answer is True stay up until a signal; then wait for `end`.
+
+    What `begin` raises ends the run, and is raised here once `end` is done.
+    """
+    from twisted.internet import reactor  # noqa: PLC0415 - installed by __main__ before this
+
+    running: Any = reactor
+    faults: list[BaseException] = []
+
+    async def start() -> None:
+        try:
+            if await begin():
+                return
+        except Exception as error:  # noqa: BLE001 - raised below, outside of the loop
+            faults.append(error)
+        running.stop()
+
+    def stop() -> Deferred[None]:
+        return Deferred.fromFuture(asyncio.ensure_future(end()))
+
+    running.callLater(0, lambda: spawn(start(), name="start"))  # the loop runs by then
+    running.addSystemEventTrigger("before", "shutdown", stop)
+    running.run()
+    if faults:
+        raise faults[0]
