@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from email import message_from_bytes
 from email.policy import default
 
@@ -25,8 +26,10 @@ CEILINGS = "[answers]\nper_mailbox_per_hour = 1000\n"
 
 
 @pytest.fixture
-def gateway(zone: Zone) -> Gateway:
-    return Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n{CEILINGS}')
+def gateway(zone: Zone) -> Iterator[Gateway]:
+    server = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n{CEILINGS}')
+    yield server
+    server.close()
 
 
 def test_every_mail_is_routed_and_answered_once(
@@ -60,7 +63,6 @@ def test_every_mail_is_routed_and_answered_once(
     books = gateway.json("status")["books"]
     assert books["in"]["fetched"] == MAILS
     assert all(page["difference"] == 0 for page in books.values())
-    gateway.close()
 
 
 def assert_each_sender_once(helpdesk: Helpdesk, postfix: Postfix) -> None:

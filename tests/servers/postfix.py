@@ -53,7 +53,6 @@ smtpd_recipient_restrictions =
   permit_sasl_authenticated, reject
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
-virtual_mailbox_maps = static:inbox/
 virtual_mailbox_base = {home}/mail
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
@@ -66,6 +65,7 @@ KEEPS = """
 default_transport = virtual
 relay_transport = virtual
 virtual_mailbox_domains = static:all
+virtual_mailbox_maps = static:inbox/
 """
 
 RELAYS = """
