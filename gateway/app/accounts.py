@@ -69,10 +69,17 @@ class Accounts:
         name = mailbox.provider if mailbox else upstream.provider if upstream else "generic"
         return self._catalogue.get(name, generic)
 
-    async def _of_upstream(self, tenant: Tenant, upstream: Upstream, *, sender: str) -> Account:
-        provider = self._catalogue[upstream.provider]
+    async def _of_upstream(
+        self, tenant: Tenant, upstream: Upstream, *, sender: str
+    ) -> Account | None:
+        provider = self._catalogue.get(upstream.provider)
+        if provider is None:
+            return None
+        endpoint = self._endpoint(upstream, provider, sender.rpartition("@")[2])
+        if endpoint is None:
+            return None
         return Account(
-            endpoint=self._endpoint(upstream, provider, domain=sender.rpartition("@")[2]),
+            endpoint=endpoint,
             credentials=_login(
                 upstream.username or _fixed_username(provider) or sender,
                 await self._directory.secret(tenant.id, "upstream", upstream.name),
@@ -110,8 +117,12 @@ class Accounts:
             dkim_profile="none",
         )
 
-    def _endpoint(self, upstream: Upstream, provider: Provider, *, domain: str) -> Endpoint:
-        servers = provider.smtp_servers(region=upstream.region, domain=domain)
+    def _endpoint(self, upstream: Upstream, provider: Provider, domain: str) -> Endpoint | None:
+        """Return the server, None when the preset has none for that region."""
+        try:
+            servers = provider.smtp_servers(region=upstream.region, domain=domain)
+        except ValueError:
+            return None
         preset = servers[0] if servers and upstream.host is None else None
         security = upstream.security or (preset.security if preset else Security.STARTTLS)
         return Endpoint(

@@ -36,47 +36,17 @@ class Outbound:
     ) -> None:
         """`webhook` carries the lanes of hooks and of webhook routes."""
         self._base = base
-        settings = base.settings
-        self.accounts = Accounts(base.settings, base.directory, base.catalogue)
-        self._pool = SessionPool(local_name=settings.server.hostname)
-        leases = Leases(base.store)
-        routes = RetrySchedule.of(settings.routes)
-        self._signing = Signing(base.store, base.seal, base.directory)
-        self._sender = Sender(
-            self._pool,
-            find_account=self._find_account,
-            sign=self._signing.sign,
-            confirm=leases.confirm,
-            catalogue=base.catalogue,
-            schedules={
-                LaneKind.UPSTREAM: RetrySchedule.of(settings.delivery),
-                LaneKind.ROUTE: routes,
-                LaneKind.HOOK: routes,
-            },
-        )
         self._webhook = webhook
-        notices = Notices(base.directory.find_tenant)
-        outcomes = Outcomes(
-            find_tenant=base.directory.find_tenant,
-            hostname=settings.server.hostname,
-            follow_ups=notices.follow_ups,
-        )
-        self.scheduler = Scheduler(
-            base.store,
-            attempts={
-                LaneKind.UPSTREAM: self._sender.attempt,
-                LaneKind.ROUTE: self._attempt_route,
-                LaneKind.HOOK: webhook,
-            },
-            limits=self.accounts.limits,
-            record=outcomes.record,
-            leases=leases,
-            owner=owner,
-        )
+        self.accounts = Accounts(base.settings, base.directory, base.catalogue)
+        self._signing = Signing(base.store, base.seal, base.directory)
+        self._pool = SessionPool(local_name=base.settings.server.hostname)
+        leases = Leases(base.store)
+        self._sender = self._make_sender(leases)
+        self.scheduler = self._make_scheduler(leases, owner)
         self.listeners = Listeners(
-            settings.submission,
+            base.settings.submission,
             Conversation(self._desk(), clock=time.monotonic),
-            hostname=settings.server.hostname,
+            hostname=base.settings.server.hostname,
             tls=tls,
         )
 
@@ -91,6 +61,40 @@ class Outbound:
         await self.scheduler.stop(grace_seconds=DRAIN_SECONDS)
         await self._pool.close()
         self._sender.close()
+
+    def _make_sender(self, leases: Leases) -> Sender:
+        routes = RetrySchedule.of(self._base.settings.routes)
+        return Sender(
+            self._pool,
+            find_account=self._find_account,
+            sign=self._signing.sign,
+            confirm=leases.confirm,
+            catalogue=self._base.catalogue,
+            schedules={
+                LaneKind.UPSTREAM: RetrySchedule.of(self._base.settings.delivery),
+                LaneKind.ROUTE: routes,
+                LaneKind.HOOK: routes,
+            },
+        )
+
+    def _make_scheduler(self, leases: Leases, owner: str) -> Scheduler:
+        outcomes = Outcomes(
+            find_tenant=self._base.directory.find_tenant,
+            hostname=self._base.settings.server.hostname,
+            follow_ups=Notices(self._base.directory.find_tenant).follow_ups,
+        )
+        return Scheduler(
+            self._base.store,
+            attempts={
+                LaneKind.UPSTREAM: self._sender.attempt,
+                LaneKind.ROUTE: self._attempt_route,
+                LaneKind.HOOK: self._webhook,
+            },
+            limits=self.accounts.limits,
+            record=outcomes.record,
+            leases=leases,
+            owner=owner,
+        )
 
     def _desk(self) -> Desk:
         sign_in = SignIn(

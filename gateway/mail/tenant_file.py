@@ -37,6 +37,7 @@ SECTIONS: dict[str, tuple[str, type[Any]]] = {
     "hooks": ("hook", Hook),
     "credentials": ("credential", Credential),
 }
+SETTINGS = ("name", "owner", "route", "timezone", "hours")
 FIELD_OF_KEY = {"from": "from_policy"}
 NAME_FIELD = {"sender": "address", "mailbox": "address"}
 EVENTS = (
@@ -68,6 +69,10 @@ def read_tenant_file(table: Mapping[str, Any]) -> TenantFile:
     if not isinstance(id_, str) or not id_.replace("-", "").replace("_", "").isalnum():
         sentence = 'write the tenant\'s short name, letters, digits, - and _: tenant = "acme"'
         raise SchemaError("tenant", sentence)
+    known = [*SETTINGS, *SECTIONS]
+    for key in settings:
+        if key not in SETTINGS:
+            raise SchemaError(key, unknown_key(key, known))
     items: Items = {}
     for section, (kind, _) in SECTIONS.items():
         for name, item in _tables(table, section):

@@ -9,7 +9,7 @@ import pytest
 
 import gateway
 from gateway.cli.meanings import MEANINGS, fix_of, meaning_of
-from gateway.mail.delivery import State
+from gateway.mail.delivery import Kind, State
 from gateway.store.books import OUTCOMES
 
 EVENT = re.compile(r"(message|delivery|effect|answer|queue)\.[a-z_]+")
@@ -37,7 +37,9 @@ def _events_of(call: ast.Call, *, store: bool) -> Iterator[str]:
 
 @pytest.mark.parametrize("event", sorted(set(written())))
 def test_every_event_of_the_journal_has_a_meaning(event: str) -> None:
-    assert event in MEANINGS
+    kinds = [{"kind": kind.value} for kind in Kind if kind is not Kind.FETCHED]
+    for detail in kinds if event == "message.accepted" else [{}]:
+        assert not meaning_of(event, detail).startswith("The gateway recorded")
 
 
 def test_what_an_event_says_itself_comes_first() -> None:

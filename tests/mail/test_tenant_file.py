@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from gateway.mail.schema import SchemaError
+from gateway.mail.tenant import Security
+from gateway.mail.tenant_file import as_toml, find_faults, read_tenant_file
+
+PROVIDERS = ("generic", "sendgrid", "netease-163")
+WHOLE = """
+tenant = "acme"
+name = "Acme Shop"
+route = "helpdesk"
+timezone = "Europe/Berlin"
+[domains."ACME.example"]
+[senders."Support@acme.example"]
+name = "Acme Support"
+upstream = "own"
+from = "rewrite"
+[upstreams.own]
+host = "smtp.acme.example"
+security = "tls"
+password_file = "secrets/own"
+[mailboxes."acmeshop@163.com"]
+provider = "netease-163"
+issued = 2026-11-01
+[routes.helpdesk]
+type = "webhook"
+url = "https://desk.acme.example/inbound"
+[credentials.zammad]
+networks = ["10.1.0.0/16"]
+"""
+
+
+def test_a_tenant_file_becomes_a_tenant_with_its_names_folded() -> None:
+    tenant = read_tenant_file(tomllib.loads(WHOLE)).tenant
+    assert list(tenant.domains) == ["acme.example"]
+    assert tenant.senders["support@acme.example"].from_policy == "rewrite"
+    assert tenant.upstreams["own"].security is Security.TLS
+    assert tenant.find_sender("support+42@acme.example") is not None
+    assert list(find_faults(tenant, providers=PROVIDERS)) == []
+
+
+def test_a_tenant_written_out_reads_back_as_the_same() -> None:
+    file = read_tenant_file(tomllib.loads(WHOLE))
+    again = read_tenant_file(tomllib.loads(as_toml("acme", file.settings, file.items)))
+    assert again.tenant == file.tenant
+    assert again.items == file.items
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name = 'x'", "tenant: write the tenant's short name"),
+        ("tenant = 'a b'", "tenant: write the tenant's short name"),
+        ("tenant = 'acme'\n[upstream.own]", "did you mean 'upstreams'"),
+        ("tenant = 'acme'\n[upstreams.own]\nhots = 'x'", r"\[upstreams.own\] hots: .*'host'"),
+        ("tenant = 'acme'\n[senders.support]", "is not an address"),
+        ("tenant = 'acme'\ndomains = 5", "domains: expects tables"),
+    ],
+)
+def test_what_does_not_fit_is_told_with_section_and_key(text: str, sentence: str) -> None:
+    with pytest.raises(SchemaError, match=sentence):
+        read_tenant_file(tomllib.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (('"helpdesk"\ntime', '"helpdesc"\ntime'), "did you mean 'helpdesk'"),
+        (("Europe/Berlin", "Europe/Berlim"), "timezone: there is no"),
+        (('upstream = "own"', 'upstream = "won"'), 'senders."support@acme.example"'),
+        (("netease-163", "netease-136"), "did you mean 'netease-163'"),
+        (('"rewrite"', '"rewrit"'), 'write "enforce" or "rewrite"'),
+        (("10.1.0.0/16", "10.1.0.0/99"), r"\[credentials.zammad\] networks"),
+        (('type = "webhook"', 'type = "webhok"'), "did you mean 'webhook'"),
+    ],
+)
+def test_a_name_that_nothing_carries_is_a_fault(change: tuple[str, str], sentence: str) -> None:
+    assert change[0] in WHOLE
+    tenant = read_tenant_file(tomllib.loads(WHOLE.replace(*change))).tenant
+    (fault,) = find_faults(tenant, providers=PROVIDERS)
+    with pytest.raises(AssertionError, match=sentence):
+        raise AssertionError(fault)
