@@ -13,7 +13,7 @@ from gateway.actions import route
 from gateway.actions.parts import clean, read_parts
 from gateway.actions.quotes import without_quotes
 from gateway.actions.route import told
-from gateway.mail.delivery import Batch
+from gateway.mail.delivery import Batch, Kind
 from gateway.mail.message import Edit, Message, apply_edits, parse_message
 
 MAX_TEXT_BYTES = 1024 * 1024
@@ -31,7 +31,7 @@ def received(batch: Batch, *, link: Link) -> dict[str, Any]:
     parts = read_parts(content)
     text, text_cut = _cut(parts.text)
     page, page_cut = _cut(parts.html)
-    id_ = batch.origin or batch.message
+    id_ = _id_of(batch)
     return {
         "id": id_,
         "tenant": batch.lane.tenant,
@@ -63,6 +63,12 @@ def received(batch: Batch, *, link: Link) -> dict[str, Any]:
         ],
         "raw_url": link(id_, "raw"),
     }
+
+
+def _id_of(batch: Batch) -> str:
+    """A forward is the fetched message; a delivery status notification is one of its own."""
+    origin = batch.origin if batch.kind is Kind.FORWARD else None
+    return origin or batch.message
 
 
 def _cut(text: str) -> tuple[str, bool]:

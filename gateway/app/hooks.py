@@ -1,10 +1,10 @@
-"""Webhooks joined: where a lane of them leads, and the links their bodies hold."""
+"""Webhooks joined: where a lane of them leads."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from urllib.parse import quote
 
+from gateway.actions.received import Link
 from gateway.actions.webhook import Target, Webhooks
 from gateway.app.foundation import Foundation
 from gateway.delivery.attempt import NO_ACCOUNT
@@ -14,13 +14,12 @@ from gateway.net.concurrency import Pool
 from gateway.net.dns import Resolver
 from gateway.net.http import Http
 
-LINK_DAYS = 7
-
 
 class HookCarrier:
     """Carries the lanes of hooks and of webhook routes."""
 
-    def __init__(self, base: Foundation) -> None:
+    def __init__(self, base: Foundation, *, link: Link) -> None:
+        """`link` makes the URLs of a message's bytes and attachments."""
         self._base = base
         settings = base.settings
         resolver = Resolver(settings.dns)
@@ -29,7 +28,7 @@ class HookCarrier:
         )
         self._pool = Pool("webhook", threads=2)
         self._webhooks = Webhooks(
-            http=self._http, pool=self._pool, settings=settings.routes, link=self._link
+            http=self._http, pool=self._pool, settings=settings.routes, link=link
         )
 
     async def attempt(self, batch: Batch) -> list[Result]:
@@ -56,13 +55,6 @@ class HookCarrier:
             return None
         secret = await self._base.directory.secret(tenant.id, kind, lane.name)
         return Target(url=found.url, secrets=(secret or "",), ca_file=found.ca_file)
-
-    def _link(self, message: str, part: str) -> str:
-        """Return the signed URL of a message's bytes (`raw`) or of an attachment."""
-        until = int(datetime.now(UTC).timestamp()) + LINK_DAYS * 86400
-        mark = self._base.seal.mark(f"link {message} {part} {until}")
-        root = self._base.settings.console.public_url.rstrip("/")
-        return f"{root}/v1/messages/{message}/{quote(part, safe='')}?until={until}&mark={mark}"
 
 
 def _without_target(delivery: int, now: datetime) -> Result:

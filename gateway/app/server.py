@@ -11,6 +11,7 @@ import asyncio
 import fcntl
 import os
 import socket
+import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -26,9 +27,10 @@ from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
 from gateway.net.tls import Certificate, ServerTls, own_certificate
 from gateway.providers.catalogue import load_catalogue
-from gateway.store import books, figures
+from gateway.store import books, figures, queue
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db, Store
+from gateway.web.downloads import Links, routes
 from gateway.web.health import HealthState, build
 from gateway.web.metrics import Figures
 from gateway.web.serving import serve_web
@@ -79,12 +81,19 @@ class Server:
         stack.callback(store.close)
         base = await self._lay_foundation(store)
         tls = _server_tls(settings)
-        hooks = HookCarrier(base)
+        links = Links(
+            public_url=settings.console.public_url, mark=base.seal.mark, clock=time.time
+        )
+        hooks = HookCarrier(base, link=links.make)
         stack.push_async_callback(hooks.close)
         owner = f"{settings.server.hostname}/"
         outbound = Outbound(base, tls=tls, webhook=hooks.attempt, owner=owner)
         inbound = Inbound(base, outbound.accounts, queued=outbound.scheduler.wake)
-        web = await serve_web(build(self._health(store)), settings.console.address)
+        pages = build(self._health(store))
+        pages.include_router(
+            routes(links, find=lambda message: store.read(queue.content_of, message))
+        )
+        web = await serve_web(pages, settings.console.address)
         stack.push_async_callback(web.stop)
         self._waiting_for.remove("store")
         await inbound.start()

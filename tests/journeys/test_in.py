@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from email import message_from_bytes
 from email.policy import default
+from urllib.request import urlopen
 
 import pytest
 
@@ -119,6 +120,8 @@ def test_a_customers_mail_reaches_the_webhook_and_is_answered_once(
     assert data["from"] == {"address": customer.address, "name": "Ann"}
     assert data["auth"]["dkim"] == data["auth"]["dmarc"] == "pass"
     assert data["mailbox"] == BOX
+    with urlopen(data["raw_url"]) as raw:
+        assert b"Subject: Where is my order?" in raw.read()
     second = customer.write(to=BOX, subject="And another thing")
     dovecot.deliver("support", second)
     wait_until(
