@@ -6,6 +6,7 @@ from email import message_from_bytes
 from email.policy import default
 
 import pytest
+
 from tests.journeys.customer import Customer
 from tests.journeys.test_in import BOX, wait_until_watched
 from tests.servers.dovecot import Dovecot

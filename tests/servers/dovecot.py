@@ -6,7 +6,6 @@ import grp
 import itertools
 import os
 import pwd
-import select
 import shutil
 import signal
 import smtplib
@@ -14,13 +13,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import trustme
 
 from tests.servers.need import PATH, need
+from tests.servers.ports import free_ports, wait_until
 
 PROGRAM = shutil.which("dovecot", path=PATH)
 START_SECONDS = 20.0
@@ -104,7 +103,7 @@ class Dovecot:
         self.home = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.home.chmod(0o755)
         self.storage = storage
-        self.imap_port, self.imaps_port, self.lmtp_port = _free_ports(3)
+        self.imap_port, self.imaps_port, self.lmtp_port = free_ports(3)
         self.ca_file = self.home / "ca.pem"
         self._users: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -122,7 +121,7 @@ class Dovecot:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        _wait_until(self._greets, what=f"Dovecot to greet\n{self.log()}")
+        wait_until(self._greets, what=lambda: f"Dovecot to greet\n{self.log()}")
 
     def stop(self) -> None:
         """Stop it as an administrator would; its clients are hung up."""
@@ -262,9 +261,9 @@ class Dovecot:
         """Wait for Dovecot to see the new file: it looks once a second."""
         if self._process is not None:
             arguments = ["-c", str(self.home / "dovecot.conf"), "auth", "test", user, password]
-            _wait_until(
+            wait_until(
                 lambda: _succeeds("doveadm", *arguments) is accepted,
-                what=f"the new password of {user}",
+                what=lambda: f"the new password of {user}",
             )
 
     def _make_directories(self, maildir: Path, *names: str) -> None:
@@ -309,19 +308,3 @@ def _group_of(user: str) -> str:
 
 def _succeeds(*command: str) -> bool:
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def _wait_until(condition: Callable[[], bool], *, what: str) -> None:
-    give_up_at = time.monotonic() + START_SECONDS
-    while not condition():
-        if time.monotonic() > give_up_at:
-            raise TimeoutError(f"waited {START_SECONDS:.0f} s for {what}")
-        select.select([], [], [], 0.02)  # before the condition is looked at again
