@@ -35,13 +35,12 @@ class Accounts:
         if lane.kind is LaneKind.ROUTE:
             route = tenant.routes.get(lane.name)
             return await self._of_route(tenant, route) if route else None
-        if mailbox := tenant.mailboxes.get(lane.name):
-            return await self._of_mailbox(tenant, mailbox)
-        upstream = tenant.upstreams.get(lane.name)
+        upstream = _upstream_of(tenant, lane)
         if upstream is None:
             return None
         if upstream.mailbox is not None:
-            return await self._of_mailbox(tenant, tenant.mailboxes[upstream.mailbox])
+            mailbox = tenant.mailboxes.get(upstream.mailbox)
+            return await self._of_mailbox(tenant, upstream, mailbox) if mailbox else None
         return await self._of_upstream(tenant, upstream, sender=batch.header_from)
 
     def limits(self, lane: Lane) -> LaneLimits:
@@ -62,47 +61,47 @@ class Accounts:
 
     def _provider(self, tenant: Tenant | None, lane: Lane) -> Provider:
         generic = self._catalogue["generic"]
-        if tenant is None or lane.kind is not LaneKind.UPSTREAM:
+        upstream = _upstream_of(tenant, lane) if tenant else None
+        if tenant is None or upstream is None or lane.kind is not LaneKind.UPSTREAM:
             return generic
-        upstream = tenant.upstreams.get(lane.name)
-        mailbox = tenant.mailboxes.get(upstream.mailbox or "" if upstream else lane.name)
-        name = mailbox.provider if mailbox else upstream.provider if upstream else "generic"
-        return self._catalogue.get(name, generic)
+        mailbox = tenant.mailboxes.get(upstream.mailbox or "")
+        return self._catalogue.get((mailbox or upstream).provider, generic)
 
     async def _of_upstream(
         self, tenant: Tenant, upstream: Upstream, *, sender: str
     ) -> Account | None:
         provider = self._catalogue.get(upstream.provider)
+        secret = await self._directory.secret(tenant.id, "upstream", upstream.name)
+        username = upstream.username or (provider and _fixed_username(provider)) or sender
+        return self._account(upstream, provider, address=sender, login=_login(username, secret))
+
+    async def _of_mailbox(
+        self, tenant: Tenant, upstream: Upstream, mailbox: Mailbox
+    ) -> Account | None:
+        provider = self._catalogue.get(mailbox.provider)
+        secret = await self._directory.secret(tenant.id, "mailbox", mailbox.address)
+        login = _login(mailbox.username or mailbox.address, secret)
+        return self._account(upstream, provider, address=mailbox.address, login=login)
+
+    def _account(
+        self,
+        upstream: Upstream,
+        provider: Provider | None,
+        *,
+        address: str,
+        login: Login | None,
+    ) -> Account | None:
+        """Join the keys of an upstream with its preset; None when no server is known."""
         if provider is None:
             return None
-        endpoint = self._endpoint(upstream, provider, sender.rpartition("@")[2])
+        endpoint = _endpoint(upstream, provider, address.rpartition("@")[2])
         if endpoint is None:
             return None
         return Account(
             endpoint=endpoint,
-            credentials=_login(
-                upstream.username or _fixed_username(provider) or sender,
-                await self._directory.secret(tenant.id, "upstream", upstream.name),
-            ),
+            credentials=login,
             provider=provider,
             tls=self._tls(upstream.ca_file),
-            dkim_profile=provider.dkim_profile,
-        )
-
-    async def _of_mailbox(self, tenant: Tenant, mailbox: Mailbox) -> Account | None:
-        provider = self._catalogue[mailbox.provider]
-        domain = mailbox.address.rpartition("@")[2]
-        servers = provider.smtp_servers(domain=domain)
-        if not servers:
-            return None
-        secret = await self._directory.secret(tenant.id, "mailbox", mailbox.address)
-        return Account(
-            endpoint=Endpoint(
-                host=servers[0].host, port=servers[0].port, security=servers[0].security
-            ),
-            credentials=_login(mailbox.username or mailbox.address, secret),
-            provider=provider,
-            tls=self._tls(mailbox.ca_file),
             dkim_profile=provider.dkim_profile,
         )
 
@@ -117,23 +116,34 @@ class Accounts:
             dkim_profile="none",
         )
 
-    def _endpoint(self, upstream: Upstream, provider: Provider, domain: str) -> Endpoint | None:
-        """Return the server, None when the preset has none for that region."""
-        try:
-            servers = provider.smtp_servers(region=upstream.region, domain=domain)
-        except ValueError:
-            return None
-        preset = servers[0] if servers and upstream.host is None else None
-        security = upstream.security or (preset.security if preset else Security.STARTTLS)
-        return Endpoint(
-            host=upstream.host or (preset.host if preset else ""),
-            port=upstream.port or (preset.port if preset else PORTS[security]),
-            security=security,
-        )
-
     def _tls(self, ca_file: str | None) -> TlsPolicy:
         trusted = ca_file or self._settings.delivery.trusted_ca
         return TlsPolicy(ca_file=self._settings.resolve(trusted) if trusted else None)
+
+
+def _upstream_of(tenant: Tenant, lane: Lane) -> Upstream | None:
+    """Return the upstream of a lane; one named by an address is that mailbox's own account."""
+    if lane.name in tenant.mailboxes:
+        ca_file = tenant.mailboxes[lane.name].ca_file
+        return Upstream(name=lane.name, mailbox=lane.name, ca_file=ca_file)
+    return tenant.upstreams.get(lane.name)
+
+
+def _endpoint(upstream: Upstream, provider: Provider, domain: str) -> Endpoint | None:
+    """Return the server: keys beside `provider` come before those of the preset."""
+    try:
+        servers = provider.smtp_servers(region=upstream.region, domain=domain)
+    except ValueError:  # a region that the preset does not have
+        return None
+    by_hand = provider.id == "generic"  # its servers are guesses for a dialogue
+    preset = servers[0] if servers and not by_hand else None
+    host = upstream.host or (preset.host if preset else None)
+    security = upstream.security or (preset.security if preset else Security.STARTTLS)
+    if host is None:
+        return None
+    same = preset is not None and security is preset.security
+    port = upstream.port or (preset.port if preset and same else PORTS[security])
+    return Endpoint(host=host, port=port, security=security)
 
 
 def _login(username: str, secret: str | None) -> Login | None:

@@ -170,7 +170,7 @@ class Inbound:
         sender = tenant.find_sender(mailbox.address)
         name = mailbox.upstream or (sender.upstream if sender else None)
         provider = self._base.catalogue[mailbox.provider]
-        if name is None and provider.smtp:
+        if name is None and provider.smtp and provider.id != "generic":
             name = mailbox.address
         if name is None:
             return None
