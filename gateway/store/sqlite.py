@@ -252,6 +252,8 @@ def _connect(path: Path) -> Db:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA cache_size=-32768")  # KiB
+    # a checkpoint copies and syncs: every 32 MB, so that few commits have to wait for one
+    connection.execute("PRAGMA wal_autocheckpoint=8000")  # pages
     connection.execute("PRAGMA journal_size_limit=67108864")
     connection.execute("PRAGMA temp_store=MEMORY")
     migrate(Database(connection))
