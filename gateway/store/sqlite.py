@@ -33,9 +33,10 @@ FREE_CHECK_COMMITS = 100
 @dataclass(slots=True)
 class _Call:
     work: Callable[[Db], Any]
-    future: Future[Any]
+    future: Future[Any] | asyncio.Future[Any]
     writes: bool
     size_bytes: int = 0
+    loop: asyncio.AbstractEventLoop | None = None  # of an asyncio future
 
 
 class Store:
@@ -74,8 +75,8 @@ class Store:
 
         It runs in a savepoint of its own: what it raises undoes it alone, and is raised here.
         """
-        future = self._submit(partial(_bound, work, args, kwargs), writes=True, size_bytes=0)
-        return await asyncio.wrap_future(future)
+        bound = partial(_bound, work, args, kwargs)
+        return await self._submit_and_wait(bound, writes=True, size_bytes=0)
 
     async def write_content(
         self,
@@ -86,15 +87,14 @@ class Store:
     ) -> T:
         """Like `write`, for `size_bytes` of new content; raises StoreFull without room."""
         bound = partial(_bound, work, args, kwargs)
-        future = self._submit(bound, writes=True, size_bytes=max(1, size_bytes))
-        return await asyncio.wrap_future(future)
+        return await self._submit_and_wait(bound, writes=True, size_bytes=max(1, size_bytes))
 
     async def read(
         self, work: Callable[Concatenate[Db, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Return what `work` returns, run on one state of the store, between two commits."""
-        future = self._submit(partial(_bound, work, args, kwargs), writes=False, size_bytes=0)
-        return await asyncio.wrap_future(future)
+        bound = partial(_bound, work, args, kwargs)
+        return await self._submit_and_wait(bound, writes=False, size_bytes=0)
 
     def write_now(
         self, work: Callable[Concatenate[Db, P], T], *args: P.args, **kwargs: P.kwargs
@@ -119,6 +119,14 @@ class Store:
         future: Future[T] = Future()
         self._calls.put(_Call(work, future, writes, size_bytes))
         return future
+
+    async def _submit_and_wait(
+        self, work: Callable[[Db], T], *, writes: bool, size_bytes: int
+    ) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._calls.put(_Call(work, future, writes, size_bytes, loop))
+        return await future
 
     def _run(self) -> None:
         try:
@@ -155,14 +163,14 @@ class Store:
         return group
 
     def _serve(self, db: Db, group: list[_Call]) -> None:
+        reads = [call for call in group if not call.writes]
         writes = [call for call in group if call.writes]
-        for call in group:
-            if not call.writes:
-                _settle(call.future, _in_snapshot(call.work, db))
+        if reads:
+            _settle_all([(call, _in_snapshot(call.work, db)) for call in reads])
         if writes:
-            self._commit(db, writes)
+            _settle_all(self._commit(db, writes))
 
-    def _commit(self, db: Db, calls: list[_Call]) -> None:
+    def _commit(self, db: Db, calls: list[_Call]) -> list[tuple[_Call, _Outcome]]:
         self._look_at_disk()
         settled: list[tuple[_Call, _Outcome]] = []
         try:
@@ -175,8 +183,7 @@ class Store:
             kind = StoreFull if _is_full(error) else StoreError
             failure = _Outcome(error=kind(f"{self._path}: not written: {error}"))
             settled = [(call, failure) for call in calls]
-        for call, outcome in settled:
-            _settle(call.future, outcome)
+        return settled
 
     def _in_savepoint(self, db: Db, call: _Call) -> _Outcome:
         if call.size_bytes and self._full:
@@ -224,13 +231,27 @@ def _in_snapshot(work: Callable[[Db], Any], db: Db) -> _Outcome:
     return outcome
 
 
-def _settle(future: Future[Any], outcome: _Outcome) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    if outcome.error is not None:
-        future.set_exception(outcome.error)
-    else:
-        future.set_result(outcome.value)
+def _settle_all(settled: list[tuple[_Call, _Outcome]]) -> None:
+    """Answer a whole group; a loop is woken once for all of its callers."""
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[_Call, _Outcome]]] = {}
+    for call, outcome in settled:
+        by_loop.setdefault(call.loop, []).append((call, outcome))
+    for loop, group in by_loop.items():
+        if loop is None:
+            _settle(group)
+            continue
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, group)
+
+
+def _settle(group: list[tuple[_Call, _Outcome]]) -> None:
+    for call, outcome in group:
+        if call.future.done():  # its caller has gone
+            continue
+        if outcome.error is not None:
+            call.future.set_exception(outcome.error)
+        else:
+            call.future.set_result(outcome.value)
 
 
 def _is_full(error: sqlite3.Error) -> bool:

@@ -8,6 +8,7 @@ what the library leaves open: pipelined plaintext, a second TLS, commands after 
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from typing import Any
 
 from aiosmtpd import smtp
@@ -62,6 +63,10 @@ class Commands(Wire):
         self._is_plain = is_plain
         self._max_message_bytes = max_message_bytes
         self._max_recipients = max_recipients
+
+    def __dir__(self) -> list[str]:
+        """Name the commands alone: the library looks through all members, each connection."""
+        return _command_names()
 
     @property
     def login(self) -> Login | None:
@@ -276,3 +281,8 @@ def _hand_over(
 ) -> smtp.AuthResult:
     """Stand in for the library's check, which cannot wait: `_judge` asks afterwards."""
     return smtp.AuthResult(success=False, handled=True, auth_data=given)
+
+
+@cache
+def _command_names() -> list[str]:
+    return [name for name in dir(Commands) if name.startswith(("smtp_", "auth_"))]
