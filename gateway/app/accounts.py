@@ -72,7 +72,9 @@ class Accounts:
     ) -> Account | None:
         provider = self._catalogue.get(upstream.provider)
         secret = await self._directory.secret(tenant.id, "upstream", upstream.name)
-        username = upstream.username or (provider and _fixed_username(provider)) or sender
+        username = (
+            upstream.username or (provider and provider.common_username(secret)) or sender
+        )
         return self._account(upstream, provider, address=sender, login=_login(username, secret))
 
     async def _of_mailbox(
@@ -124,8 +126,10 @@ class Accounts:
 def _upstream_of(tenant: Tenant, lane: Lane) -> Upstream | None:
     """Return the upstream of a lane; one named by an address is that mailbox's own account."""
     if lane.name in tenant.mailboxes:
-        ca_file = tenant.mailboxes[lane.name].ca_file
-        return Upstream(name=lane.name, mailbox=lane.name, ca_file=ca_file)
+        own = tenant.mailboxes[lane.name]
+        return Upstream(
+            name=lane.name, mailbox=lane.name, region=own.region, ca_file=own.ca_file
+        )
     return tenant.upstreams.get(lane.name)
 
 
@@ -134,7 +138,7 @@ def _endpoint(upstream: Upstream, provider: Provider, domain: str) -> Endpoint |
     try:
         servers = provider.smtp_servers(region=upstream.region, domain=domain)
     except ValueError:  # a region that the preset does not have
-        return None
+        servers = []
     by_hand = provider.id == "generic"  # its servers are guesses for a dialogue
     preset = servers[0] if servers and not by_hand else None
     host = upstream.host or (preset.host if preset else None)
@@ -148,8 +152,3 @@ def _endpoint(upstream: Upstream, provider: Provider, domain: str) -> Endpoint |
 
 def _login(username: str, secret: str | None) -> Login | None:
     return Login(username=username, secret=secret) if secret else None
-
-
-def _fixed_username(provider: Provider) -> str | None:
-    kind, _, fixed = provider.login.smtp_user.partition(":")
-    return fixed if kind == "fixed" else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.mail.delivery import Decision, LaneKind, Phase, Verdict
 from gateway.mail.reply import Outcome, Reply
@@ -52,7 +52,7 @@ class Judge:
     provider: Provider
     catalogue: Mapping[str, Provider]
     kind: LaneKind = LaneKind.UPSTREAM
-    username: str | None = None
+    username: str | None = field(default=None, repr=False)
 
     def verdict(self, phase: Phase, reply: Reply, *, attempts: int) -> Verdict:
         """Return what a reply in `phase` means after `attempts` tries before this one."""

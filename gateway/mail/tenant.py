@@ -58,6 +58,7 @@ class Mailbox:
     host: str | None = None  # IMAP
     port: int | None = None
     security: Security | None = None
+    region: str | None = None  # of IMAP, and of SMTP where it sends by itself
     username: str | None = None
     upstream: str | None = None  # its answers leave by this one
     issued: date | None = None  # when its code was made

@@ -81,7 +81,8 @@ def find_junk(folders: list[FolderName], provider: Provider) -> str | None:
 def _endpoint(mailbox: Mailbox, provider: Provider, ca_files: tuple[str, ...]) -> Endpoint:
     security = mailbox.security
     if mailbox.host is None:
-        servers = provider.imap_servers(domain=mailbox.address.rpartition("@")[2])
+        domain = mailbox.address.rpartition("@")[2]
+        servers = provider.imap_servers(region=mailbox.region, domain=domain)
         if not servers:
             raise ValueError(f"{provider.name} has no IMAP server in the catalogue: give host")
         known = servers[0]

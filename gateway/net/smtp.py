@@ -47,7 +47,7 @@ class Endpoint:
 class Login:
     """A user name and its secret: a password, or with `oauth2` an access token."""
 
-    username: str
+    username: str = field(repr=False)  # a token, at some providers
     secret: str = field(repr=False)
     oauth2: bool = False
 

@@ -37,13 +37,18 @@ class Server:
 class LoginRules:
     """How an account signs in: the kind of user name, of secret, and the secret's life."""
 
-    imap_user: str = "address"  # address | local-part | login-address | generated | fixed:...
-    smtp_user: str = "address"
+    imap_user: str = "address"  # address | local-part | login-address | generated |
+    smtp_user: str = "address"  # same-as-secret | fixed:...
+    smtp_user_note: str = ""
     secret: str = "password"  # noqa: S105  (the kind of secret, not one)
     secret_alternatives: tuple[str, ...] = ()
     secret_shape: str = ""
+    secret_note: str = ""
     secret_life_days: int = 0  # 0: no fixed term is known
+    secret_life_note: str = ""
+    password_for: tuple[str, ...] = ("imap", "smtp")  # what a secret that is no token opens
     setup: tuple[str, ...] = ()  # what a person does before
+    manage_at: str = ""  # where the secrets in use are listed and revoked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class SenderRules:
     """Who may stand in From and MAIL, and what the provider does with the rest."""
 
     rule: str = "same-as-username"
+    rule_note: str = ""
     otherwise: str = "unknown"
     replaces_message_id: bool | str = "unknown"  # yes, no, or a word
     saves_sent: bool | str = "unknown"
@@ -92,6 +98,7 @@ class Limits:
     connections: int | None = None
     messages_per_connection: int | None = None
     message_mb: int | None = None
+    note: str = ""
 
     @property
     def max_message_bytes(self) -> int | None:
@@ -141,8 +148,9 @@ class Provider:
     role: str = "mailbox"  # mailbox | sender | channel
     group: str = ""
     domains: tuple[str, ...] = ()
+    own_domains: bool = False  # serves addresses of its customers' domains beside `domains`
     mx: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()  # what fills in {region}
     imap: tuple[Server, ...] = ()
     smtp: tuple[Server, ...] = ()
     login: LoginRules = LoginRules()
@@ -165,10 +173,32 @@ class Provider:
         without = self.sender.replaces_message_id is True
         return self.sender.dkim_profile or ("without-ids" if without else "sign")
 
+    def common_username(self, secret: str | None) -> str | None:
+        """Return the SMTP user name that every customer has: a word, or the secret itself."""
+        kind, _, fixed = self.login.smtp_user.partition(":")
+        return fixed if kind == "fixed" else secret if kind == "same-as-secret" else None
+
+    @property
+    def known_regions(self) -> tuple[str, ...]:
+        """The regions that an account may name, in the order of the file."""
+        named = [one.region for one in (*self.smtp, *self.imap) if one.region is not None]
+        return self.regions or tuple(dict.fromkeys(named))
+
+    def check_region(self, region: str | None) -> None:
+        """Raise ValueError, a sentence, for a region it does not have or needs."""
+        known = self.known_regions
+        if region is None:
+            if self.regions:
+                raise ValueError(f"{self.name} needs a region: one of {', '.join(known)}")
+        elif not known:
+            raise ValueError(f"{self.name} has no regions: leave the key out")
+        elif region.casefold() not in (one.casefold() for one in known):
+            raise ValueError(f"{self.name} has no region '{region}': one of {', '.join(known)}")
+
     def smtp_servers(self, *, region: str | None = None, domain: str = "") -> list[Server]:
         """Return the servers to send by, by preference, for a region and an address's domain.
 
-        Raises ValueError with one sentence when the provider has servers by region only.
+        Raises ValueError as `check_region` does.
         """
         return self._choose(self.smtp, region, domain)
 
@@ -179,8 +209,7 @@ class Provider:
     def _choose(
         self, servers: tuple[Server, ...], region: str | None, domain: str
     ) -> list[Server]:
-        if self.regions and region not in self.regions:
-            raise ValueError(f"{self.name} needs a region: one of {', '.join(self.regions)}")
+        self.check_region(region)
         fitting = [one for one in servers if one.domain in (None, domain)]
         fitting.sort(key=lambda one: (one.domain is None, not _is_of_region(one, region)))
         return [_fill_in(one, region or "", domain) for one in fitting]
@@ -266,9 +295,9 @@ def _row(table: Mapping[str, Any]) -> ErrorRow:
 def _is_of_region(server: Server, region: str | None) -> bool:
     if region is None or server.region is None:
         return region is None
-    return server.region == "{region}" or server.region.casefold().startswith(region.casefold())
+    return server.region == "{region}" or server.region.casefold() == region.casefold()
 
 
 def _fill_in(server: Server, region: str, domain: str) -> Server:
-    host = server.host.replace("{region}", region).replace("{domain}", domain)
+    host = server.host.replace("{region}", region.lower()).replace("{domain}", domain)
     return dataclasses.replace(server, host=host)

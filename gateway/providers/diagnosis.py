@@ -45,7 +45,8 @@ def diagnose(
 
     The first entry of the preset (what it inherits included), then of `generic`, with this
     phase, code and text; then the same without codes; then an enhanced code that one entry
-    alone carries; then the bare code.
+    alone carries; then the bare code. A sign-in refused without a clear reason is at the wrong
+    server when the provider serves its own domains only and `address` is at none of them.
     """
     said = " ".join(text.casefold().split())
     rows = [*provider.errors]
@@ -115,6 +116,6 @@ def _bare(phase: str, code: str) -> str:
 
 
 def _is_stranger(provider: Provider, address: str | None) -> bool:
-    if not provider.domains or not address or "@" not in address:
+    if provider.own_domains or not provider.domains or not address or "@" not in address:
         return False
     return address.rpartition("@")[2].casefold() not in provider.domains

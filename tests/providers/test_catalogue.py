@@ -38,7 +38,8 @@ region = "{region}"
 
 
 def test_the_shipped_presets_are_there_with_servers_and_causes() -> None:
-    assert {"sendgrid", "gmail", "netease-163", "generic"} <= CATALOGUE.keys()
+    assert len(CATALOGUE) == 31
+    assert {one.role for one in CATALOGUE.values()} == {"mailbox", "sender", "channel"}
     sendgrid = CATALOGUE["sendgrid"]
     assert sendgrid.smtp[0].host == "smtp.sendgrid.net"
     assert sendgrid.smtp[0].security is Security.STARTTLS
@@ -85,11 +86,31 @@ def test_a_provider_by_region_wants_one(tmp_path: Path) -> None:
     assert provider.smtp_servers(region="eu-west-1")[0].host == "smtp.eu-west-1.example"
     with pytest.raises(ValueError, match="needs a region: one of eu-west-1, us-east-1"):
         provider.smtp_servers()
+    with pytest.raises(ValueError, match="has no region 'mars': one of eu-west-1, us-east-1"):
+        provider.smtp_servers(region="mars")
 
 
 def test_a_named_region_is_preferred() -> None:
-    servers = CATALOGUE["sendgrid"].smtp_servers(region="EU")
-    assert servers[0].host == "smtp.eu.sendgrid.net"
+    for provider, region, host in (
+        ("sendgrid", "EU", "smtp.eu.sendgrid.net"),
+        ("mailgun", "eu", "smtp.eu.mailgun.org"),
+        ("sparkpost", "EU", "smtp.eu.sparkpostmail.com"),
+        ("ses", "eu-central-1", "email-smtp.eu-central-1.amazonaws.com"),
+        ("postmark", "broadcast", "smtp-broadcasts.postmarkapp.com"),
+        ("feishu", "lark", "smtp.larksuite.com"),
+    ):
+        assert CATALOGUE[provider].smtp_servers(region=region)[0].host == host
+
+
+def test_a_user_name_that_every_customer_has_is_known() -> None:
+    assert CATALOGUE["sendgrid"].common_username("s3cret") == "apikey"
+    assert CATALOGUE["postmark"].common_username("t0ken") == "t0ken"
+    assert CATALOGUE["ses"].common_username("s3cret") is None
+
+
+def test_without_a_region_the_first_server_is_taken_where_one_can_be() -> None:
+    assert CATALOGUE["mailgun"].smtp_servers()[0].host == "smtp.mailgun.org"
+    assert CATALOGUE["zoho"].imap_servers()[0].host == "imap.zoho.com"
 
 
 def test_a_wrong_file_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gateway.providers.catalogue import ErrorRow, load_catalogue
@@ -13,6 +15,8 @@ def _diagnose(preset: str, phase: str, code: int | str, text: str, **more: str) 
     return diagnose(CATALOGUE[preset], CATALOGUE, phase=phase, code=code, text=text, **more)
 
 
+ANSWERS = Path(__file__).parents[1] / "golden" / "answers.tsv"
+GOLDEN = [tuple(line.split("\t")) for line in ANSWERS.read_text("utf-8").splitlines()[1:]]
 ROWS = [(preset, row) for preset in CATALOGUE for row in CATALOGUE[preset].errors]
 
 
@@ -23,6 +27,20 @@ def test_every_text_of_a_preset_leads_to_its_own_cause(preset: str, row: ErrorRo
             phase = "smtp-auth" if row.on == "login" else row.on
             said = f"Sorry:\n  {text.upper()}  (host 7)"
             assert _diagnose(preset, phase, code, said).cause == row.cause
+
+
+@pytest.mark.parametrize(("preset", "phase", "code", "text", "cause"), GOLDEN)
+def test_no_known_answer_hides_another(
+    preset: str, phase: str, code: str, text: str, cause: str
+) -> None:
+    assert _diagnose(preset, phase, code, f"{text} (host 7)").cause == cause
+
+
+def test_every_text_of_the_catalogue_stands_in_the_golden_table() -> None:
+    """Inherited entries stand at the preset that they come from."""
+    golden = {" ".join(text.casefold().split()) for _, _, _, text, _ in GOLDEN}
+    texts = {text for _, row in ROWS for text in row.texts}
+    assert texts - golden == set()
 
 
 @pytest.mark.parametrize(
@@ -72,6 +90,15 @@ def test_an_address_of_another_provider_is_at_the_wrong_server() -> None:
     assert (
         _diagnose("sendgrid", "smtp-auth", 535, "no", address="apikey").cause == "wrong-secret"
     )
+
+
+@pytest.mark.parametrize(
+    "preset", ["gmail", "m365", "fastmail", "zoho", "icloud", "yandex", "proton-bridge"]
+)
+def test_a_provider_that_serves_own_domains_is_never_the_wrong_server(preset: str) -> None:
+    """An address of the customer's domain is as much at home there as one of `domains`."""
+    refused = _diagnose(preset, "smtp-auth", 535, "no", address="support@acme.example")
+    assert refused.cause == "wrong-secret"
 
 
 def test_the_preset_says_better_what_to_do() -> None:
