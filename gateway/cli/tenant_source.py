@@ -21,6 +21,7 @@ from gateway.mail.tenant_file import (
     read_tenant_file,
 )
 from gateway.providers.catalogue import load_catalogue
+from gateway.providers.misfit import find_misfits
 
 PATH_KEYS = ("password_file", "secret_file", "ca_file")
 WORD_OF_KIND = {"upstream": "password", "mailbox": "password", "credential": "password"}
@@ -48,7 +49,9 @@ def load_source(path: Path) -> Source:
         raise Refusal(str(error)) from error
     except SchemaError as error:
         raise Refusal(f"{path}: {error}") from error
-    faults = list(find_faults(file.tenant, providers=load_catalogue()))
+    catalogue = load_catalogue()
+    faults = list(find_faults(file.tenant, providers=catalogue))
+    faults += find_misfits(file.tenant, catalogue)
     secrets: dict[tuple[str, str], str] = {}
     for (kind, name), item in file.items.items():
         try:

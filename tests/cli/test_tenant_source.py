@@ -47,6 +47,13 @@ def test_a_secret_is_read_from_the_environment(
     assert load_source(path).secrets == {("upstream", "own"): "geheim"}
 
 
+def test_what_a_preset_cannot_do_is_refused_with_the_file_and_the_place(tmp_path: Path) -> None:
+    text = 'tenant = "acme"\n[upstreams.mg]\nprovider = "mailgun"\nregion = "Asia"\n'
+    assert faults(tenant_file(tmp_path, text)) == [
+        "[upstreams.mg] region: Mailgun has no region 'Asia': one of US, EU"
+    ]
+
+
 def test_a_short_submission_password_is_refused(tmp_path: Path) -> None:
     sentence = (
         "[credentials.desk] password_file: a submission password has at least 20 characters"

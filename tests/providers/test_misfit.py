@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from gateway.mail.tenant import Mailbox, Tenant, Upstream
+from gateway.providers.catalogue import load_catalogue
+from gateway.providers.misfit import find_misfits
+
+CATALOGUE = load_catalogue()
+
+
+def misfits(*accounts: Upstream | Mailbox) -> list[str]:
+    upstreams = {one.name: one for one in accounts if isinstance(one, Upstream)}
+    mailboxes = {one.address: one for one in accounts if isinstance(one, Mailbox)}
+    tenant = Tenant(id="acme", upstreams=upstreams, mailboxes=mailboxes)
+    return list(find_misfits(tenant, CATALOGUE))
+
+
+def test_a_region_that_is_missing_or_unknown_is_told_with_the_known_ones() -> None:
+    [missing] = misfits(Upstream(name="ses", provider="ses"))
+    assert missing.startswith("[upstreams.ses] region: Amazon SES needs a region: one of us-")
+    assert missing.endswith("us-gov-west-1")
+    [unknown] = misfits(Upstream(name="ses", provider="ses", region="eu-west-9"))
+    assert unknown.startswith("[upstreams.ses] region: Amazon SES has no region 'eu-west-9': ")
+    assert misfits(Upstream(name="mg", provider="mailgun", region="Asia")) == [
+        "[upstreams.mg] region: Mailgun has no region 'Asia': one of US, EU"
+    ]
+    assert misfits(Upstream(name="brevo", provider="brevo", region="EU")) == [
+        "[upstreams.brevo] region: Brevo (formerly Sendinblue) has no regions:"
+        " leave the key out"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("provider", "region"),
+    [("ses", "eu-west-1"), ("mailgun", None), ("mailgun", "eu"), ("sparkpost", "EU")],
+)
+def test_a_known_region_fits_in_any_case(provider: str, region: str | None) -> None:
+    assert misfits(Upstream(name="out", provider=provider, region=region)) == []
+
+
+@pytest.mark.parametrize("provider", ["m365", "outlook-com"])
+def test_a_mailbox_that_only_oauth2_opens_is_refused_until_there_is_oauth2(
+    provider: str,
+) -> None:
+    [sentence] = misfits(Mailbox(address="a@acme.example", provider=provider))
+    assert sentence.startswith('[mailboxes."a@acme.example"] provider: ')
+    assert sentence.endswith("takes no password here, and its OAuth2 sign-in is not in this"
+                             " release")  # fmt: skip
+
+
+def test_a_password_still_sends_where_it_reads_no_more() -> None:
+    assert misfits(Upstream(name="out", provider="m365")) == []
+    assert len(misfits(Upstream(name="out", provider="outlook-com"))) == 1
+
+
+def test_a_host_of_its_own_overrides_the_preset() -> None:
+    """Such as a proxy beside the gateway that does OAuth2 for it."""
+    assert misfits(
+        Mailbox(address="a@acme.example", provider="m365", host="127.0.0.1"),
+        Upstream(name="out", provider="ses", host="127.0.0.1"),
+    ) == []  # fmt: skip
+
+
+def test_a_preset_that_cannot_be_read_or_sent_by_is_refused() -> None:
+    channel = "amazon-buyer-messages"
+    told = misfits(
+        Mailbox(address="a@acme.example", provider="sendgrid"),
+        Mailbox(address="b@acme.example", provider=channel),
+        Upstream(name="out", provider=channel),
+    )
+    assert ["only sends" in told[1], "not a mail provider" in told[0]] == [True, True]
+    assert "not a mail provider" in told[2]
+    assert len(told) == 3
