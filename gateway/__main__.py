@@ -6,12 +6,12 @@ import sys
 
 from gateway.cli.commands import run
 
-WITH_REACTOR = ("serve", "demo")
+WITH_REACTOR = (("serve",), ("demo",), ("upstream", "test"))
 
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    if any(word in WITH_REACTOR for word in sys.argv[1:2]):
+    if any(sys.argv[1 : 1 + len(words)] == list(words) for words in WITH_REACTOR):
         _install_reactor()
     sys.exit(run(sys.argv[1:]))
 

@@ -28,7 +28,10 @@ class Accounts:
 
     async def find(self, batch: Batch) -> Account | None:
         """Return where a batch leaves, None when that is not configured any more."""
-        lane = batch.lane
+        return await self.of_lane(batch.lane, sender=batch.header_from)
+
+    async def of_lane(self, lane: Lane, *, sender: str) -> Account | None:
+        """Return where a lane leads for mail of `sender`, None when it is not configured."""
         tenant = self._directory.find_tenant(lane.tenant)
         if tenant is None:
             return None
@@ -41,7 +44,7 @@ class Accounts:
         if upstream.mailbox is not None:
             mailbox = tenant.mailboxes.get(upstream.mailbox)
             return await self._of_mailbox(tenant, upstream, mailbox) if mailbox else None
-        return await self._of_upstream(tenant, upstream, sender=batch.header_from)
+        return await self._of_upstream(tenant, upstream, sender=sender)
 
     def limits(self, lane: Lane) -> LaneLimits:
         """Return how much a lane may carry at once."""

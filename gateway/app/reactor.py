@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
 from gateway.net.concurrency import spawn
+
+T = TypeVar("T")
 
 
 def run(begin: Callable[[], Awaitable[bool]], end: Callable[[], Awaitable[None]]) -> None:
@@ -37,3 +39,23 @@ def run(begin: Callable[[], Awaitable[bool]], end: Callable[[], Awaitable[None]]
     running.run()
     if faults:
         raise faults[0]
+
+
+def ask(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run one piece of work to its end and return its answer; raises what it raises.
+
+    Raises KeyboardInterrupt when a person stopped it first. Once in a process.
+    """
+    answers: list[T] = []
+
+    async def begin() -> bool:
+        answers.append(await work())
+        return False
+
+    async def end() -> None:
+        return None
+
+    run(begin, end)
+    if not answers:
+        raise KeyboardInterrupt
+    return answers[0]

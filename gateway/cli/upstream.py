@@ -1,4 +1,4 @@
-"""`gateway upstream`: list, pause, resume."""
+"""`gateway upstream`: test, list, pause, resume."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.opening import Config, Json, OfTenant, Opened, TenantId, Verbs, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next, print_table, stamp
+from gateway.cli.probing import as_document, find_return_path, print_steps, probe_lane
 from gateway.cli.refusal import refuse_unknown
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant import Upstream
@@ -15,6 +16,25 @@ from gateway.store import tenants
 from gateway.store.lanes import LaneState, lane_states, pause_lane, resume_lane
 
 Name = Annotated[str, typer.Argument(metavar="UPSTREAM", show_default=False)]
+
+
+def try_out(
+    tenant: TenantId, upstream: Name, *, config: Config = None, as_json: Json = False
+) -> None:
+    """Try an upstream step by step, as far as MAIL; nothing is sent."""
+    with opened(config) as gateway:
+        lane = _find_lane(gateway, tenant, upstream)
+        sender = find_return_path(gateway.find_tenant(tenant), upstream)
+        steps = probe_lane(gateway, lane, sender=sender)
+    if as_json:
+        print_json({"tenant": tenant, "name": upstream, **as_document(steps)})
+    else:
+        print_steps(steps)
+    if not steps[-1].is_ok:
+        raise typer.Exit(1)
+    if not as_json:
+        print_line(f"{tenant} {upstream}: mail may leave", style="green")
+        print_next(f"gateway upstream resume {tenant} {upstream}")
 
 
 def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = False) -> None:
@@ -78,7 +98,7 @@ def resume(
     print_next(f"gateway queue list --tenant {tenant}")
 
 
-VERBS: Verbs = {"list": list_, "pause": pause, "resume": resume}
+VERBS: Verbs = {"test": try_out, "list": list_, "pause": pause, "resume": resume}
 
 
 def _find_lane(gateway: Opened, tenant: str, upstream: str) -> Lane:

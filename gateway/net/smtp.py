@@ -191,18 +191,35 @@ class Session:
         self._wire.abort()
 
     async def establish(self, credentials: Login | None) -> SessionRefused | None:
-        """Take a fresh connection to the point where MAIL may be said."""
+        """Take a fresh connection to the point where MAIL may be said.
+
+        It is made of the steps below, which a probe takes one by one.
+        """
         if self._endpoint.security is Security.TLS:
             self._wire.start_tls(self._policy.ca_file)
+        refused = await self.greet() or await self.say_hello()
+        if refused is None and self._endpoint.security is Security.STARTTLS:
+            # RFC 3207 §4.2: forget what was said before
+            refused = await self.ask_for_tls() or await self.say_hello()
+        return refused or await self.sign_in(credentials)
+
+    async def start_tls(self) -> None:
+        """Begin TLS from the first byte (RFC 8314 §3) and wait for it; raises SessionLost."""
+        self._wire.start_tls(self._policy.ca_file)
+        await self.wait_until_secured()
+
+    async def wait_until_secured(self) -> None:
+        """Wait for the handshake alone; raises SessionLost."""
+        await self._wire.wait_until_secured(seconds=self._timeouts.command_seconds)
+
+    async def greet(self) -> SessionRefused | None:
+        """Wait for the greeting (RFC 5321 §3.1)."""
         seconds = self._timeouts.greeting_seconds
         [greeting] = await self._wire.replies(1, phase=Phase.GREETING, seconds=seconds)
-        if greeting.code != 220:
-            return SessionRefused(Phase.GREETING, greeting)
-        return (
-            await self._say_hello() or await self._secure() or await self._sign_in(credentials)
-        )
+        return None if greeting.code == 220 else SessionRefused(Phase.GREETING, greeting)
 
-    async def _say_hello(self) -> SessionRefused | None:
+    async def say_hello(self) -> SessionRefused | None:
+        """Say EHLO, and learn what is offered."""
         greeting = "LHLO" if self._endpoint.lmtp else "EHLO"
         reply = await self._ask(f"{greeting} {self._local_name}", Phase.EHLO)
         if reply.code // 100 == 5 and not self._endpoint.lmtp:
@@ -213,9 +230,8 @@ class Session:
             self.extensions = parse_extensions(reply.text)
         return None if reply.code == 250 else SessionRefused(Phase.EHLO, reply)
 
-    async def _secure(self) -> SessionRefused | None:
-        if self._endpoint.security is not Security.STARTTLS:
-            return None
+    async def ask_for_tls(self) -> SessionRefused | None:
+        """Say STARTTLS and begin the handshake (RFC 3207); never goes on in the clear."""
         if "STARTTLS" not in self.extensions:
             words = "the server does not offer STARTTLS, and we do not go on in the clear"
             return SessionRefused(Phase.STARTTLS, Reply(NO_REPLY, None, words))
@@ -223,9 +239,10 @@ class Session:
         if reply.code != 220:
             return SessionRefused(Phase.STARTTLS, reply)
         self._wire.start_tls(self._policy.ca_file)
-        return await self._say_hello()  # RFC 3207 §4.2: forget what was said before
+        return None
 
-    async def _sign_in(self, credentials: Login | None) -> SessionRefused | None:
+    async def sign_in(self, credentials: Login | None) -> SessionRefused | None:
+        """Say AUTH by the first way that both know (RFC 4954); None signs in nobody."""
         if credentials is None:
             return None
         offered = self.extensions.get("AUTH", "").upper().split()
@@ -239,6 +256,14 @@ class Session:
             words = "the server offers no way to sign in that we know"
             reply = Reply(NO_REPLY, None, f"{words} ({' '.join(offered) or 'none'})")
         return None if reply.code == 235 else SessionRefused(Phase.AUTH, reply)
+
+    async def try_mail(self, envelope: Envelope) -> Reply:
+        """Say MAIL and take it back with RSET; return the answer to MAIL. Nothing is sent."""
+        self._wire.write(mail_line(envelope, b"", offered=self.extensions))
+        seconds = self._timeouts.command_seconds
+        [reply] = await self._wire.replies(1, phase=Phase.MAIL, seconds=seconds)
+        await self._ask("RSET", Phase.MAIL)
+        return reply
 
     async def _auth_plain(self, login: Login) -> Reply:
         token = _base64(f"\0{login.username}\0{login.secret}")  # RFC 4616

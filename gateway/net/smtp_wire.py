@@ -11,14 +11,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from OpenSSL import SSL
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectionRefusedError as NobodyListens
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.ssl import OpenSSLDefaultPaths, VerificationError, optionsForClientTLS
 from twisted.protocols.basic import LineReceiver
+from zope.interface.declarations import implementer
 
 from gateway.mail.charset import decode_text
 from gateway.mail.delivery import Phase
@@ -33,14 +37,35 @@ if TYPE_CHECKING:
 
 MAX_REPLY_LINES = 200
 BLOCK_BYTES = 64 * 1024
+NOT_TLS_WORDS = (
+    "wrong version number",
+    "record layer failure",
+    "packet length",
+    "http request",
+)
+
+
+class Loss(StrEnum):
+    """Why a session was lost, for those who advise; the sentence is for those who read."""
+
+    NAME = "name"  # the host has no address
+    REFUSED = "refused"  # nobody listens there
+    SILENT = "silent"  # no answer in time
+    UNTRUSTED = "untrusted"  # the certificate is not signed by an authority we trust
+    WRONG_NAME = "wrong-name"  # the certificate is for another host
+    NOT_TLS = "not-tls"  # the server speaks in the clear where TLS was expected
+    TLS = "tls"  # another fault of the handshake
+    NOT_SMTP = "not-smtp"
+    CLOSED = "closed"
 
 
 class SessionLost(Unreachable):
     """A server could not be reached or fell silent; `phase` says how far we had come."""
 
-    def __init__(self, phase: Phase, sentence: str) -> None:
+    def __init__(self, phase: Phase, sentence: str, *, reason: Loss = Loss.CLOSED) -> None:
         super().__init__(sentence)
         self.phase = phase
+        self.reason = reason
 
 
 async def connect(
@@ -50,16 +75,33 @@ async def connect(
 
     `addresses` are those already resolved; raises SessionLost within about `seconds`.
     """
-    tried = ""
-    for address in addresses or await _resolve(host, port, seconds=seconds):
+    tried = SessionLost(Phase.CONNECT, f"{host} has no address now", reason=Loss.NAME)
+    for address in addresses or await resolve(host, port, seconds=seconds):
         try:
             return await _connect_to(host, address, port, seconds=seconds)
         except (ConnectError, OSError, TimeoutError) as error:
-            reason = str(error) or "no answer"
-            tried = f"{host}:{port} ({address}) takes no connection: {reason}"
-    raise SessionLost(Phase.CONNECT, tried)
+            words = str(error) or "no answer"
+            tried = SessionLost(
+                Phase.CONNECT,
+                f"{host}:{port} ({address}) takes no connection: {words}",
+                reason=Loss.REFUSED if isinstance(error, NobodyListens) else Loss.SILENT,
+            )
+    raise tried
 
 
+async def resolve(host: str, port: int, *, seconds: float) -> tuple[str, ...]:
+    """Return the addresses that the system knows of a host; raises SessionLost for none."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(seconds):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError) as error:
+        words = f"{host} has no address now: {error}"
+        raise SessionLost(Phase.CONNECT, words, reason=Loss.NAME) from error
+    return tuple(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+@implementer(IHandshakeListener)  # type: ignore[no-untyped-call]  # zope's lack
 class Wire(LineReceiver):
     """A connection that collects whole replies; every wait has a limit."""
 
@@ -71,7 +113,8 @@ class Wire(LineReceiver):
         self._lines: list[bytes] = []
         self._replies: deque[Reply] = deque()
         self._news: asyncio.Future[None] | None = None
-        self._lost: str | None = None
+        self._lost: tuple[str, Loss] | None = None
+        self._is_secured = False
         self._pace = _Pace()
 
     @property
@@ -132,6 +175,11 @@ class Wire(LineReceiver):
         trust: Any = _Trust(ca_file)
         self.transport.startTLS(optionsForClientTLS(self.host, trustRoot=trust))
 
+    async def wait_until_secured(self, *, seconds: float) -> None:
+        """Return when the handshake is done and the certificate is good; raises SessionLost."""
+        while not self._is_secured or self.transport.disconnecting:
+            await self._more(Phase.STARTTLS, seconds)
+
     def close(self) -> None:
         """End the connection after what was written."""
         if self._lost is None:
@@ -150,7 +198,7 @@ class Wire(LineReceiver):
         """Collect the lines of a reply (RFC 5321 §4.2.1)."""
         self._lines.append(line[4:])
         if not line[:3].isdigit() or len(self._lines) > MAX_REPLY_LINES:
-            self._end(f"{self.host} does not speak SMTP")
+            self._end(f"{self.host} does not speak SMTP", Loss.NOT_SMTP)
         elif line[3:4] != b"-":
             text = decode_text(b"\n".join(self._lines))
             self._lines.clear()
@@ -159,7 +207,12 @@ class Wire(LineReceiver):
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
         """Refuse a line without end."""
-        self._end(f"{self.host} does not speak SMTP: a line has no end")
+        self._end(f"{self.host} does not speak SMTP: a line has no end", Loss.NOT_SMTP)
+
+    def handshakeCompleted(self) -> None:  # noqa: N802
+        """Wake who waits for TLS alone."""
+        self._is_secured = True
+        self._tell()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """Remember why, and wake who waits."""
@@ -168,9 +221,9 @@ class Wire(LineReceiver):
         self._pace.stopProducing()
         self._tell()
 
-    def _end(self, sentence: str) -> None:
+    def _end(self, sentence: str, reason: Loss) -> None:
         self.abort()
-        self._lost = self._lost or sentence
+        self._lost = self._lost or (sentence, reason)
 
     def _tell(self) -> None:
         if self._news is not None and not self._news.done():
@@ -178,14 +231,15 @@ class Wire(LineReceiver):
 
     async def _more(self, phase: Phase, seconds: float) -> None:
         if self._lost is not None:
-            raise SessionLost(phase, self._lost)
+            sentence, reason = self._lost
+            raise SessionLost(phase, sentence, reason=reason)
         self._news = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(seconds):
                 await self._news
         except TimeoutError as error:
             sentence = f"{self.host} did not answer within {seconds:g} s"
-            raise SessionLost(phase, sentence) from error
+            raise SessionLost(phase, sentence, reason=Loss.SILENT) from error
         finally:
             self._news = None
 
@@ -205,7 +259,7 @@ class _Pace:
                 await self._free.wait()
         except TimeoutError as error:
             sentence = f"{host} took no data for {seconds:g} s"
-            raise SessionLost(Phase.DATA, sentence) from error
+            raise SessionLost(Phase.DATA, sentence, reason=Loss.SILENT) from error
 
     def pauseProducing(self) -> None:  # noqa: N802
         self._free.clear()
@@ -229,16 +283,6 @@ class _Trust(OpenSSLDefaultPaths):
             context.load_verify_locations(str(self._ca_file))
 
 
-async def _resolve(host: str, port: int, *, seconds: float) -> tuple[str, ...]:
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(seconds):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError) as error:
-        raise SessionLost(Phase.CONNECT, f"{host} has no address now: {error}") from error
-    return tuple(dict.fromkeys(str(one[4][0]) for one in found))
-
-
 async def _connect_to(host: str, address: str, port: int, *, seconds: float) -> Wire:
     from twisted.internet import reactor  # noqa: PLC0415  (importing it installs one)
 
@@ -248,12 +292,20 @@ async def _connect_to(host: str, address: str, port: int, *, seconds: float) -> 
     return wire
 
 
-def _why(host: str, error: BaseException | None) -> str:
+def _why(host: str, error: BaseException | None) -> tuple[str, Loss]:
     if isinstance(error, VerificationError):
-        return f"{host} showed a certificate that is not for this name"
+        sentence = f"{host} showed a certificate that is not for this name"
+        return sentence, Loss.WRONG_NAME
     if isinstance(error, SSL.Error):
-        return f"{host}: TLS failed: {_openssl_words(error)}"
-    return f"{host} closed the connection"
+        words = _openssl_words(error)
+        return f"{host}: TLS failed: {words}", _tls_loss(words)
+    return f"{host} closed the connection", Loss.CLOSED
+
+
+def _tls_loss(words: str) -> Loss:
+    if "certificate verify failed" in words:
+        return Loss.UNTRUSTED
+    return Loss.NOT_TLS if any(one in words for one in NOT_TLS_WORDS) else Loss.TLS
 
 
 def _openssl_words(error: SSL.Error) -> str:

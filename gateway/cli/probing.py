@@ -1,0 +1,90 @@
+"""Tries an account from the command line, and shows each step with its time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli.opening import Opened
+from gateway.cli.output import print_line
+from gateway.cli.refusal import Refusal
+from gateway.mail.address import parse_address
+from gateway.mail.delivery import Lane
+from gateway.mail.tenant import Tenant
+from gateway.providers.catalogue import load_catalogue
+
+if TYPE_CHECKING:  # they bring Twisted, which only a verb that reaches out pays for
+    from gateway.delivery.probe import Step
+    from gateway.delivery.upstream import Account
+
+
+def probe_lane(gateway: Opened, lane: Lane, *, sender: str) -> list[Step]:
+    """Return the steps of trying a lane's account as `sender`, empty for the null sender.
+
+    Raises Refusal when the lane leads nowhere.
+    """
+    from gateway.app import reactor  # noqa: PLC0415 - see above
+    from gateway.app.accounts import Accounts  # noqa: PLC0415
+    from gateway.app.directory import Directory  # noqa: PLC0415
+
+    async def work() -> list[Step]:
+        directory = Directory(gateway.store, gateway.load_seal())
+        await directory.look()
+        accounts = Accounts(gateway.settings, directory, load_catalogue())
+        account = await accounts.of_lane(lane, sender=sender)
+        if account is None:
+            raise Refusal(f"{lane.tenant} {lane.name}: leads nowhere; gateway export shows it")
+        return await probe_account(gateway, account, sender=sender)
+
+    return reactor.ask(work)
+
+
+async def probe_account(gateway: Opened, account: Account, *, sender: str) -> list[Step]:
+    """Return the steps of trying an account on the running loop."""
+    from gateway.delivery.probe import probe  # noqa: PLC0415 - see above
+
+    return await probe(
+        account,
+        load_catalogue(),
+        return_path=parse_address(sender) if sender else None,
+        local_name=gateway.settings.server.hostname,
+    )
+
+
+def find_return_path(tenant: Tenant, upstream: str) -> str:
+    """Return an address that sends by an upstream, empty when no sender does yet."""
+    for address, sender in tenant.senders.items():
+        if sender.upstream == upstream:
+            return address.replace("*@", "postmaster@")
+    return ""
+
+
+def as_document(steps: Sequence[Step]) -> dict[str, Any]:
+    """Return the steps as they stand in JSON; cause, meaning and fix are those that failed."""
+    failed = None if steps[-1].is_ok else steps[-1]
+    return {
+        "ok": failed is None,
+        "steps": [
+            {
+                "step": one.name,
+                "ok": one.is_ok,
+                "seconds": round(one.seconds, 3),
+                "said": one.said,
+            }
+            for one in steps
+        ],
+        "cause": failed.cause if failed else None,
+        "meaning": failed.meaning if failed else None,
+        "fix": failed.fix if failed else None,
+    }
+
+
+def print_steps(steps: Sequence[Step]) -> None:
+    """Print a step a line, then what the one that failed means and what to do."""
+    for one in steps:
+        word, style = ("ok", "") if one.is_ok else ("FAILED", "red")
+        said = " ".join(one.said.split())
+        print_line(f"{one.name:<5}{one.seconds:7.3f} s  {word:<7}{said}", style=style)
+    if not steps[-1].is_ok:
+        print_line(f"cause: {steps[-1].meaning} ({steps[-1].cause})")
+        print_line(f"fix:   {steps[-1].fix}")
