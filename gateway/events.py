@@ -131,6 +131,11 @@ def delivery_tried(*, message_id: str, recipient: Address, lane: Lane, result: R
     )
 
 
+def delivery_stale(*, message_id: str, lane: Lane, recipients: int, reason: str) -> None:
+    """Record that mail waited too long for a chance to be tried: a person must release it."""
+    _warn("delivery.stale", id=message_id, lane=lane, recipients=recipients, reason=reason)
+
+
 def lane_paused(*, lane: Lane, verdict: Verdict, until: datetime | None) -> None:
     """Record that nothing leaves by a lane: its sign-in was refused, or a quota is used up."""
     _warn("lane.paused", lane=lane, cause=verdict.cause, meaning=verdict.meaning,

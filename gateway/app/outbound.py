@@ -94,6 +94,7 @@ class Outbound:
             record=outcomes.record,
             leases=leases,
             owner=owner,
+            stale_after=self._base.settings.delivery.stale_after,
         )
 
     def _desk(self) -> Desk:

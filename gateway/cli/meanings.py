@@ -16,11 +16,13 @@ ACCEPTED = {
     "event": "An event is on its way to a webhook of the tenant.",
 }
 MEANINGS = {
+    "message.accepted": "The gateway took responsibility for the message; it is on disk.",
     "delivery.queued": "The sign-in was refused, so the message waits until it works again.",
     "delivery.delivered": "The remote server took responsibility for the message.",
     "delivery.deferred": "The remote server did not take it this time; it is tried again.",
     "delivery.failed": "The remote server will not take it; it is not tried again.",
     "delivery.held": "The message waits until a person releases it.",
+    "delivery.stale": "The message waited too long for a chance to be tried; a person decides.",
     "message.fetched": "The message was read from the mailbox; it is on disk.",
     "message.set_aside": "The message could not be taken in; its bytes are kept for replay.",
     "message.planned": "The policies judged the message and decided what to do with it.",

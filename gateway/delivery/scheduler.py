@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from gateway import events
 from gateway.delivery.leases import Leases
 from gateway.delivery.rate import LaneLimits
 from gateway.delivery.retry import QUOTA_WAIT
+from gateway.delivery.rounds import go_rounds
 from gateway.delivery.way import Way
 from gateway.mail.delivery import (
     Batch,
@@ -63,8 +64,10 @@ class Scheduler:
         record: Record,
         leases: Leases,
         owner: str,
+        stale_after: timedelta,
     ) -> None:
         self._store = store
+        self._stale_after = stale_after
         self._attempts = attempts
         self._limits = limits
         self._record = record
@@ -81,6 +84,7 @@ class Scheduler:
         self._tasks = [
             spawn(self._run(), name="delivery scheduler"),
             spawn(self._leases.keep(), name="delivery leases"),
+            spawn(self._go_rounds(), name="delivery rounds"),
         ]
 
     def wake(self) -> None:
@@ -102,6 +106,9 @@ class Scheduler:
             await way.wait_until_idle()
         await stop_tasks(self._tasks[1:])
         await self._store.write(queue.release_leases, owner_prefix=self._owner)
+
+    async def _go_rounds(self) -> None:
+        await go_rounds(self._store, stale_after=self._stale_after, wake=self.wake)
 
     async def _run(self) -> None:
         while True:

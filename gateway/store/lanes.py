@@ -62,9 +62,9 @@ def pause_lane(
     )  # fmt: skip
     db.execute(
         "UPDATE delivery SET sendable_seconds = sendable_seconds + max(0, ? - sendable_since),"
-        " sendable_since = NULL WHERE tenant = ? AND lane_kind = ? AND lane = ?"
-        f" AND sendable_since IS NOT NULL AND {WAITS}",
-        (now.timestamp(), *_key(lane)),
+        " sendable_since = NULL, stalled_since = ? WHERE tenant = ? AND lane_kind = ?"
+        f" AND lane = ? AND sendable_since IS NOT NULL AND {WAITS}",
+        (now.timestamp(), now.timestamp(), *_key(lane)),
     )
 
 
@@ -76,8 +76,9 @@ def resume_lane(db: Db, lane: Lane, *, now: datetime) -> int:
         _key(lane),
     )
     changed = db.execute(
-        "UPDATE delivery SET sendable_since = coalesce(sendable_since, ?), next_attempt_at = ?"
-        " WHERE tenant = ? AND lane_kind = ? AND lane = ? AND state IN ('queued', 'deferred')",
+        "UPDATE delivery SET sendable_since = coalesce(sendable_since, ?),"
+        " stalled_since = NULL, next_attempt_at = ? WHERE tenant = ? AND lane_kind = ? AND lane = ?"
+        " AND state IN ('queued', 'deferred')",
         (now.timestamp(), now.timestamp(), *_key(lane)),
     )
     return changed.rowcount

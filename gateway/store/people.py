@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.mail.delivery import State
+from gateway.mail.delivery import Lane, LaneKind, State
 from gateway.store import books, journal
 from gateway.store.errors import Conflict
-from gateway.store.queue import sources
+from gateway.store.queue import STOPPED, sources
 from gateway.store.sqlite import Db
+from gateway.store.waiting import Clocks, clocks, why_waiting
 
 FINISHED_SHOWN = "('delivered', 'failed', 'cancelled')"
 
@@ -134,20 +135,40 @@ def _move(
     message = journal.find_message(db, name)
     if message is None:
         raise Conflict(f"there is no message '{name}'; gateway log search finds one by address")
+    clock, reason, fix = _waits_from(db, message, to, now=now)
     changed = db.execute(
-        "UPDATE delivery SET state = :to, reason = NULL, fix = NULL,"
+        "UPDATE delivery SET state = :to, reason = :reason, fix = :fix,"
         " next_attempt_at = iif(:to = 'queued', :now, NULL),"
         " sendable_seconds = sendable_seconds + coalesce(max(0, :now - sendable_since), 0),"
-        " sendable_since = iif(:to = 'queued', :now, NULL),"
+        " sendable_since = :sendable_since, stalled_since = :stalled_since,"
         " finished_at = iif(:to = 'cancelled', :now, NULL)"
         f" WHERE message = :message AND {only} AND state <> 'claimed'"
         f" AND state IN ({sources(to)})",
-        {"to": to.value, "now": now.timestamp(), "message": message},
-    )
+        {
+            "to": to.value, "now": now.timestamp(), "message": message, "reason": reason,
+            "fix": fix, "sendable_since": clock.sendable_since,
+            "stalled_since": clock.stalled_since,
+        },
+    )  # fmt: skip
     if not changed.rowcount:
         raise Conflict(f"{message}: {_why_not(db, message)}")
     journal.write(db, message, event, now=now, recipients=changed.rowcount)
     return changed.rowcount
+
+
+def _waits_from(
+    db: Db, message: str, to: State, *, now: datetime
+) -> tuple[Clocks, str | None, str | None]:
+    """Return which clock of a message runs from now on, and why it waits, where it does."""
+    query = (
+        "SELECT d.tenant, d.lane_kind, d.lane, m.header_from FROM delivery d JOIN message m"
+        " ON m.id = d.message WHERE d.message = ? LIMIT 1"
+    )
+    row = db.execute(query, (message,)).fetchone()
+    if row is None or to is not State.QUEUED:
+        return STOPPED, None, None
+    lane = Lane(row[0], LaneKind(row[1]), row[2])
+    return clocks(db, lane, now=now), *why_waiting(lane, row[3])
 
 
 def _why_not(db: Db, message: str) -> str:
@@ -168,10 +189,11 @@ def _page(db: Db, name: str) -> tuple[str, str]:
 
 
 def _recipients(db: Db, message: str) -> tuple[QueueRecipient, ...]:
-    """What a paused lane says comes before what the last try said."""
+    """What a paused lane says comes before what the last try said, unless a person must act."""
     rows = db.execute(
         "SELECT d.recipient, d.state, d.attempts, d.last_reply, d.next_attempt_at,"
-        " coalesce(l.reason, d.reason), iif(l.reason IS NULL, d.fix, l.fix), d.finished_at"
+        " iif(l.reason IS NULL OR d.state = 'held', d.reason, l.reason),"
+        " iif(l.reason IS NULL OR d.state = 'held', d.fix, l.fix), d.finished_at"
         " FROM delivery d LEFT JOIN lanes l ON l.tenant = d.tenant AND l.kind = d.lane_kind"
         " AND l.name = d.lane AND l.paused_by IS NOT NULL"
         " WHERE d.message = ? ORDER BY d.number",

@@ -26,7 +26,9 @@ from gateway.store import books, journal
 from gateway.store.batch import delivery_of, edits_row, envelope_row, load_batch, time_of
 from gateway.store.lanes import is_paused
 from gateway.store.sqlite import Db
+from gateway.store.waiting import Clocks, begin_scheduled, clocks, why_waiting
 
+STOPPED = Clocks(sendable_since=None, stalled_since=None)
 DUE = "state IN ('queued', 'deferred', 'scheduled')"
 STATES: dict[Decision, State] = {
     Decision.DELIVERED: State.DELIVERED,
@@ -53,21 +55,21 @@ def accept(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
     _insert_message(db, outgoing, now)
     state = _first_state(outgoing, now)
     due_at = outgoing.envelope.hold_until if state is State.SCHEDULED else now
-    sendable = state is State.QUEUED and not is_paused(db, outgoing.lane, now=now)
+    clock = clocks(db, outgoing.lane, now=now) if state is State.QUEUED else STOPPED
     reason, fix = _why_waiting(outgoing)
     rows = [
         (
             outgoing.id, outgoing.tenant, outgoing.lane.kind.value, outgoing.lane.name,
             str(one.address), one.notify, one.orcpt, state.value,
             None if state is State.HELD or due_at is None else due_at.timestamp(),
-            now.timestamp() if sendable else None, reason, fix,
+            clock.sendable_since, clock.stalled_since, reason, fix,
         )
         for one in outgoing.envelope.recipients
     ]  # fmt: skip
     db.executemany(
         "INSERT INTO delivery (message, tenant, lane_kind, lane, recipient, notify, orcpt,"
-        " state, next_attempt_at, sendable_since, reason, fix)"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        " state, next_attempt_at, sendable_since, stalled_since, reason, fix)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
         rows,
     )
     books.add(db, outgoing.tenant, f"{books.side(outgoing.lane.kind)}.accepted", len(rows))
@@ -107,6 +109,7 @@ def claim(
 ) -> list[Batch]:
     """Lease up to `messages` due messages of a lane, each with at most `recipients` of it."""
     _take_over_expired(db, lane, now)
+    begin_scheduled(db, now=now)
     until = now + lease
     ids = _due_messages(db, lane, now=now, limit=messages)
     return [
@@ -189,12 +192,7 @@ def _first_state(outgoing: Outgoing, now: datetime) -> State:
 def _why_waiting(outgoing: Outgoing) -> tuple[str | None, str | None]:
     if outgoing.hold:
         return outgoing.hold, "look at it and release or delete it: gateway queue show ID"
-    if outgoing.lane.kind is LaneKind.NONE:
-        fix = (
-            f"add an upstream to the sender {outgoing.header_from} of tenant {outgoing.tenant}"
-        )
-        return "its sender has no upstream", fix
-    return None, None
+    return why_waiting(outgoing.lane, outgoing.header_from)
 
 
 def _accepted(outgoing: Outgoing) -> dict[str, object]:
@@ -269,18 +267,21 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
     tried = result.verdict.decision is not Decision.SIGN_IN_REFUSED
     due_at = result.next_attempt_at or (now if state is State.QUEUED else None)
     waits = state in (State.DEFERRED, State.HELD, State.QUEUED)
+    clock = clocks(db, batch.lane, now=now) if waits else STOPPED
     changed = db.execute(
         "UPDATE delivery SET state = ?1, attempts = attempts + ?2, next_attempt_at = ?3,"
         " last_code = ?4, last_reply = ?5, upstream_id = coalesce(?6, upstream_id),"
         " reason = ?7, fix = ?8, finished_at = ?9, token = NULL, owner = NULL,"
         " lease_until = NULL,"
-        " sendable_since = CASE ?1 WHEN 'deferred' THEN coalesce(sendable_since, ?10)"
-        " ELSE sendable_since END WHERE number = ?11 AND token = ?12 AND state = 'claimed'",
+        " sendable_since = iif(?1 = 'deferred', coalesce(sendable_since, ?10), sendable_since),"
+        " stalled_since = iif(?11 IS NULL, NULL, coalesce(stalled_since, ?11))"
+        " WHERE number = ?12 AND token = ?13 AND state = 'claimed'",
         (
             state.value, int(tried), due_at.timestamp() if due_at else None, reply.code,
             reply.as_line(), result.attempt.remote_id,
             result.verdict.meaning if waits else None, result.verdict.fix if waits else None,
-            None if waits else now.timestamp(), now.timestamp(), result.delivery, batch.token,
+            None if waits else now.timestamp(), clock.sendable_since, clock.stalled_since,
+            result.delivery, batch.token,
         ),
     )  # fmt: skip
     if changed.rowcount:

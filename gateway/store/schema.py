@@ -81,6 +81,7 @@ CREATE TABLE delivery (
     next_attempt_at REAL,
     sendable_seconds REAL NOT NULL DEFAULT 0,
     sendable_since REAL,
+    stalled_since REAL,
     token TEXT,
     lease_until REAL,
     owner TEXT,
@@ -95,6 +96,9 @@ CREATE INDEX deliveries_by_message ON delivery(message);
 CREATE INDEX deliveries_due ON delivery(tenant, lane_kind, lane, next_attempt_at)
     WHERE state IN ('queued', 'deferred', 'scheduled');
 CREATE INDEX deliveries_claimed ON delivery(lease_until) WHERE state = 'claimed';
+CREATE INDEX deliveries_scheduled ON delivery(next_attempt_at) WHERE state = 'scheduled';
+CREATE INDEX deliveries_stalled ON delivery(stalled_since)
+    WHERE stalled_since IS NOT NULL;
 CREATE INDEX deliveries_held ON delivery(tenant) WHERE state = 'held';
 CREATE INDEX deliveries_by_upstream_id ON delivery(upstream_id) WHERE upstream_id IS NOT NULL;
 

@@ -19,6 +19,7 @@ from gateway.store.errors import Conflict
 from gateway.store.lanes import resume_lane
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
+from gateway.store.waiting import clocks
 
 Secrets = Mapping[tuple[str, str], str]
 """Secrets by (kind, name): upstream, mailbox, route, hook, credential, dkim."""
@@ -277,18 +278,33 @@ def _give_lanes(db: Db, tenant: Tenant, now: datetime) -> None:
     rows = db.execute(
         "SELECT DISTINCT m.id, m.header_from FROM delivery d JOIN message m"
         " ON m.id = d.message WHERE d.tenant = ? AND d.lane_kind = 'none'"
-        " AND d.state = 'queued'",
+        " AND d.state IN ('queued', 'scheduled', 'held')",
         (tenant.id,),
     ).fetchall()
     for message, header_from in rows:
         sender = tenant.find_sender(header_from)
         if sender is not None and sender.upstream is not None:
-            db.execute(
-                "UPDATE delivery SET lane_kind = 'upstream', lane = ?, reason = NULL,"
-                " fix = NULL, sendable_since = ?, next_attempt_at = ?"
-                " WHERE message = ? AND state = 'queued'",
-                (sender.upstream, now.timestamp(), now.timestamp(), message),
-            )
+            lane = Lane(tenant.id, LaneKind.UPSTREAM, sender.upstream)
+            _move_to_lane(db, message, lane, now=now)
+
+
+def _move_to_lane(db: Db, message: str, lane: Lane, *, now: datetime) -> None:
+    """What is queued is due; what is held or scheduled stays so, on its new way."""
+    clock = clocks(db, lane, now=now)
+    db.execute(
+        "UPDATE delivery SET lane_kind = :kind, lane = :lane,"
+        " reason = iif(state = 'held', reason, NULL), fix = iif(state = 'held', fix, NULL),"
+        " sendable_since = iif(state = 'queued', :sendable_since, NULL),"
+        " stalled_since = iif(state = 'queued', :stalled_since, NULL),"
+        " next_attempt_at = iif(state = 'queued', :now, next_attempt_at)"
+        " WHERE message = :message AND lane_kind = 'none'"
+        " AND state IN ('queued', 'scheduled', 'held')",
+        {
+            "kind": lane.kind.value, "lane": lane.name, "message": message,
+            "now": now.timestamp(), "sendable_since": clock.sendable_since,
+            "stalled_since": clock.stalled_since,
+        },
+    )  # fmt: skip
 
 
 def _free_lane(db: Db, lane: Lane, *, force: bool) -> None:

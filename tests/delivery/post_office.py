@@ -75,6 +75,7 @@ class PostOffice:
             record=Outcomes(find_tenant=lambda _: TENANT, hostname="gw.example").record,
             leases=self.leases,
             owner="node",
+            stale_after=DeliverySettings().stale_after,
         )
 
     def account(self, *, port: int | None = None, preset: str = "generic") -> Account:

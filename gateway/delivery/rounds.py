@@ -1,0 +1,38 @@
+"""What is looked at once a minute: mail whose hour has come, mail that waited too long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from gateway import events
+from gateway.store import waiting
+from gateway.store.errors import StoreError
+from gateway.store.sqlite import Store
+
+EVERY_SECONDS = 60.0
+
+
+async def go_rounds(store: Store, *, stale_after: timedelta, wake: Callable[[], None]) -> None:
+    """Go round once a minute until cancelled; `wake` is called when something became due."""
+    while True:
+        try:
+            if await go_round(store, stale_after=stale_after, now=datetime.now(UTC)):
+                wake()
+        except StoreError as error:  # such as a full disk: it may pass
+            events.task_failed(task="delivery rounds", error=error)
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def go_round(store: Store, *, stale_after: timedelta, now: datetime) -> int:
+    """Queue what was scheduled until now and hold what is stale; return how much was queued."""
+    begun = await store.write(waiting.begin_scheduled, now=now)
+    for stale in await store.write(waiting.hold_stale, stale_after=stale_after, now=now):
+        events.delivery_stale(
+            message_id=stale.message,
+            lane=stale.lane,
+            recipients=stale.recipients,
+            reason=stale.reason,
+        )
+    return begun

@@ -1,0 +1,121 @@
+"""Time that counts: whether what waits could be tried, and what waited too long for a chance.
+
+A delivery that could be tried has `sendable_since`, from which the give-up clock runs; one
+that could not (no upstream, a paused way out) has `stalled_since` instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.store import journal
+from gateway.store.lanes import is_paused
+from gateway.store.sqlite import Db
+
+DAY = timedelta(days=1)
+STALE = (
+    "FROM delivery d LEFT JOIN lanes l ON l.tenant = d.tenant AND l.kind = d.lane_kind"
+    " AND l.name = d.lane AND l.paused_by IS NOT NULL WHERE d.stalled_since <= ?"
+    " AND d.state IN ('queued', 'deferred')"
+    " AND (d.lane_kind = 'none' OR l.paused_by IS NOT NULL)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clocks:
+    """Which clock of a queued delivery runs, as seconds since 1970; the other one is None."""
+
+    sendable_since: float | None
+    stalled_since: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale:
+    """A message that was held because it waited too long for a chance to be tried."""
+
+    message: str
+    lane: Lane
+    recipients: int
+    reason: str
+
+
+def clocks(db: Db, lane: Lane, *, now: datetime) -> Clocks:
+    """Return the clock that runs for what is queued in a lane from `now`."""
+    if lane.kind is LaneKind.NONE or is_paused(db, lane, now=now):
+        return Clocks(sendable_since=None, stalled_since=now.timestamp())
+    return Clocks(sendable_since=now.timestamp(), stalled_since=None)
+
+
+def why_waiting(lane: Lane, header_from: str) -> tuple[str | None, str | None]:
+    """Return why what is queued in a lane does not leave, and what a person can do."""
+    if lane.kind is not LaneKind.NONE:
+        return None, None
+    fix = f"add an upstream to the sender {header_from} of tenant {lane.tenant}"
+    return "its sender has no upstream", fix
+
+
+def begin_scheduled(db: Db, *, now: datetime) -> int:
+    """Queue what was scheduled for a time that has come; return how many recipients."""
+    due = "state = 'scheduled' AND next_attempt_at <= ?"
+    query = f"SELECT DISTINCT tenant, lane_kind, lane FROM delivery WHERE {due}"
+    begun = 0
+    for tenant, kind, name in db.execute(query, (now.timestamp(),)).fetchall():
+        clock = clocks(db, Lane(tenant, LaneKind(kind), name), now=now)
+        changed = db.execute(
+            "UPDATE delivery SET state = 'queued', sendable_since = ?, stalled_since = ?"
+            f" WHERE {due} AND tenant = ? AND lane_kind = ? AND lane = ?",
+            (clock.sendable_since, clock.stalled_since, now.timestamp(), tenant, kind, name),
+        )
+        begun += changed.rowcount
+    return begun
+
+
+def hold_stale(
+    db: Db, *, stale_after: timedelta, now: datetime, limit: int = 500
+) -> list[Stale]:
+    """Hold at most `limit` messages that could not be tried for so long; return them.
+
+    They leave only when a person releases them: after days of waiting nobody may be glad
+    of a mail that suddenly goes.
+    """
+    rows = db.execute(
+        "SELECT d.message, d.tenant, d.lane_kind, d.lane, count(*),"
+        f" coalesce(l.reason, d.reason) {STALE} GROUP BY d.message LIMIT ?",
+        ((now - stale_after).timestamp(), limit),
+    ).fetchall()
+    return [_hold(db, row, stale_after=stale_after, now=now) for row in rows]
+
+
+def _hold(
+    db: Db,
+    row: tuple[str, str, str, str, int, str | None],
+    *,
+    stale_after: timedelta,
+    now: datetime,
+) -> Stale:
+    message, tenant, kind, name, recipients, cause = row
+    reason = f"it could not be tried for {_for_people(stale_after)}"
+    reason = f"{reason}: {cause}" if cause else reason
+    fix = f"mend that, then gateway queue release {message}"
+    db.execute(
+        "UPDATE delivery SET state = 'held', next_attempt_at = NULL, stalled_since = NULL,"
+        " reason = ?, fix = ? WHERE number IN"
+        f" (SELECT d.number {STALE} AND d.message = ?)",
+        (reason, fix, (now - stale_after).timestamp(), message),
+    )
+    journal.write(
+        db, message, "delivery.stale", now=now, recipients=recipients, meaning=reason, fix=fix
+    )
+    lane = Lane(tenant, LaneKind(kind), name)
+    return Stale(message=message, lane=lane, recipients=recipients, reason=reason)
+
+
+def _for_people(length: timedelta) -> str:
+    """`7 days`, `90 minutes`: the largest unit that says it in a whole number."""
+    for unit, one in (("day", DAY), ("hour", timedelta(hours=1))):
+        if length >= one and length % one == timedelta():
+            count = length // one
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return f"{length // timedelta(minutes=1)} minutes"
