@@ -19,6 +19,7 @@ from gateway.mail.tenant import Security
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 GIGABYTE = Size(1024**3)
+LARGEST_STORE = Size(20 * 1024**3)
 LARGEST_MESSAGE = Size(25 * 1024**2)
 
 
@@ -41,6 +42,16 @@ class StorageSettings:
 
     url: str = "sqlite"
     keep_free: Size = GIGABYTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """[retention]: how long what is done with is kept, and how much there may be in all."""
+
+    sent: timedelta = 14 * DAY
+    received: timedelta = 30 * DAY
+    journal: timedelta = 400 * DAY
+    max_bytes: Size = LARGEST_STORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +185,7 @@ class Settings:
     path: Path
     server: ServerSettings = ServerSettings()
     storage: StorageSettings = StorageSettings()
+    retention: RetentionSettings = RetentionSettings()
     tls: TlsSettings = TlsSettings()
     submission: SubmissionSettings = SubmissionSettings()
     delivery: DeliverySettings = DeliverySettings()

@@ -136,6 +136,19 @@ def delivery_stale(*, message_id: str, lane: Lane, recipients: int, reason: str)
     _warn("delivery.stale", id=message_id, lane=lane, recipients=recipients, reason=reason)
 
 
+def store_full(*, reason: str) -> None:
+    """Record that new mail is answered 452 until there is room; nothing that waits is lost."""
+    _error("store.full", reason=reason)
+
+
+def content_removed(*, contents: int, journal_rows: int, size_bytes: int) -> None:
+    """Record that what is done with was removed at its age."""
+    _info(
+        "store.content_removed", contents=contents, journal_rows=journal_rows,
+        size_bytes=size_bytes,
+    )  # fmt: skip
+
+
 def lane_paused(*, lane: Lane, verdict: Verdict, until: datetime | None) -> None:
     """Record that nothing leaves by a lane: its sign-in was refused, or a quota is used up."""
     _warn("lane.paused", lane=lane, cause=verdict.cause, meaning=verdict.meaning,

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from gateway import events
 from gateway.app import reactor
+from gateway.app.cleaning import keep_clean
 from gateway.app.directory import Directory
 from gateway.app.foundation import Foundation
 from gateway.app.hooks import HookCarrier
@@ -77,7 +78,11 @@ class Server:
     async def _start(self) -> None:
         settings, stack = self._settings, self._stack
         _lock(settings, stack)
-        store = Store.open(settings.state / "gateway.db", keep_free=settings.storage.keep_free)
+        store = Store.open(
+            settings.state / "gateway.db",
+            keep_free=settings.storage.keep_free,
+            max_bytes=settings.retention.max_bytes,
+        )
         stack.callback(store.close)
         base = await self._lay_foundation(store)
         tls = _server_tls(settings)
@@ -105,6 +110,7 @@ class Server:
         tasks = [
             spawn(self._look(base, outbound, inbound), name="look for changes"),
             spawn(_renew_certificate(settings, tls), name="renew certificate"),
+            spawn(keep_clean(store, settings.retention), name="retention"),
         ]
         stack.push_async_callback(stop_tasks, tasks)
         _report_start(base, outbound)

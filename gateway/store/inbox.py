@@ -86,12 +86,15 @@ def begin_judging(db: Db, id_: str) -> int:
 
 
 def load(db: Db, id_: str) -> Inbound | None:
-    """Return a fetched message with what is recorded of it, None when there is none."""
+    """Return a fetched message with what is recorded of it, None when there is none.
+
+    Its content is empty once it was removed at its age, long after it was done with.
+    """
     row = db.execute(
         "SELECT m.tenant, i.mailbox, i.folder, i.uidvalidity, i.uid, i.internal_date, i.junk,"
         " i.backfill, c.bytes, i.state, i.outcome, i.rule, i.authenticity, i.plan"
         " FROM inbox i JOIN message m ON m.id = i.message"
-        " JOIN content c ON c.message = i.message WHERE i.message = ?",
+        " LEFT JOIN content c ON c.message = i.message WHERE i.message = ?",
         (id_,),
     ).fetchone()
     if row is None:
@@ -106,7 +109,7 @@ def load(db: Db, id_: str) -> Inbound | None:
         internal_date=datetime.fromtimestamp(row[5], UTC),
         junk=bool(row[6]),
         backfill=bool(row[7]),
-        content=row[8],
+        content=row[8] or b"",
     )
     return Inbound(
         fetched=fetched,

@@ -77,8 +77,8 @@ def resume_lane(db: Db, lane: Lane, *, now: datetime) -> int:
     )
     changed = db.execute(
         "UPDATE delivery SET sendable_since = coalesce(sendable_since, ?),"
-        " stalled_since = NULL, next_attempt_at = ? WHERE tenant = ? AND lane_kind = ? AND lane = ?"
-        " AND state IN ('queued', 'deferred')",
+        " stalled_since = NULL, next_attempt_at = ? WHERE tenant = ? AND lane_kind = ?"
+        " AND lane = ? AND state IN ('queued', 'deferred')",
         (now.timestamp(), now.timestamp(), *_key(lane)),
     )
     return changed.rowcount

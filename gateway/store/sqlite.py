@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from sqlite_utils import Database
 
+from gateway import events
 from gateway.store.errors import StoreError, StoreFull
 from gateway.store.schema import migrate
 
@@ -27,7 +28,7 @@ Db: TypeAlias = sqlite3.Connection
 GROUP_CALLERS = 50
 GROUP_BYTES = 8 * 1024 * 1024
 BUSY_SECONDS = 30  # another process of ours may hold the write lock for one group
-FREE_CHECK_COMMITS = 100
+FULL_AT = 0.9  # of [retention] max_bytes, and of what the disk has for us
 
 
 @dataclass(slots=True)
@@ -42,25 +43,26 @@ class _Call:
 class Store:
     """One open store; `write` and `read` run a function of this package in its thread."""
 
-    def __init__(self, path: Path, *, keep_free: int) -> None:
+    def __init__(self, path: Path, *, keep_free: int, max_bytes: int | None) -> None:
         self._path = path
         self._keep_free = keep_free
+        self._max_bytes = max_bytes
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._left_over: _Call | None = None
-        self._commits = 0
-        self._full = False
+        self._full: str | None = None  # why there is no room for new mail
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
     @classmethod
-    def open(cls, path: Path, *, keep_free: int = 0) -> Store:
+    def open(cls, path: Path, *, keep_free: int = 0, max_bytes: int | None = None) -> Store:
         """Open or make the store at `path`; raises StoreError when it cannot be used.
 
-        With less than `keep_free` bytes left on the disk, `write` with a size is refused
-        by StoreFull while everything else can still be written.
+        With less than `keep_free` bytes left on the disk, or with 90 % used of `max_bytes`
+        or of what the disk has for us, `write_content` is refused by StoreFull while
+        everything else can still be written.
         """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        store = cls(path, keep_free=keep_free)
+        store = cls(path, keep_free=keep_free, max_bytes=max_bytes)
         store._thread.start()
         store._opened.result()
         return store
@@ -170,8 +172,14 @@ class Store:
         if writes:
             _settle_all(self._commit(db, writes))
 
+<<<<<<< HEAD
     def _commit(self, db: Db, calls: list[_Call]) -> list[tuple[_Call, _Outcome]]:
         self._look_at_disk()
+=======
+    def _commit(self, db: Db, calls: list[_Call]) -> None:
+        if any(call.size_bytes for call in calls):
+            self._look_for_room(db)
+>>>>>>> 0900608 (store: content and journal go at their age, and a full store answers 452)
         settled: list[tuple[_Call, _Outcome]] = []
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -187,9 +195,7 @@ class Store:
 
     def _in_savepoint(self, db: Db, call: _Call) -> _Outcome:
         if call.size_bytes and self._full:
-            return _Outcome(
-                error=StoreFull("less than [storage] keep_free is left on the disk")
-            )
+            return _Outcome(error=StoreFull(self._full))
         db.execute("SAVEPOINT caller")
         outcome = _try(call.work, db)
         if outcome.error is not None:
@@ -199,11 +205,21 @@ class Store:
         db.execute("RELEASE caller")
         return outcome
 
-    def _look_at_disk(self) -> None:
-        if self._commits % FREE_CHECK_COMMITS == 0 or self._full:
-            free = shutil.disk_usage(self._path.parent).free
-            self._full = free < self._keep_free
-        self._commits += 1
+    def _look_for_room(self, db: Db) -> None:
+        free = shutil.disk_usage(self._path.parent).free
+        reason = self._why_full(_used_bytes(db), free)
+        if reason and not self._full:
+            events.store_full(reason=reason)
+        self._full = reason
+
+    def _why_full(self, used: int, free: int) -> str | None:
+        if free < self._keep_free:
+            return "less than [storage] keep_free is left on the disk"
+        if self._max_bytes is not None and used >= FULL_AT * self._max_bytes:
+            return "90 % of [retention] max_bytes is used"
+        if used >= FULL_AT * (used + free):
+            return "90 % of what the disk has for the store is used"
+        return None
 
 
 @dataclass(slots=True)
@@ -252,6 +268,15 @@ def _settle(group: list[tuple[_Call, _Outcome]]) -> None:
             call.future.set_exception(outcome.error)
         else:
             call.future.set_result(outcome.value)
+
+
+def _used_bytes(db: Db) -> int:
+    """Return how much of the file holds something: free pages take new mail."""
+    pages, unused, size_bytes = (
+        db.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - unused) * size_bytes)
 
 
 def _is_full(error: sqlite3.Error) -> bool:

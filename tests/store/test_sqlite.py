@@ -5,17 +5,24 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from gateway.store import people, queue
+from gateway.mail.ids import new_id
+from gateway.store import people, queue, retention
 from gateway.store.errors import StoreError, StoreFull
 from gateway.store.sqlite import Db, Store
 from tests.store.values import CONTENT, LANE, NOON, outgoing
 
+FAR = NOON + timedelta(days=10_000)
+
 ACCEPT_FOR_EVER = """
 import asyncio, sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from gateway.store.sqlite import Store
 from gateway.store import queue
@@ -96,3 +103,23 @@ def test_a_file_that_is_no_store_is_refused_with_its_name(tmp_path: Path) -> Non
 
 def test_the_file_is_readable_by_its_owner_alone(store: Store, tmp_path: Path) -> None:
     assert (tmp_path / "gateway.db").stat().st_mode & 0o077 == 0
+
+
+def test_new_content_is_refused_at_90_percent_and_the_journal_is_still_written(
+    tmp_path: Path,
+) -> None:
+    limit = 4_000_000
+    store = Store.open(tmp_path / "gateway.db", max_bytes=limit)
+    large = outgoing(content=CONTENT + b"x" * 1_000_000)
+
+    async def accept() -> str:
+        letter = replace(large, id=new_id())
+        return await store.write_content(1_000_000, queue.accept, letter, now=NOON)
+
+    kept = [asyncio.run(accept()) for _ in range(4)]
+    with pytest.raises(StoreFull, match="max_bytes"):
+        asyncio.run(accept())
+    store.write_now(people.delete, kept[0], now=NOON)
+    store.write_now(retention.remove_contents, after="", sent_before=FAR, received_before=FAR)
+    assert asyncio.run(accept())
+    store.close()
