@@ -15,6 +15,8 @@ from email.header import decode_header, make_header
 from email.utils import getaddresses
 from typing import Any
 
+from gateway.mail.footer import append_footer
+
 LENIENT: dict[str, Any] = (  # newer Pythons drop all addresses of a field with one odd name
     {"strict": False} if getattr(utils, "supports_strict_parsing", False) else {}
 )
@@ -84,12 +86,14 @@ class Edit:
     """One recorded change of a header: `value` None removes, else adds.
 
     A removal takes every field of that name; an addition stands above all others, or
-    below them with `last`.
+    below them with `last`. With `body` it is a footer: `value` goes under the text part of
+    the media type `name`, and a signed or encrypted message stays as it is.
     """
 
     name: str
     value: str | None
     last: bool = False
+    body: bool = False
 
 
 def parse_message(content: bytes) -> Message:
@@ -143,6 +147,8 @@ def _line_end(content: bytes, at: int) -> int:
 
 
 def _apply(content: bytes, edit: Edit) -> bytes:
+    if edit.body:
+        return append_footer(content, edit.name, edit.value or "")
     message = parse_message(content)
     if edit.value is None:
         wanted = edit.name.lower()

@@ -35,7 +35,7 @@ def _envelope(return_path: str | None, row: str, recipients: Iterable[Recipient]
 
 def edits_row(edits: tuple[Edit, ...]) -> str:
     """Return recorded edits as JSON."""
-    return json.dumps([[one.name, one.value, one.last] for one in edits])
+    return json.dumps([[one.name, one.value, one.last, one.body] for one in edits])
 
 
 def _stored_address(text: str) -> Address:
