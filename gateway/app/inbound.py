@@ -39,7 +39,12 @@ class Inbound:
     """From the tenant's mailboxes to what the policies decided, each effect once."""
 
     def __init__(
-        self, base: Foundation, accounts: Accounts, *, queued: Callable[[], None]
+        self,
+        base: Foundation,
+        accounts: Accounts,
+        chains: Chains,
+        *,
+        queued: Callable[[], None],
     ) -> None:
         """`queued` is called when something may wait in the queue: a forward, an answer."""
         self._base = base
@@ -47,12 +52,8 @@ class Inbound:
         self._accounts = accounts
         settings = base.settings
         self._checker: Checker = make_checker(settings.dns)
-        self.chains = Chains(
-            settings.resolve(settings.policies.directory),
-            clock=time.monotonic,
-            report=_report_broken_chain,
-        )
-        self._judge = Judge(base, self.chains, now=_now)
+        self._chains = chains
+        self._judge = Judge(base, chains, now=_now)
         self._pools = ImapPools.start()
         self.watchers = Watchers(
             Surroundings(
@@ -105,7 +106,7 @@ class Inbound:
 
     def _has_chain(self, tenant: Tenant) -> bool:
         try:
-            self.chains.chain_for(tenant, "inbound")
+            self._chains.chain_for(tenant, "inbound")
         except CompileError:
             return False
         return True
@@ -198,12 +199,6 @@ class Inbound:
                 self._base.store.write(queue.accept, outgoing, now=_now()),
                 name="tell mailbox state",
             )
-
-
-def _report_broken_chain(tenant: Tenant, kind: str, error: CompileError) -> None:
-    for one in error.diagnostics:
-        fault = f"{one.file}:{one.line}:{one.column}: {one.message}"
-        events.policy_refused(tenant=tenant.id, chain=kind, fault=fault)
 
 
 def _trusted(base: Foundation) -> str | None:

@@ -9,7 +9,8 @@ from gateway.app.accounts import Accounts
 from gateway.app.foundation import Foundation
 from gateway.app.notices import Notices
 from gateway.app.signing import Signing
-from gateway.conversation.thread import take_out
+from gateway.app.submissions import Submissions, keep
+from gateway.config import Settings
 from gateway.delivery.attempt import Sender
 from gateway.delivery.leases import Leases
 from gateway.delivery.outcome import Outcomes
@@ -19,8 +20,7 @@ from gateway.delivery.upstream import Account, SessionPool
 from gateway.mail.delivery import Batch, LaneKind, Outgoing, Result
 from gateway.mail.reply import Reply
 from gateway.net.tls import ServerTls
-from gateway.store import queue
-from gateway.store.sqlite import Db
+from gateway.policy.files import Chains
 from gateway.submission.listener import Listeners
 from gateway.submission.login import SignIn
 from gateway.submission.session import Conversation, Desk
@@ -32,12 +32,19 @@ class Outbound:
     """From the helpdesk's submission to the upstream's 250; routes and hooks leave here too."""
 
     def __init__(
-        self, base: Foundation, *, tls: ServerTls, webhook: AttemptBatch, owner: str
+        self,
+        base: Foundation,
+        *,
+        chains: Chains,
+        tls: ServerTls,
+        webhook: AttemptBatch,
+        owner: str,
     ) -> None:
         """`webhook` carries the lanes of hooks and of webhook routes."""
         self._base = base
         self._webhook = webhook
         self.accounts = Accounts(base.settings, base.directory, base.catalogue)
+        self._submissions = Submissions(base, chains)
         self._signing = Signing(base.store, base.seal, base.directory)
         self._pool = SessionPool(local_name=base.settings.server.hostname)
         leases = Leases(base.store)
@@ -61,6 +68,7 @@ class Outbound:
         await self.scheduler.stop(grace_seconds=DRAIN_SECONDS)
         await self._pool.close()
         self._sender.close()
+        self._submissions.close()
 
     def _make_sender(self, leases: Leases) -> Sender:
         routes = RetrySchedule.of(self._base.settings.routes)
@@ -113,10 +121,13 @@ class Outbound:
         )
 
     async def _accept(self, outgoing: Outgoing) -> Reply:
-        """Answer 250 when the message is on disk (RFC 5321 §6.1)."""
-        size_bytes = len(outgoing.content)
+        """Answer 250 when the message is on disk (RFC 5321 §6.1), or as a policy refuses it."""
         now = datetime.now(UTC)
-        id_ = await self._base.store.write_content(size_bytes, _keep, outgoing, now=now)
+        judged = await self._submissions.judge(outgoing, now=now)
+        if isinstance(judged, Reply):
+            return judged
+        size_bytes = len(outgoing.content)
+        id_ = await self._base.store.write_content(size_bytes, keep, judged, now=now)
         self.scheduler.wake()
         return Reply(250, "2.0.0", f"queued as {id_}")
 
@@ -132,7 +143,7 @@ class Outbound:
         return await self._sender.attempt(batch)
 
 
-def _keep(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
-    id_ = queue.accept(db, outgoing, now=now)
-    take_out(db, outgoing, now=now)
-    return id_
+def _schedules(settings: Settings) -> dict[LaneKind, RetrySchedule]:
+    routes = RetrySchedule.of(settings.routes)
+    upstream = RetrySchedule.of(settings.delivery)
+    return {LaneKind.UPSTREAM: upstream, LaneKind.ROUTE: routes, LaneKind.HOOK: routes}

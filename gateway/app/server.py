@@ -24,6 +24,7 @@ from gateway.app.foundation import Foundation
 from gateway.app.hooks import HookCarrier
 from gateway.app.inbound import Inbound
 from gateway.app.outbound import Outbound
+from gateway.app.policies import open_chains
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
 from gateway.net.tls import Certificate, ServerTls, own_certificate
@@ -92,8 +93,9 @@ class Server:
         hooks = HookCarrier(base, link=links.make)
         stack.push_async_callback(hooks.close)
         owner = f"{settings.server.hostname}/"
-        outbound = Outbound(base, tls=tls, webhook=hooks.attempt, owner=owner)
-        inbound = Inbound(base, outbound.accounts, queued=outbound.scheduler.wake)
+        chains = open_chains(settings)
+        outbound = Outbound(base, chains=chains, tls=tls, webhook=hooks.attempt, owner=owner)
+        inbound = Inbound(base, outbound.accounts, chains, queued=outbound.scheduler.wake)
         pages = build(self._health(store))
         pages.include_router(
             routes(links, find=lambda message: store.read(queue.content_of, message))

@@ -31,6 +31,7 @@ from gateway.policy.rendering import fault_rows, plan_lines, plan_row, trace_lin
 from gateway.policy.trial import Given, trial_context
 from gateway.sieve.diagnostics import render
 from gateway.sieve.interface import CompileError
+from gateway.sieve.language import language_of
 from gateway.sieve.script import compile_script
 from gateway.store import tenants
 
@@ -164,7 +165,13 @@ def _load(trial: _Trial, script: Path | None) -> Chain:
         return load_chain(bench.directory, bench.tenant, kind, strict=trial.strict)
     texts = Texts(bench.directory, bench.tenant)
     text = script.read_text(encoding="utf-8")
-    compiled = compile_script(text, name=str(script), loader=texts, strict=trial.strict)
+    compiled = compile_script(
+        text,
+        name=str(script),
+        loader=texts,
+        strict=trial.strict,
+        language=language_of(kind),
+    )
     file = ChainFile(path=str(script), script=compiled)
     return Chain(kind=kind, files=(file,), version=texts.version(), lists=texts.lists())
 

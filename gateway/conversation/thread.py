@@ -66,6 +66,12 @@ def take_out(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
     return conversation
 
 
+def find_conversation(db: Db, tenant: str, message: Message) -> str | None:
+    """Return the known conversation that a mail goes on with; None opens a new one."""
+    found = _find_known(db, tenant, message)
+    return found.conversation if found else None
+
+
 def learn_rewritten(db: Db, *, tenant: str, ours: str, theirs: str, now: datetime) -> bool:
     """Remember the id that an upstream gave to a mail of ours; False when we do not know it."""
     known = threads.find(db, tenant=tenant, id_=ours)

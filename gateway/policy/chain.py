@@ -14,6 +14,7 @@ from gateway.mail.message import Edit, Message, apply_edits, parse_message
 from gateway.mail.plan import Effect, EffectKind, Plan, Step
 from gateway.policy.asked import Asked, Context, Noted
 from gateway.policy.edits import recorded
+from gateway.policy.outgoing import find_misuse, footer_edits
 from gateway.sieve.interface import (
     Action,
     Diagnostic,
@@ -85,10 +86,12 @@ def run_chain(
     message = parse_message(seen)
     asked = Asked(context=context, message=message, lists=chain.lists)
     run = _Run(message=message, before=context.edits)
+    outbound = context.chain == "outbound"
     for file in chain.files:
         noted_before = len(asked.noted)
         result = file.script.run(seen, asked, passed=run.passed, limits=limits)
-        if not run.take(file, result, on_error=on_error):
+        misuse = find_misuse(result.actions, context.tenant) if outbound else None
+        if not run.take(file, result, on_error=on_error, misuse=misuse):
             if run.failed:  # a failed script leaves no trace in the counts (RFC 7352 §3.1)
                 del asked.noted[noted_before:]
             break
@@ -140,14 +143,24 @@ class _Run:
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    def take(self, file: ChainFile, result: Result, *, on_error: str) -> bool:
-        """Keep what a file asked for; return whether the next file runs."""
+    def take(
+        self,
+        file: ChainFile,
+        result: Result,
+        *,
+        on_error: str,
+        misuse: Diagnostic | None = None,
+    ) -> bool:
+        """Keep what a file asked for; return whether the next file runs.
+
+        `misuse` is what the file must not do, an error of it like any other.
+        """
         self.trace += [
             Step(file=one.file, line=one.line, text=one.text) for one in result.trace
         ]
         self.warnings += [f"{file.path}: {one}" for one in result.warnings]
         self.kept_by = file.path
-        error = result.error or _unstorable(file, result)
+        error = result.error or _unstorable(file, result) or misuse
         if error is not None:
             self._fail(error, on_error)
             return False
@@ -160,11 +173,13 @@ class _Run:
         """Return what was asked for, each target once, and the default action."""
         envelope: dict[str, str] = {}
         found: list[Effect] = []
-        for action in self.actions:
+        for at, action in enumerate(self.actions):
             if action.kind == ENVELOPE:
                 envelope[f"envelope_{action.arguments.get('part', 'to')}"] = action.target
+            elif action.kind == "setfrom":
+                envelope["envelope_from"] = action.target
             elif action.kind in KINDS:
-                found.append(self._effect(action, envelope))
+                found.append(self._effect(action, envelope, before=self.actions[:at]))
         if self.hold is not None:
             found.append(self.hold)
         elif self.keep is not None or not self.kept_by or self.errors:
@@ -183,7 +198,7 @@ class _Run:
                 line=error.line,
                 reason=f"the policy failed: {error.message}",
                 flags=self.passed.flags,
-                edits=self._edits(self.passed.edits),
+                edits=self._edits(self.passed.edits, self.actions),
                 arguments={"reason": error.message, "failed": True},
             )
 
@@ -198,11 +213,13 @@ class _Run:
             line=keep.line,
             reason="the default action" if keep.implicit else "keep",
             flags=flags or self.passed.flags,
-            edits=self._edits(edits),
+            edits=self._edits(edits, self.actions),
             arguments=dict(envelope),
         )
 
-    def _effect(self, action: Action, envelope: Mapping[str, str]) -> Effect:
+    def _effect(
+        self, action: Action, envelope: Mapping[str, str], *, before: Sequence[Action]
+    ) -> Effect:
         arguments = {**envelope, **action.arguments}
         if action.kind == "ereject":
             arguments["ereject"] = True
@@ -216,12 +233,14 @@ class _Run:
             line=action.line,
             reason=_reason(action),
             flags=action.flags,
-            edits=self._edits(action.edits),
+            edits=self._edits(action.edits, before),
             arguments=arguments,
         )
 
-    def _edits(self, edits: Sequence[HeaderEdit]) -> tuple[Edit, ...]:
-        return (*self.before, *recorded(self.message, edits))
+    def _edits(
+        self, edits: Sequence[HeaderEdit], actions: Sequence[Action]
+    ) -> tuple[Edit, ...]:
+        return (*self.before, *recorded(self.message, edits), *footer_edits(actions))
 
 
 def _unstorable(file: ChainFile, result: Result) -> Diagnostic | None:

@@ -20,7 +20,8 @@ from pathlib import Path
 from gateway.mail.tenant import Tenant
 from gateway.policy.chain import Chain, ChainFile
 from gateway.sieve.interface import CompileError, Diagnostic, Limits
-from gateway.sieve.script import Script, compile_script
+from gateway.sieve.language import language_of
+from gateway.sieve.script import compile_script
 
 CHECK_SECONDS = 1.0
 MAX_TEXT_BYTES = 1024 * 1024
@@ -59,7 +60,14 @@ def load_chain(
     for path in chain_paths(directory, tenant.id, kind):
         shown = path.relative_to(directory).as_posix()
         try:
-            script = _compile(path, shown, texts=texts, limits=limits, strict=strict)
+            script = compile_script(
+                texts.script(path, shown),
+                name=shown,
+                loader=texts,
+                limits=limits,
+                strict=strict,
+                language=language_of(kind),
+            )
         except CompileError as error:
             faults.extend(error.diagnostics)
         else:
@@ -169,6 +177,9 @@ class Texts:
             return [*self.tenant.routes, "INBOX"]
         if kind == "hook":
             return list(self.tenant.hooks)
+        if kind == "sender":  # one that covers a domain, or none at all: any name will do
+            exact = not any(one.startswith("*") for one in self.tenant.senders)
+            return list(self.tenant.senders) if self.tenant.senders and exact else None
         if kind == "list":
             return sorted(path.stem for path in self.directory.glob("lists/*.txt"))
         return None
@@ -213,11 +224,6 @@ def _scripts(folder: Path) -> list[Path]:
 
 def _is_script(name: str) -> bool:
     return name.endswith(".sieve") and not name.startswith(("_", "."))
-
-
-def _compile(path: Path, shown: str, *, texts: Texts, limits: Limits, strict: bool) -> Script:
-    text = texts.script(path, shown)
-    return compile_script(text, name=shown, loader=texts, limits=limits, strict=strict)
 
 
 def _unreadable(shown: str, what: str) -> CompileError:

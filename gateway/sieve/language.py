@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from gateway.sieve.checker import Language, Namespace
+from gateway.sieve.checker import Builder, Language, Namespace
 from gateway.sieve.comparators import COMPARATORS
 from gateway.sieve.extensions import (
     actions,
@@ -30,7 +31,8 @@ from gateway.sieve.extensions import (
     vacation,
     variables,
 )
-from gateway.sieve.signature import Signature
+from gateway.sieve.runtime import Command, Run
+from gateway.sieve.signature import Given, Signature
 
 _MODULES = (
     control,
@@ -91,3 +93,30 @@ LANGUAGE = Language(
     namespaces=NAMESPACES,
     implied={"vacation-seconds": "vacation", "spamtestplus": "spamtest"},
 )
+
+MISPLACED = {  # commands that a chain of that kind cannot carry out, and what to do instead
+    "inbound": (
+        ("setfrom", "setreplyto", "footer"),
+        "changes mail that a helpdesk sends; put it into a file of an outbound folder",
+    ),
+    "outbound": (
+        ("fileinto", "route", "redirect", "vacation", "agent"),
+        "makes no sense for mail that leaves; an outbound chain may reject, hold or edit it",
+    ),
+}
+
+
+def language_of(chain: str) -> Language:
+    """Return the language of an `inbound` or `outbound` chain; the misplaced is an error."""
+    names, instead = MISPLACED[chain]
+
+    def refuse(given: Given, builder: Builder) -> Command:
+        builder.error(given.call, f"'{given.call.name}' {instead}")
+        return _nothing
+
+    refused = {name: replace(LANGUAGE.signatures[name], build=refuse) for name in names}
+    return replace(LANGUAGE, signatures={**LANGUAGE.signatures, **refused})
+
+
+def _nothing(run: Run) -> None:
+    """Stand in for a command of a script that does not compile."""

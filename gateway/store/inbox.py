@@ -15,7 +15,7 @@ from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import parse_message
 from gateway.mail.plan import Effect, Plan
-from gateway.store import books, journal, marks, rows
+from gateway.store import books, journal, marks, plans, rows
 from gateway.store.queue import accept
 from gateway.store.sqlite import Db
 
@@ -256,11 +256,5 @@ def _fetched_detail(fetched: Fetched) -> dict[str, object]:
 def _planned_detail(authenticity: Authenticity, plan: Plan) -> dict[str, object]:
     return {
         "auth": {method: authenticity.result(method) for method in ("spf", "dkim", "dmarc")},
-        "effects": [
-            f"{one.kind.value} {one.target}".strip()
-            + (f" ({one.file}:{one.line})" if one.file else "")
-            for one in plan.effects
-        ],
-        "version": plan.version,
-        "errors": list(plan.errors) or None,
+        **plans.summary(plan),
     }

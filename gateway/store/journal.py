@@ -149,7 +149,8 @@ def _fill_index(db: Db) -> None:
     db.execute(
         "INSERT INTO found (rowid, message, text) SELECT j.number, j.message,"
         " j.message || ' ' || m.message_id || ' ' || m.header_from || ' ' || j.detail"
-        " FROM journal j JOIN message m ON m.id = j.message WHERE j.number > ? AND j.number <= ?",
+        " FROM journal j JOIN message m ON m.id = j.message"
+        " WHERE j.number > ? AND j.number <= ?",
         (row[0] if row else 0, last),
     )
     db.execute("INSERT OR REPLACE INTO counters (name, value) VALUES ('indexed', ?)", (last,))

@@ -129,8 +129,22 @@ def delete(db: Db, name: str, *, now: datetime) -> int:
     return moved
 
 
+def discard(db: Db, message: str, *, rule: str, now: datetime) -> None:
+    """Cancel a message that a policy discards as it is accepted; its bytes stay for the log."""
+    moved = _move(db, message, State.CANCELLED, "message.discarded", now=now, rule=rule)
+    tenant, page = _page(db, message)
+    books.add(db, tenant, f"{page}.removed", moved)
+
+
 def _move(
-    db: Db, name: str, to: State, event: str, *, now: datetime, only: str = "TRUE"
+    db: Db,
+    name: str,
+    to: State,
+    event: str,
+    *,
+    now: datetime,
+    only: str = "TRUE",
+    rule: str | None = None,
 ) -> int:
     message = journal.find_message(db, name)
     if message is None:
@@ -152,7 +166,7 @@ def _move(
     )  # fmt: skip
     if not changed.rowcount:
         raise Conflict(f"{message}: {_why_not(db, message)}")
-    journal.write(db, message, event, now=now, recipients=changed.rowcount)
+    journal.write(db, message, event, now=now, recipients=changed.rowcount, rule=rule)
     return changed.rowcount
 
 

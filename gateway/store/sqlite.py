@@ -172,14 +172,9 @@ class Store:
         if writes:
             _settle_all(self._commit(db, writes))
 
-<<<<<<< HEAD
     def _commit(self, db: Db, calls: list[_Call]) -> list[tuple[_Call, _Outcome]]:
-        self._look_at_disk()
-=======
-    def _commit(self, db: Db, calls: list[_Call]) -> None:
         if any(call.size_bytes for call in calls):
             self._look_for_room(db)
->>>>>>> 0900608 (store: content and journal go at their age, and a full store answers 452)
         settled: list[tuple[_Call, _Outcome]] = []
         try:
             db.execute("BEGIN IMMEDIATE")

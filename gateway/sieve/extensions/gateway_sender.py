@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gateway.sieve.addresses import parse_single
 from gateway.sieve.checker import Builder, Namespace
+from gateway.sieve.encoded_words import encode_words
+from gateway.sieve.interface import HeaderEdit
 from gateway.sieve.runtime import Command, Run, RunError
 from gateway.sieve.signature import Given, Kind, Positional, Tagged, command
 from gateway.sieve.strings import Expression, Reference
@@ -40,10 +42,16 @@ def _build_setfrom(given: Given, builder: Builder) -> Command:
     name = builder.optional_text(given, "name")
     address = builder.text(given.positionals[0])
     _check_address(address, given, builder)
+    if address.constant is not None and (found := parse_single(address.constant)):
+        local, _, domain = found.address.casefold().rpartition("@")
+        own = f"{local.partition('+')[0]}@{domain}"
+        builder.check_name("sender", own, given.positionals[0])
 
     def setfrom(run: Run) -> None:
-        arguments = {"name": name.expand(run) if name else None}
-        run.act("setfrom", _address(address, run), arguments=arguments, keeps=True)
+        shown = name.expand(run) if name else None
+        value = _address(address, run)
+        run.act("setfrom", value, arguments={"name": shown}, keeps=True)
+        _set_field(run, "From", _mailbox(shown or "", value))
 
     return setfrom
 
@@ -51,7 +59,13 @@ def _build_setfrom(given: Given, builder: Builder) -> Command:
 def _build_setreplyto(given: Given, builder: Builder) -> Command:
     address = builder.text(given.positionals[0])
     _check_address(address, given, builder)
-    return lambda run: run.act("setreplyto", _address(address, run), keeps=True)
+
+    def setreplyto(run: Run) -> None:
+        value = _address(address, run)
+        run.act("setreplyto", value, keeps=True)
+        _set_field(run, "Reply-To", value)
+
+    return setreplyto
 
 
 def _build_footer(given: Given, builder: Builder) -> Command:
@@ -63,6 +77,24 @@ def _build_footer(given: Given, builder: Builder) -> Command:
         run.act("footer", arguments=arguments, keeps=True)
 
     return footer
+
+
+def _set_field(run: Run, name: str, value: str) -> None:
+    """Give the message exactly one field of that name."""
+    for index in range(len(run.message.named([name])), 0, -1):
+        run.edit(HeaderEdit(name=name, value=None, index=index))
+    run.edit(HeaderEdit(name=name, value=value, last=True))
+
+
+def _mailbox(name: str, address: str) -> str:
+    """Return `name <address>`; the name quoted or in encoded words (RFC 2047 §5)."""
+    shown = " ".join(name.split())
+    if not shown:
+        return address
+    if not shown.isascii():
+        return f"{encode_words(shown)} <{address}>"
+    quoted = shown.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{address}>'
 
 
 def _check_address(address: Expression, given: Given, builder: Builder) -> None:

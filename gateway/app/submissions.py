@@ -1,0 +1,121 @@
+"""The outbound chain joined: a stamped submission -> as it is kept, or how it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway import events
+from gateway.app.foundation import Foundation
+from gateway.conversation.thread import find_conversation, take_out
+from gateway.mail.delivery import Outgoing
+from gateway.mail.inbound import Authenticity
+from gateway.mail.message import parse_message
+from gateway.mail.plan import Plan
+from gateway.mail.reply import Reply
+from gateway.mail.tenant import Tenant
+from gateway.net.concurrency import Pool
+from gateway.policy.asked import Context, Count
+from gateway.policy.chain import Chain, Judgement, run_chain
+from gateway.policy.files import Chains
+from gateway.policy.outgoing import decide
+from gateway.sieve.interface import CompileError
+from gateway.store import marks, people, plans, queue
+from gateway.store.sqlite import Db
+
+NO_CHAIN = Reply(451, "4.3.5", "The mail policies have a fault: the message was not taken")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One submission as it is kept, and what is recorded in the same transaction."""
+
+    outgoing: Outgoing
+    plan: Plan | None = None  # None: there was no file to run
+    marked: tuple[marks.Mark, ...] = ()
+    discarded_by: str = ""
+
+
+class Submissions:
+    """Runs the outbound chain of a tenant; without files it costs nothing."""
+
+    def __init__(self, base: Foundation, chains: Chains) -> None:
+        self._base = base
+        self._chains = chains
+        self._pool = Pool("outbound policy", threads=2)
+
+    async def judge(self, outgoing: Outgoing, *, now: datetime) -> Judged | Reply:
+        """Return what is kept, or the reply that refuses it."""
+        tenant = self._base.directory.find_tenant(outgoing.tenant)
+        if tenant is None:
+            return Judged(outgoing=outgoing)
+        try:
+            chain = self._chains.chain_for(tenant, "outbound")
+        except CompileError:
+            return NO_CHAIN
+        if not chain.files:
+            return Judged(outgoing=outgoing)
+        judgement = await self._run(chain, outgoing, tenant, now=now)
+        for error in judgement.plan.errors:
+            events.policy_failed(message_id=outgoing.id, tenant=tenant.id, error=error)
+        decided = decide(outgoing, judgement.plan, tenant)
+        if decided.refusal or decided.outgoing is None:
+            return decided.refusal or NO_CHAIN
+        return Judged(
+            outgoing=decided.outgoing,
+            plan=judgement.plan,
+            marked=tuple(
+                marks.Mark(tenant=tenant.id, kind=one.kind, handle=one.handle, key=one.key)
+                for one in judgement.noted
+            ),
+            discarded_by=decided.discarded_by,
+        )
+
+    def close(self) -> None:
+        """Judge nothing more."""
+        self._pool.close()
+
+    async def _run(
+        self, chain: Chain, outgoing: Outgoing, tenant: Tenant, *, now: datetime
+    ) -> Judgement:
+        message = parse_message(outgoing.content)
+        conversation = await self._base.store.read(find_conversation, tenant.id, message)
+        envelope = outgoing.envelope
+        context = Context(
+            tenant=tenant,
+            authenticity=Authenticity(header_from=outgoing.header_from),
+            now=now,
+            mail_from=str(envelope.return_path or ""),
+            rcpt_to=tuple(str(one.address) for one in envelope.recipients),
+            chain="outbound",
+            thread="reply" if conversation else "new",
+            conversation=conversation or "",
+            hostname=self._base.settings.server.hostname,
+            edits=outgoing.edits,
+            count=self._counter(tenant.id, now),
+        )
+        on_error = self._base.settings.policies.on_error
+        return await self._pool.run(
+            run_chain, chain, outgoing.content, context, on_error=on_error
+        )
+
+    def _counter(self, tenant: str, now: datetime) -> Count:
+        def count(kind: str, handle: str, key: str, seconds: int) -> int:
+            mark = marks.Mark(tenant=tenant, kind=kind, handle=handle, key=key)
+            since = now - timedelta(seconds=seconds)
+            return self._base.store.read_now(marks.count, mark, since=since)
+
+        return count
+
+
+def keep(db: Db, judged: Judged, *, now: datetime) -> str:
+    """Keep a submission with all that is recorded of it; return its id."""
+    outgoing = judged.outgoing
+    id_ = queue.accept(db, outgoing, now=now)
+    take_out(db, outgoing, now=now)
+    if judged.plan is not None:
+        plans.store(db, id_, judged.plan, now=now)
+        marks.add(db, judged.marked, now=now)
+    if judged.discarded_by:
+        people.discard(db, id_, rule=judged.discarded_by, now=now)
+    return id_

@@ -1,0 +1,96 @@
+"""OUT, with policies: what a chain decides is done before the 250, on real sockets."""
+
+from __future__ import annotations
+
+import smtplib
+from email.policy import SMTP
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.test_out import PASSWORD, apply_tenant, dkim_records, letter, submit
+from tests.servers.gateway import Gateway
+from tests.servers.opendkim import verify
+from tests.servers.ports import wait_until
+from tests.servers.postfix import Postfix
+
+pytestmark = pytest.mark.servers
+
+CHAIN = """
+setfrom :name "Acme GmbH" "support@acme.example";
+setreplyto "desk@acme.example";
+addheader "X-Shop" "Berlin";
+footer "Acme GmbH, Kölner Straße 1";
+if header :contains "subject" "forbidden" { reject "Write no such thing."; }
+if header :contains "subject" "wait" { hold "a person looks at it"; }
+if header :contains "subject" "nothing" { discard; }
+"""
+LIMIT = """
+if header :contains "subject" "many" {
+  if limit :count 1 :seconds 3600 :handle "many" "key" { reject "Only one an hour."; }
+}
+"""
+
+
+def write(gateway: Gateway, name: str, text: str) -> Path:
+    path = gateway.home / "policies" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path
+
+
+def send(gateway: Gateway, subject: str) -> str:
+    """Submit a letter in the clear; return the reply to its final dot."""
+    message = letter()
+    del message["Subject"]
+    message["Subject"] = subject
+    with smtplib.SMTP("127.0.0.1", gateway.plain) as client:
+        client.login("acme.zammad", PASSWORD)
+        client.mail("support@acme.example")
+        client.rcpt("ann@example.net")
+        code, text = client.data(message.as_bytes(policy=SMTP))
+    return f"{code} {text.decode()}"
+
+
+def test_a_chain_edits_signs_rejects_holds_discards_and_counts(
+    gateway: Gateway, postfix: Postfix
+) -> None:
+    apply_tenant(gateway, postfix)
+    write(gateway, "outbound/20-sender.sieve", CHAIN)
+    write(gateway, "tenants/acme/outbound/30-many.sieve", LIMIT)
+    gateway.start()
+    submit(gateway, letter(), security="starttls")
+    wait_until(postfix.delivered, what=lambda: f"the mail\n{gateway.log()}\n{postfix.log()}")
+    (arrived,) = postfix.delivered()
+    assert b'From: "Acme GmbH" <support@acme.example>' in arrived
+    assert b"Reply-To: desk@acme.example" in arrived
+    assert b"X-Shop: Berlin" in arrived
+    assert "Kölner Straße".encode() in arrived or b"K=C3=B6lner" in arrived
+    assert "succeeded" in verify(arrived, keys=dkim_records(gateway))
+    assert send(gateway, "forbidden") == "550 5.7.1 Write no such thing."
+    assert send(gateway, "many").startswith("250 ")
+    assert send(gateway, "many") == "550 5.7.1 Only one an hour."
+    assert send(gateway, "say nothing").startswith("250 ")
+    reply = send(gateway, "please wait")
+    assert reply.startswith("250 ")
+    gateway_queue = [one for one in gateway.json("queue", "list") if "person" in one["reason"]]
+    assert [one["id"] for one in gateway_queue] == [reply.rpartition(" ")[2]]
+    assert gateway_queue[0]["recipients"][0]["state"] == "held"
+    trace = gateway.json("log", "trace", gateway_queue[0]["id"])["events"]
+    assert "message.planned" in [one["event"] for one in trace]
+    gateway.run("queue", "release", gateway_queue[0]["id"])
+    gateway.wait_for_empty_queue()
+    assert len(postfix.delivered()) == 3
+    assert gateway.json("status")["books"]["out"]["difference"] == 0
+
+
+def test_a_chain_that_does_not_compile_takes_nothing_until_it_is_mended(
+    gateway: Gateway, postfix: Postfix
+) -> None:
+    apply_tenant(gateway, postfix)
+    path = write(gateway, "tenants/acme/outbound/10.sieve", 'fileinto "desk";')
+    gateway.start()
+    assert send(gateway, "Hi").startswith("451 4.3.5 ")
+    assert gateway.json("queue", "list") == []
+    path.write_text("keep;")
+    wait_until(lambda: send(gateway, "Hi").startswith("250"), what=gateway.log)
