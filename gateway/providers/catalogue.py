@@ -58,6 +58,7 @@ class SenderRules:
     rule: str = "same-as-username"
     rule_note: str = ""
     otherwise: str = "unknown"
+    async_rejection: bool = False  # some refusals come after the 250, outside of SMTP
     replaces_message_id: bool | str = "unknown"  # yes, no, or a word
     saves_sent: bool | str = "unknown"
     dkim_profile: str | None = None  # sign | none | without-ids; left out: from the above
@@ -145,8 +146,10 @@ class Provider:
     id: str
     name: str
     name_zh: str = ""
+    note: str = ""
     role: str = "mailbox"  # mailbox | sender | channel
-    group: str = ""
+    group: str = ""  # cn | intl | senders | channel | generic
+    suits: tuple[str, ...] = ()  # of `advice.USES`: the mail that it is meant for
     domains: tuple[str, ...] = ()
     own_domains: bool = False  # serves addresses of its customers' domains beside `domains`
     mx: tuple[str, ...] = ()
