@@ -21,15 +21,19 @@ def envelope_row(envelope: Envelope) -> str:
         "envid": envelope.envid,
         "body_8bit": envelope.body_8bit or None,
         "smtputf8": envelope.smtputf8 or None,
+        "hold_until": envelope.hold_until.timestamp() if envelope.hold_until else None,
     }
     return json.dumps({key: value for key, value in row.items() if value is not None})
 
 
 def _envelope(return_path: str | None, row: str, recipients: Iterable[Recipient]) -> Envelope:
+    said = json.loads(row)
+    hold_until = said.pop("hold_until", None)
     return Envelope(
         return_path=_stored_address(return_path) if return_path else None,
         recipients=tuple(recipients),
-        **json.loads(row),
+        hold_until=time_of(hold_until) if hold_until is not None else None,
+        **said,
     )
 
 

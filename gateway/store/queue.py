@@ -56,7 +56,7 @@ def accept(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
     state = _first_state(outgoing, now)
     due_at = outgoing.envelope.hold_until if state is State.SCHEDULED else now
     clock = clocks(db, outgoing.lane, now=now) if state is State.QUEUED else STOPPED
-    reason, fix = _why_waiting(outgoing)
+    reason, fix = _why_waiting(outgoing, state)
     rows = [
         (
             outgoing.id, outgoing.tenant, outgoing.lane.kind.value, outgoing.lane.name,
@@ -189,9 +189,12 @@ def _first_state(outgoing: Outgoing, now: datetime) -> State:
     return State.SCHEDULED if hold_until and hold_until > now else State.QUEUED
 
 
-def _why_waiting(outgoing: Outgoing) -> tuple[str | None, str | None]:
+def _why_waiting(outgoing: Outgoing, state: State) -> tuple[str | None, str | None]:
     if outgoing.hold:
         return outgoing.hold, "look at it and release or delete it: gateway queue show ID"
+    if state is State.SCHEDULED and (until := outgoing.envelope.hold_until):
+        fix = f"gateway queue retry {outgoing.id} sends it now, queue delete cancels it"
+        return f"it is scheduled for {until.isoformat(timespec='seconds')}", fix
     return why_waiting(outgoing.lane, outgoing.header_from)
 
 
@@ -207,6 +210,7 @@ def _accepted(outgoing: Outgoing) -> dict[str, object]:
         "message_id": outgoing.message_id,
         "credential": outgoing.credential,
         "origin": outgoing.origin,
+        "hold_until": envelope.hold_until.isoformat() if envelope.hold_until else None,
     }
 
 

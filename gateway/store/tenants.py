@@ -293,7 +293,7 @@ def _move_to_lane(db: Db, message: str, lane: Lane, *, now: datetime) -> None:
     clock = clocks(db, lane, now=now)
     db.execute(
         "UPDATE delivery SET lane_kind = :kind, lane = :lane,"
-        " reason = iif(state = 'held', reason, NULL), fix = iif(state = 'held', fix, NULL),"
+        " reason = iif(state = 'queued', NULL, reason), fix = iif(state = 'queued', NULL, fix),"
         " sendable_since = iif(state = 'queued', :sendable_since, NULL),"
         " stalled_since = iif(state = 'queued', :stalled_since, NULL),"
         " next_attempt_at = iif(state = 'queued', :now, next_attempt_at)"

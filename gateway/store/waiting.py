@@ -58,16 +58,24 @@ def why_waiting(lane: Lane, header_from: str) -> tuple[str | None, str | None]:
 
 def begin_scheduled(db: Db, *, now: datetime) -> int:
     """Queue what was scheduled for a time that has come; return how many recipients."""
-    due = "state = 'scheduled' AND next_attempt_at <= ?"
-    query = f"SELECT DISTINCT tenant, lane_kind, lane FROM delivery WHERE {due}"
+    rows = db.execute(
+        "SELECT DISTINCT d.message, d.tenant, d.lane_kind, d.lane, m.header_from"
+        " FROM delivery d JOIN message m ON m.id = d.message"
+        " WHERE d.state = 'scheduled' AND d.next_attempt_at <= ?",
+        (now.timestamp(),),
+    ).fetchall()
     begun = 0
-    for tenant, kind, name in db.execute(query, (now.timestamp(),)).fetchall():
-        clock = clocks(db, Lane(tenant, LaneKind(kind), name), now=now)
+    for message, tenant, kind, name, header_from in rows:
+        lane = Lane(tenant, LaneKind(kind), name)
+        clock = clocks(db, lane, now=now)
         changed = db.execute(
-            "UPDATE delivery SET state = 'queued', sendable_since = ?, stalled_since = ?"
-            f" WHERE {due} AND tenant = ? AND lane_kind = ? AND lane = ?",
-            (clock.sendable_since, clock.stalled_since, now.timestamp(), tenant, kind, name),
-        )
+            "UPDATE delivery SET state = 'queued', sendable_since = ?, stalled_since = ?,"
+            " reason = ?, fix = ? WHERE message = ? AND state = 'scheduled'",
+            (
+                clock.sendable_since, clock.stalled_since,
+                *why_waiting(lane, header_from), message,
+            ),
+        )  # fmt: skip
         begun += changed.rowcount
     return begun
 

@@ -8,6 +8,7 @@ what the library leaves open: pipelined plaintext, a second TLS, commands after 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from aiosmtpd import smtp
 from gateway.mail.address import Address
 from gateway.mail.envelope import Recipient
 from gateway.mail.reply import Reply
+from gateway.submission import future
 from gateway.submission.content import Content
 from gateway.submission.login import Login, LoginResult
 from gateway.submission.parameters import MailArguments, parse_mail, parse_rcpt
@@ -92,6 +94,7 @@ class Commands(Wire):
         self.session.extended_smtp = True
         self.session.host_name = hostname
         words = [self.hostname, f"SIZE {self._max_message_bytes}", *EXTENSIONS]
+        words.append(future.offer(now=datetime.now(UTC)))
         if self.tls_context and not self.tls:
             words.append("STARTTLS")
         if self._is_plain or self.tls:
@@ -144,7 +147,9 @@ class Commands(Wire):
         if self.envelope.mail:
             await self.push("503 5.5.1 A message was begun already")
             return
-        said = parse_mail(argument or "", max_bytes=self._max_message_bytes)
+        said = parse_mail(
+            argument or "", max_bytes=self._max_message_bytes, now=datetime.now(UTC)
+        )
         if isinstance(said, Reply):
             await self.push(said.as_line())
             return

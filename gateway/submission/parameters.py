@@ -1,4 +1,4 @@
-"""Pure: the arguments of MAIL and RCPT (RFC 5321 §4.1.2, RFC 1870, 3461, 4954, 6152, 6531).
+"""Pure: the arguments of MAIL and RCPT (RFC 5321 §4.1.2, 1870, 3461, 4865, 4954, 6152, 6531).
 
 Values keep their case: ENVID and ORCPT come back to the client in its notifications.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.mail.address import Address, parse_address
 from gateway.mail.envelope import Recipient
 from gateway.mail.reply import Reply
+from gateway.submission import future
 from gateway.submission.content import too_big
 
 PATH = re.compile(
@@ -22,7 +24,9 @@ PARAMETER = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9-]*)(?:=(?P<value>[^=\s]+
 XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")  # RFC 3461 §4
 ORCPT = re.compile(r"[A-Za-z0-9-]+;" + XTEXT.pattern)
 MAX_ENVID, MAX_ORCPT = 100, 500  # RFC 3461 §4.4, §5.4.3
-MAIL_PARAMETERS = frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"})
+MAIL_PARAMETERS = (
+    frozenset({"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"}) | future.PARAMETERS
+)
 RCPT_PARAMETERS = frozenset({"NOTIFY", "ORCPT"})
 BODIES = ("7BIT", "8BITMIME")
 
@@ -36,16 +40,20 @@ class MailArguments:
     envid: str | None = None
     body_8bit: bool = False
     smtputf8: bool = False
+    hold_until: datetime | None = None  # RFC 4865
 
 
-def parse_mail(argument: str, *, max_bytes: int) -> MailArguments | Reply:
-    """Return what `FROM:<path> parameters` says, or the refusal."""
+def parse_mail(argument: str, *, max_bytes: int, now: datetime) -> MailArguments | Reply:
+    """Return what `FROM:<path> parameters` says at `now`, or the refusal."""
     split = _split(argument, "FROM:", known=MAIL_PARAMETERS)
     if isinstance(split, Reply):
         return split
     path, given = split
     if refusal := _find_mail_fault(given, max_bytes=max_bytes):
         return refusal
+    hold_until = future.find_hold(given, now=now)
+    if isinstance(hold_until, Reply):
+        return hold_until
     smtputf8 = "SMTPUTF8" in given
     address = _parse_path(path, smtputf8=smtputf8) if path else None
     if isinstance(address, Reply):
@@ -57,6 +65,7 @@ def parse_mail(argument: str, *, max_bytes: int) -> MailArguments | Reply:
         envid=given.get("ENVID"),
         body_8bit=given.get("BODY", "").upper() == "8BITMIME",
         smtputf8=smtputf8,
+        hold_until=hold_until,
     )
 
 

@@ -129,6 +129,7 @@ def submission_from(server: Commands, envelope: Transaction, *, login: Login) ->
             envid=mail.envid,
             body_8bit=mail.body_8bit or not envelope.content.isascii(),
             smtputf8=mail.smtputf8,
+            hold_until=mail.hold_until,
         ),
         content=envelope.content,
         peer=peer_from(server),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
 
@@ -186,3 +187,30 @@ def test_a_search_finds_part_of_an_address(store: Store) -> None:
     store.write_now(queue.accept, outgoing("bob@example.org"), now=NOON)
     assert [one.id for one in store.write_now(journal.search, "smith@exam")] == [id_]
     assert store.write_now(journal.search, "nobody@") == []
+
+
+def test_a_scheduled_message_waits_for_its_hour_and_says_so(store: Store) -> None:
+    """RFC 4865."""
+    hour = timedelta(hours=1)
+    letter = outgoing()
+    envelope = replace(letter.envelope, hold_until=NOON + hour)
+    id_ = store.write_now(queue.accept, replace(letter, envelope=envelope), now=NOON)
+    assert claim(store) == []
+    (entry,) = store.read_now(people.entries, state="scheduled")
+    assert entry.reason == "it is scheduled for 2026-11-24T13:00:00+00:00"
+    assert entry.recipients[0].next_attempt_at == NOON + hour
+    (due,) = store.read_now(queue.due_lanes, now=NOON)
+    assert due.next_at == NOON + hour
+    (batch,) = claim(store, now=NOON + 2 * hour)
+    assert (batch.message, batch.envelope.hold_until) == (id_, NOON + hour)
+    assert batch.deliveries[0].sendable_seconds == 0
+    assert store.read_now(people.entries)[0].reason is None
+
+
+def test_a_scheduled_message_is_cancelled_by_its_deletion(store: Store) -> None:
+    letter = outgoing()
+    envelope = replace(letter.envelope, hold_until=NOON + timedelta(hours=1))
+    id_ = store.write_now(queue.accept, replace(letter, envelope=envelope), now=NOON)
+    store.write_now(people.delete, id_, now=NOON)
+    assert claim(store, now=NOON + timedelta(days=1)) == []
+    assert store.read_now(books.outbound).difference == 0

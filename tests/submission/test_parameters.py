@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from gateway.mail.address import Address
@@ -10,10 +12,11 @@ from gateway.mail.reply import Reply
 from gateway.submission.parameters import MailArguments, parse_mail, parse_rcpt
 
 ANN = Address("Ann", "example.org")
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def mail(argument: str) -> MailArguments | Reply:
-    return parse_mail(argument, max_bytes=1000)
+    return parse_mail(argument, max_bytes=1000, now=NOON)
 
 
 def test_a_null_return_path_is_none() -> None:
@@ -96,3 +99,10 @@ def test_what_rcpt_cannot_say_is_refused(argument: str, code: str) -> None:
 def test_smtputf8_allows_a_local_part_beyond_ascii() -> None:
     said = parse_rcpt("TO:<用户@例子.example>", smtputf8=True)
     assert said == Recipient(Address("用户", "xn--fsqu00a.example"))
+
+
+def test_mail_may_name_its_hour() -> None:
+    """RFC 4865."""
+    said = mail("FROM:<a@example.org> HOLDFOR=60")
+    assert isinstance(said, MailArguments)
+    assert said.hold_until == NOON + timedelta(seconds=60)
