@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from random import random
 from time import monotonic
 
 from gateway import events
-from gateway.delivery.obstacle import fitted
+from gateway.delivery.obstacle import NO_SMTPUTF8, fitted, takes_address
 from gateway.delivery.retry import RetrySchedule, schedule_result
 from gateway.delivery.upstream import Account, Pooled, SessionPool
 from gateway.delivery.verdict import Judge, find_remote_id
@@ -24,6 +25,7 @@ from gateway.mail.delivery import (
     Result,
     Verdict,
 )
+from gateway.mail.envelope import Envelope
 from gateway.mail.message import apply_edits
 from gateway.mail.reply import Reply
 from gateway.net.concurrency import Pool
@@ -127,11 +129,28 @@ class Sender:
         return _Try(answers, tls)
 
     async def _send(self, batch: Batch, taken: Pooled) -> tuple[Answer, ...]:
-        content = apply_edits(batch.content, batch.edits)
+        """Send to those whose address the server takes; the others alone are refused."""
         envelope = taken.account.as_allowed(batch.envelope)
+        offered = taken.session.extensions
+        taking = [takes_address(one, offered=offered) for one in envelope.recipients]
+        if all(taking) or not any(taking):
+            return await self._send_to(envelope, batch, taken)
+        pairs = zip(envelope.recipients, taking, strict=True)
+        some = replace(envelope, recipients=tuple(one for one, takes in pairs if takes))
+        answers = iter(await self._send_to(some, batch, taken))
+        if (first := next(answers, None)) is None:
+            return ()  # the lease was lost
+        said = chain([first], answers)
+        refused = Answer(Phase.RCPT, NO_SMTPUTF8)
+        return tuple(next(said) if takes else refused for takes in taking)
+
+    async def _send_to(
+        self, envelope: Envelope, batch: Batch, taken: Pooled
+    ) -> tuple[Answer, ...]:
+        content = apply_edits(batch.content, batch.edits)
         ready = fitted(envelope, content, offered=taken.session.extensions)
         if isinstance(ready, Reply):
-            return _same(batch, Phase.DATA, ready)
+            return (Answer(Phase.DATA, ready),) * len(envelope.recipients)
         signed = await self._signed(ready, batch, taken.account.dkim_profile)
         confirm = partial(self._confirm, batch)
         return await taken.session.send(envelope, signed, before_dot=confirm)

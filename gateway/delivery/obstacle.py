@@ -8,7 +8,7 @@ from email import message_from_bytes
 from email.message import Message
 from email.policy import compat32
 
-from gateway.mail.envelope import Envelope
+from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.message import parse_message
 from gateway.mail.reply import Reply
 
@@ -35,6 +35,11 @@ def fitted(envelope: Envelope, content: bytes, *, offered: Mapping[str, str]) ->
     if "8BITMIME" in offered:
         return content
     return _seven_bit(content) or NO_8BIT
+
+
+def takes_address(recipient: Recipient, *, offered: Mapping[str, str]) -> bool:
+    """Whether the server takes this recipient's address at all (RFC 6531 §3.2)."""
+    return "SMTPUTF8" in offered or not recipient.address.needs_smtputf8
 
 
 def _has_utf8_address(envelope: Envelope) -> bool:

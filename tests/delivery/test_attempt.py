@@ -237,3 +237,23 @@ def test_dsn_parameters_are_passed_on(run: Run, tmp_path: Path) -> None:
             assert id_.encode() in captured.content
 
     run(work())
+
+
+def test_an_address_that_the_server_cannot_take_fails_alone(run: Run, tmp_path: Path) -> None:
+    """RFC 6531 §3.2: the others of the batch get the message."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(without=frozenset({"SMTPUTF8"}))
+            given = ("ann@example.net", "jürgen@example.net", "ben@example.net")
+            results = await _tried(office, *given)
+            assert [one.verdict.decision for one in results] == [
+                Decision.DELIVERED,
+                Decision.FAIL,
+                Decision.DELIVERED,
+            ]
+            assert results[1].attempt.reply.enhanced == "5.6.7"
+            [captured] = office.provider.captured
+            assert len(captured.envelope.recipients) == 2
+
+    run(work())
