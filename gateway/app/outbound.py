@@ -71,18 +71,13 @@ class Outbound:
         self._submissions.close()
 
     def _make_sender(self, leases: Leases) -> Sender:
-        routes = RetrySchedule.of(self._base.settings.routes)
         return Sender(
             self._pool,
             find_account=self._find_account,
             sign=self._signing.sign,
             confirm=leases.confirm,
             catalogue=self._base.catalogue,
-            schedules={
-                LaneKind.UPSTREAM: RetrySchedule.of(self._base.settings.delivery),
-                LaneKind.ROUTE: routes,
-                LaneKind.HOOK: routes,
-            },
+            schedules=_schedules(self._base.settings),
         )
 
     def _make_scheduler(self, leases: Leases, owner: str) -> Scheduler:

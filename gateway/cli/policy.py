@@ -1,4 +1,4 @@
-"""`gateway policy`: list, check and testsuite; `policy_trial` has `test`."""
+"""`gateway policy`: list, check, testsuite and explain; `policy_trial` has `test`."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ from gateway.cli.refusal import Refusal
 from gateway.config import load_settings
 from gateway.mail.tenant import Tenant
 from gateway.policy.files import load_chain
-from gateway.policy.rendering import chain_rows, fault_rows
+from gateway.policy.rendering import (
+    chain_rows,
+    fault_rows,
+    plan_lines,
+    plan_row,
+    trace_lines,
+)
 from gateway.policy.suite import chain_runner, suites
 from gateway.sieve.diagnostics import render
 from gateway.sieve.interface import CompileError, Diagnostic
 from gateway.sieve.testsuite import run_testsuite
-from gateway.store import tenants
+from gateway.store import journal, plans, tenants
 
 KINDS = ("inbound", "outbound")
 
@@ -113,7 +119,47 @@ def run_tests(
         raise Refusal(f"{counted(failed, 'test')} failed")
 
 
-VERBS: Verbs = {"list": list_, "check": check, "test": try_message, "testsuite": run_tests}
+def explain(
+    message: Annotated[
+        str,
+        typer.Argument(
+            metavar="MESSAGE-ID", show_default=False, help="Ours, a Message-ID, or theirs."
+        ),
+    ],
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Print what the policies did with a real message, and why: the trace of its run."""
+    with opened(config) as gateway:
+        id_ = gateway.store.read_now(journal.find_message, message)
+        plan = gateway.store.read_now(plans.load, id_) if id_ else None
+    if id_ is None:
+        raise Refusal(
+            f"there is no message '{message}'; gateway log search finds one by address"
+        )
+    if plan is None:
+        raise Refusal(f"{id_}: no policy ran on it; gateway log trace {id_} tells its story")
+    if as_json:
+        steps = [dataclasses.asdict(one) for one in plan.trace]
+        print_json({"id": id_, "version": plan.version, **plan_row(plan), "trace": steps})
+        return
+    print_line(f"{id_}  policies {plan.version or 'not run'}", style="bold")
+    for line in trace_lines(plan.trace):
+        print_line(line)
+    print_line("")
+    for line in plan_lines(plan):
+        print_line(line, style="bold")
+    print_next(f"gateway log trace {id_}")
+
+
+VERBS: Verbs = {
+    "list": list_,
+    "check": check,
+    "test": try_message,
+    "testsuite": run_tests,
+    "explain": explain,
+}
 
 
 def find_faults(

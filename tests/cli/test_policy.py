@@ -4,7 +4,11 @@ import json
 
 import pytest
 
+from gateway.mail.plan import Effect, EffectKind, Plan, Step
+from gateway.store import plans, queue
+from gateway.store.sqlite import Db
 from tests.cli.running import Cli
+from tests.store.values import NOON, outgoing
 
 GOOD = 'if header :contains "subject" "spam" { discard; stop; }\nkeep;\n'
 SUITE = """require ["vnd.dovecot.testsuite", "vnd.gateway.testsuite"];
@@ -58,3 +62,35 @@ def test_the_tests_of_policies_are_run(policies: Cli, action: str, code: int) ->
 def test_a_testsuite_that_does_not_compile_is_exit_2(policies: Cli) -> None:
     policies.write("policies/tests/10-spam.svtest", "tset;\n")
     assert "10-spam.svtest:1:1: error:" in policies.refused("policy", "testsuite", code=2)
+
+
+def test_the_trace_of_a_real_message_is_explained(policies: Cli) -> None:
+    policies.apply()
+    message = outgoing()
+    step = Step(file="outbound/10.sieve", line=3, text='footer "Acme"')
+    effect = Effect(kind=EffectKind.HOLD, file="outbound/10.sieve", line=4, reason="look")
+
+    def keep(db: Db) -> None:
+        queue.accept(db, message, now=NOON)
+        plans.store(
+            db, message.id, Plan(effects=(effect,), version="v1", trace=(step,)), now=NOON
+        )
+
+    policies.write_store(keep)
+    shown = policies.say("policy", "explain", "<one@acme.example>")
+    assert "outbound/10.sieve:" in shown
+    assert '3  footer "Acme"' in shown
+    assert "hold (outbound/10.sieve:4): look" in shown
+    explained = policies.json("policy", "explain", message.id)
+    assert (explained["id"], explained["version"]) == (message.id, "v1")
+    assert explained["trace"] == [
+        {"file": "outbound/10.sieve", "line": 3, "text": 'footer "Acme"'}
+    ]
+
+
+def test_a_message_that_no_policy_saw_is_told_so(policies: Cli) -> None:
+    policies.apply()
+    message = outgoing()
+    policies.write_store(queue.accept, message, now=NOON)
+    assert "no policy ran on it" in policies.refused("policy", "explain", message.id)
+    assert "there is no message" in policies.refused("policy", "explain", "nothing")

@@ -78,6 +78,12 @@ def test_a_chain_edits_signs_rejects_holds_discards_and_counts(
     assert gateway_queue[0]["recipients"][0]["state"] == "held"
     trace = gateway.json("log", "trace", gateway_queue[0]["id"])["events"]
     assert "message.planned" in [one["event"] for one in trace]
+    explained = gateway.json("policy", "explain", gateway_queue[0]["id"])
+    assert [one["effect"] for one in explained["effects"]] == ["hold"]
+    assert explained["trace"][0]["file"] == "outbound/20-sender.sieve"
+    assert len(explained["version"]) == 16
+    shown = gateway.run("policy", "explain", gateway_queue[0]["id"]).stdout
+    assert "header :contains" in shown
     gateway.run("queue", "release", gateway_queue[0]["id"])
     gateway.wait_for_empty_queue()
     assert len(postfix.delivered()) == 3
