@@ -6,7 +6,7 @@ import sys
 
 from gateway.cli.commands import run
 
-WITH_REACTOR = (("serve",), ("demo",), ("upstream", "test"))
+WITH_REACTOR = (("serve",), ("demo",), ("upstream", "test"), ("upstream", "add"))
 
 
 def main() -> None:

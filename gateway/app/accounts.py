@@ -44,7 +44,17 @@ class Accounts:
         if upstream.mailbox is not None:
             mailbox = tenant.mailboxes.get(upstream.mailbox)
             return await self._of_mailbox(tenant, upstream, mailbox) if mailbox else None
-        return await self._of_upstream(tenant, upstream, sender=sender)
+        secret = await self._directory.secret(tenant.id, "upstream", upstream.name)
+        return self.of_upstream(upstream, sender=sender, secret=secret)
+
+    def of_upstream(
+        self, upstream: Upstream, *, sender: str, secret: str | None
+    ) -> Account | None:
+        """Return the account of an upstream with a secret of its own, kept or not yet."""
+        provider = self._catalogue.get(upstream.provider)
+        common = provider.common_username(secret) if provider else None
+        login = _login(upstream.username or common or sender, secret)
+        return self._account(upstream, provider, address=sender, login=login)
 
     def limits(self, lane: Lane) -> LaneLimits:
         """Return how much a lane may carry at once."""
@@ -69,16 +79,6 @@ class Accounts:
             return generic
         mailbox = tenant.mailboxes.get(upstream.mailbox or "")
         return self._catalogue.get((mailbox or upstream).provider, generic)
-
-    async def _of_upstream(
-        self, tenant: Tenant, upstream: Upstream, *, sender: str
-    ) -> Account | None:
-        provider = self._catalogue.get(upstream.provider)
-        secret = await self._directory.secret(tenant.id, "upstream", upstream.name)
-        username = (
-            upstream.username or (provider and provider.common_username(secret)) or sender
-        )
-        return self._account(upstream, provider, address=sender, login=_login(username, secret))
 
     async def _of_mailbox(
         self, tenant: Tenant, upstream: Upstream, mailbox: Mailbox

@@ -10,7 +10,7 @@ from gateway.cli.output import print_line
 from gateway.cli.refusal import Refusal
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import Lane
-from gateway.mail.tenant import Tenant
+from gateway.mail.tenant import Tenant, Upstream
 from gateway.providers.catalogue import load_catalogue
 
 if TYPE_CHECKING:  # they bring Twisted, which only a verb that reaches out pays for
@@ -37,6 +37,22 @@ def probe_lane(gateway: Opened, lane: Lane, *, sender: str) -> list[Step]:
         return await probe_account(gateway, account, sender=sender)
 
     return reactor.ask(work)
+
+
+def probe_upstream(
+    gateway: Opened, upstream: Upstream, *, sender: str, secret: str | None
+) -> list[Step]:
+    """Return the steps of trying an upstream that is not saved yet; raises Refusal."""
+    from gateway.app import reactor  # noqa: PLC0415 - see above
+    from gateway.app.accounts import Accounts  # noqa: PLC0415
+    from gateway.app.directory import Directory  # noqa: PLC0415
+
+    directory = Directory(gateway.store, gateway.load_seal())
+    accounts = Accounts(gateway.settings, directory, load_catalogue())
+    account = accounts.of_upstream(upstream, sender=sender, secret=secret)
+    if account is None:
+        raise Refusal(f"{upstream.provider} has no server for this; give --host or --region")
+    return reactor.ask(lambda: probe_account(gateway, account, sender=sender))
 
 
 async def probe_account(gateway: Opened, account: Account, *, sender: str) -> list[Step]:

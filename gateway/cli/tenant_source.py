@@ -79,6 +79,20 @@ def missing_secrets(file: TenantFile, known: set[tuple[str, str]]) -> Iterator[s
             yield f"[credentials.{name}] has no password yet: {make}"
 
 
+def read_secret_file(key: str, name: str) -> str:
+    """Return the one line of a secret's file; raises SchemaError under `key`."""
+    try:
+        text = Path(name).read_text(encoding="utf-8").strip("\r\n")
+    except OSError as error:
+        why = (error.strerror or "cannot be read").lower()
+        raise SchemaError(key, f"{name}: {why}") from error
+    except UnicodeDecodeError as error:
+        raise SchemaError(key, f"{name}: is not UTF-8 text") from error
+    if not text or "\n" in text:
+        raise SchemaError(key, f"{name}: expects one line with the secret")
+    return text
+
+
 def _with_absolute_paths(table: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """Return the table with its paths as seen from the file; other faults are left in."""
     return {
@@ -112,22 +126,11 @@ def _load_secret(kind: str, item: Mapping[str, Any]) -> str | None:
         raise SchemaError(key, f"there is no key '{key}' here")
     if not isinstance(item[key], str):
         raise SchemaError(key, "expects text in quotes")
-    secret = _read_file(key, item[key]) if key.endswith("file") else _read_env(key, item[key])
+    secret = (
+        read_secret_file(key, item[key]) if key.endswith("file") else _read_env(key, item[key])
+    )
     _check_shape(kind, key, secret)
     return secret
-
-
-def _read_file(key: str, name: str) -> str:
-    try:
-        text = Path(name).read_text(encoding="utf-8").strip("\r\n")
-    except OSError as error:
-        why = (error.strerror or "cannot be read").lower()
-        raise SchemaError(key, f"{name}: {why}") from error
-    except UnicodeDecodeError as error:
-        raise SchemaError(key, f"{name}: is not UTF-8 text") from error
-    if not text or "\n" in text:
-        raise SchemaError(key, f"{name}: expects one line with the secret")
-    return text
 
 
 def _read_env(key: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""`gateway upstream`: test, list, pause, resume."""
+"""`gateway upstream`: add, test, list, pause, resume."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gateway.cli.opening import Config, Json, OfTenant, Opened, TenantId, Verbs,
 from gateway.cli.output import counted, print_json, print_line, print_next, print_table, stamp
 from gateway.cli.probing import as_document, find_return_path, print_steps, probe_lane
 from gateway.cli.refusal import refuse_unknown
+from gateway.cli.upstream_add import add
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant import Upstream
 from gateway.store import tenants
@@ -56,7 +57,7 @@ def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = Fal
     print_table(
         columns,
         ([row[column] for column in columns] for row in rows),
-        empty="there are no upstreams yet: add one to a tenant file and gateway apply it",
+        empty="there are no upstreams yet: gateway upstream add TENANT",
     )
     print_next(*dict.fromkeys(str(row["fix"]) for row in rows if row["fix"]))
 
@@ -98,13 +99,13 @@ def resume(
     print_next(f"gateway queue list --tenant {tenant}")
 
 
-VERBS: Verbs = {"test": try_out, "list": list_, "pause": pause, "resume": resume}
+VERBS: Verbs = {"add": add, "test": try_out, "list": list_, "pause": pause, "resume": resume}
 
 
 def _find_lane(gateway: Opened, tenant: str, upstream: str) -> Lane:
     known = gateway.find_tenant(tenant).upstreams
     if upstream not in known:
-        make = "add one to its tenant file and gateway apply it"
+        make = f"gateway upstream add {tenant}"
         raise refuse_unknown(upstream, known, thing="upstream", make=make)
     return Lane(tenant, LaneKind.UPSTREAM, upstream)
 

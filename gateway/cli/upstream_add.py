@@ -1,0 +1,265 @@
+"""`gateway upstream add`: asks, tries the account, and only then saves it.
+
+What an option gives is not asked; without a terminal nothing is. Upstream, sender, domain and
+its keys are written together.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.domain import key_secrets, load_keys
+from gateway.cli.opening import Config, Json, Opened, TenantId, opened, utc_now
+from gateway.cli.output import print_json, print_line, print_next
+from gateway.cli.probing import as_document, print_steps, probe_upstream
+from gateway.cli.refusal import Refusal
+from gateway.cli.tenant_source import read_secret_file
+from gateway.mail.address import parse_address
+from gateway.mail.schema import SchemaError, unknown_key
+from gateway.mail.tenant import Security
+from gateway.mail.tenant_file import Items, TenantFile, build_tenant, find_faults
+from gateway.providers.catalogue import Provider, load_catalogue
+from gateway.store import tenants
+
+if TYPE_CHECKING:  # it brings Twisted
+    from gateway.delivery.probe import Step
+
+SSL_WORDS = frozenset({"ssl", "ssl/tls", "smtps"})  # what mail programs call it
+GENERIC = "generic"
+
+Ask = Callable[[str], Any]
+Word = Annotated[str | None, typer.Option(show_default=False)]
+File = Annotated[Path | None, typer.Option(metavar="FILE", show_default=False)]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
+Preset = Annotated[
+    str | None, typer.Option(help="As gateway provider list shows.", show_default=False)
+]
+Protection = Annotated[
+    str | None, typer.Option(help="starttls, tls or none.", show_default=False)
+]
+Shown = Annotated[str | None, typer.Option(help="What customers see.", show_default=False)]
+From = Annotated[str | None, typer.Option("--from", metavar="ADDRESS", show_default=False)]
+User = Annotated[str | None, typer.Option(help="Else the address.", show_default=False)]
+Own = Annotated[
+    str | None, typer.Option(help="Else the provider's, or own.", show_default=False)
+]
+
+
+def add(
+    tenant: TenantId,
+    *,
+    provider: Preset = None,
+    host: Word = None,
+    port: Port = None,
+    security: Protection = None,
+    region: Word = None,
+    ca_file: File = None,
+    sender_name: Shown = None,
+    sender: From = None,
+    username: User = None,
+    password_file: File = None,
+    name: Own = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Add an account that mail leaves by; it is tried before it is saved."""
+    given = {
+        "provider": provider, "host": host, "port": port, "security": security,
+        "region": region, "ca_file": str(ca_file.resolve()) if ca_file else None,
+        "sender_name": sender_name, "sender": sender, "username": username,
+    }  # fmt: skip
+    with opened(config) as gateway:
+        gateway.find_tenant(tenant)
+        wanted = _complete(given)
+        secret = _password(wanted, password_file)
+        own = name or _name_of(wanted)
+        file = _joined(gateway, tenant, wanted, own)
+        upstream = file.tenant.upstreams[own]
+        steps = probe_upstream(gateway, upstream, sender=wanted.sender, secret=secret)
+        if steps[-1].is_ok:
+            _save(gateway, file, own, secret=secret)
+    _tell(wanted, {"tenant": tenant, "name": own}, steps, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """Everything that was given or answered."""
+
+    preset: Provider
+    settings: dict[str, Any]  # of the upstream, as in a tenant file
+    sender: str
+    sender_name: str
+
+    @property
+    def domain(self) -> str:
+        return self.sender.rpartition("@")[2]
+
+
+def _tell(
+    wanted: _Wanted, saved: dict[str, str], steps: Sequence[Step], *, as_json: bool
+) -> None:
+    if as_json:
+        print_json({**saved, "sender": wanted.sender, **as_document(steps)})
+    else:
+        print_steps(steps)
+    if not steps[-1].is_ok:
+        raise Refusal("the account was not saved: the test did not pass")
+    if not as_json:
+        print_line(f"{' '.join(saved.values())}: saved, {wanted.sender} sends by it")
+        print_next(
+            f"gateway domain records {wanted.domain}", f"gateway export {saved['tenant']}"
+        )
+
+
+def _complete(given: dict[str, Any]) -> _Wanted:
+    """Ask for what is missing; raises Refusal where nobody is there to be asked."""
+    asking = _Asking(given)
+    if given["provider"] is None and given["host"] is None:
+        given["provider"] = asking.ask(
+            "Provider (gateway provider list), or generic", "provider", default=GENERIC,
+            read=_read_provider,
+        )  # fmt: skip
+    preset = load_catalogue()[_read_provider(given["provider"] or GENERIC)]
+    if preset.id == GENERIC:
+        asking.ask("Host", "host", read=str.strip)
+        asking.ask("Port", "port", default="587", read=_read_port)
+        asking.ask("Security", "security", default=_usual(given["port"]), read=read_security)
+    elif given["security"] is not None:
+        given["security"] = read_security(given["security"])
+    asking.ask("Sender name, as customers see it", "sender_name", default="", read=str.strip)
+    sender = asking.ask("Sender address", "sender", read=_read_address)
+    if not preset.login.smtp_user.startswith("fixed:"):
+        asking.ask("User name", "username", default=sender, read=str.strip)
+    keys = ("host", "port", "security", "region", "ca_file", "username")
+    settings = {key: given[key] for key in keys if given[key] is not None}
+    if preset.id != GENERIC:
+        settings["provider"] = preset.id
+    return _Wanted(
+        preset=preset, settings=settings, sender=sender, sender_name=given["sender_name"]
+    )
+
+
+class _Asking:
+    """Fills `given`: by its options, by a person at a terminal, by defaults."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self._given = given
+        self._is_person = sys.stdin.isatty()
+
+    def ask(self, question: str, key: str, *, read: Ask, default: str | None = None) -> Any:
+        """Return the value of `key`, read from its option or from an answer."""
+        if (value := self._given[key]) is None:
+            value = self._answer(question, key, read, default)
+        else:
+            value = read(str(value))
+        self._given[key] = value
+        return value
+
+    def _answer(self, question: str, key: str, read: Ask, default: str | None) -> Any:
+        if not self._is_person:
+            if default is None:
+                option = "--from" if key == "sender" else f"--{key.replace('_', '-')}"
+                raise Refusal(f"{option} is missing, and nobody is at a terminal to be asked")
+            return read(default)
+        return typer.prompt(
+            question, default=default, value_proc=_as_answer(read), show_default=bool(default)
+        )
+
+
+def _as_answer(read: Ask) -> Ask:
+    """Have a wrong answer told and asked again, where a wrong option ends the verb."""
+
+    def answered(text: str) -> Any:
+        try:
+            return read(text)
+        except Refusal as refusal:
+            raise typer.BadParameter(str(refusal)) from refusal
+
+    return answered
+
+
+def read_security(text: str) -> str:
+    """Return the word of a security; raises Refusal with the nearest one."""
+    word = text.strip().casefold()
+    if word in SSL_WORDS:
+        raise Refusal(f"there is no security '{text}'; did you mean tls?")
+    if word not in tuple(Security):
+        raise Refusal(unknown_key(word, tuple(Security), thing="security"))
+    return word
+
+
+def _read_provider(text: str) -> str:
+    known = load_catalogue()
+    if (name := text.strip()) not in known:
+        raise Refusal(unknown_key(name, known, thing="provider"))
+    return name
+
+
+def _read_port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise Refusal(f"'{text}' is not a port: write 587 or 465")
+    return int(text)
+
+
+def _read_address(text: str) -> str:
+    try:
+        return parse_address(text).key
+    except ValueError as error:
+        raise Refusal(str(error)) from error
+
+
+def _usual(port: int | None) -> str:
+    # Its plain word: the prompt would list the choices of an enumeration.
+    return (Security.TLS if port == 465 else Security.STARTTLS).value
+
+
+def _name_of(wanted: _Wanted) -> str:
+    return "own" if wanted.preset.id == GENERIC else wanted.preset.id
+
+
+def _password(wanted: _Wanted, file: Path | None) -> str | None:
+    if file is not None:
+        try:
+            return read_secret_file("--password-file", str(file))
+        except SchemaError as error:
+            raise Refusal(str(error)) from error
+    if wanted.settings.get("security") == Security.NONE and not sys.stdin.isatty():
+        return None
+    if not sys.stdin.isatty():
+        raise Refusal("--password-file is missing, and nobody is at a terminal to be asked")
+    return str(typer.prompt("Password (not shown)", hide_input=True))
+
+
+def _joined(gateway: Opened, tenant: str, wanted: _Wanted, name: str) -> TenantFile:
+    """Return the tenant with its new upstream, sender and domain; raises Refusal."""
+    settings, items = gateway.store.read_now(tenants.tables, tenant) or ({}, {})
+    if ("upstream", name) in items:
+        raise Refusal(f"{tenant} has an upstream {name} already; --name gives this one another")
+    merged: Items = {**items, ("upstream", name): wanted.settings}
+    said = {"name": wanted.sender_name} if wanted.sender_name else {}
+    known = items.get(("sender", wanted.sender), {})
+    merged["sender", wanted.sender] = {**known, **said, "upstream": name}
+    if wanted.domain not in wanted.preset.domains:  # there only its own address sends
+        merged.setdefault(("domain", wanted.domain), {})
+    try:
+        built = build_tenant(tenant, settings, merged)
+    except SchemaError as error:
+        raise Refusal(str(error)) from error
+    if faults := list(find_faults(built, providers=load_catalogue())):
+        raise Refusal(*faults)
+    return TenantFile(tenant=built, settings=settings, items=merged)
+
+
+def _save(gateway: Opened, file: TenantFile, name: str, *, secret: str | None) -> None:
+    seal, now = gateway.load_seal(), utc_now()
+    secrets = {("upstream", name): secret} if secret else {}
+    for domain in file.tenant.domains:
+        if not load_keys(gateway, seal, tenant=file.tenant.id, domain=domain):
+            secrets |= key_secrets(domain, made_on=now.date())
+    gateway.store.write_now(tenants.apply_tenant, file, secrets, seal, now=now)
