@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli import domain_check
 from gateway.cli.opening import Config, Json, Opened, Verbs, opened
 from gateway.cli.output import print_json, print_line, print_next, warn
 from gateway.cli.refusal import refuse_unknown
@@ -45,7 +46,23 @@ def records(
     print_next("publish them at the DNS provider of the domain, each value as one string")
 
 
-VERBS: Verbs = {"records": records}
+def check(
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", show_default=False)],
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Look the records of a domain up: published, wrong or missing; exit 1 unless all are."""
+    with opened(config) as gateway:
+        tenant, name = _find_owner(gateway, domain)
+        keys = load_keys(gateway, gateway.load_seal(), tenant=tenant.id, domain=name)
+        settings = gateway.settings.dns
+    terms = spf_terms(tenant, name, catalogue=load_catalogue())
+    wanted = domain_records(name, keys, spf_terms=terms, reports_to=tenant.owner)
+    domain_check.tell(name, domain_check.look_up(wanted, settings), as_json=as_json)
+
+
+VERBS: Verbs = {"records": records, "check": check}
 
 
 def load_keys(gateway: Opened, seal: Seal, *, tenant: str, domain: str) -> list[DkimKey]:

@@ -5,7 +5,8 @@ from datetime import date
 from gateway.cli.domain import key_secrets, spf_terms
 from gateway.mail.tenant import Mailbox, Sender, Tenant, Upstream
 from gateway.providers.catalogue import load_catalogue
-from tests.cli.running import Cli
+from tests.cli.running import CONFIGURATION, Cli
+from tests.servers.zone import Zone
 
 
 def test_the_records_of_a_domain_are_full_names_and_unquoted_strings(cli: Cli) -> None:
@@ -53,3 +54,22 @@ def test_fresh_keys_are_secrets_named_by_their_selectors() -> None:
         ("dkim", "acme.example/gw202611-ed25519"),
     ]
     assert all("PRIVATE KEY" in pem for pem in secrets.values())
+
+
+def test_check_tells_what_is_published_wrong_and_missing(cli: Cli) -> None:
+    with Zone() as zone:
+        cli.write("gateway.conf", f'{CONFIGURATION}[dns]\nnameservers = ["{zone.address}"]\n')
+        cli.apply()
+        wanted = cli.json("domain", "records", "acme.example")
+        for one in wanted[:2]:
+            zone.publish(one["name"], "TXT", one["value"])
+        zone.publish("acme.example", "TXT", "v=spf1 -all")
+        done = cli.run("domain", "check", "acme.example")
+        assert done.returncode == 1
+        states = [line.split()[0] for line in done.stdout.splitlines()[:4]]
+        assert states == ["published", "published", "wrong", "missing"]
+        assert "it lacks a:smtp.acme.example" in done.stdout
+        for one in wanted:
+            zone.publish(one["name"], "TXT", one["value"])
+        found = cli.json("domain", "check", "acme.example")
+        assert {one["state"] for one in found} == {"published"}
