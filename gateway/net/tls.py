@@ -6,13 +6,16 @@ pays for the key exchange once.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -67,6 +70,15 @@ class ServerTls:
             events.certificate_not_read(path=str(self._certificate.path), error=error)
         else:
             events.certificate_read(path=str(self._certificate.path), expires_at=until)
+
+
+def abort(transport: asyncio.BaseTransport) -> None:
+    """Drop a connection at once; one that is closed twice over is left as it is.
+
+    Of such a TLS transport Python before 3.11.3 raises AttributeError.
+    """
+    with suppress(AttributeError):
+        cast(asyncio.WriteTransport, transport).abort()
 
 
 def client_context(ca_files: Sequence[Path] = ()) -> ssl.SSLContext:

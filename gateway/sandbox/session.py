@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol, cast
 from aiosmtpd import smtp
 
 from gateway.mail.message import Edit, apply_edits, parse_message
+from gateway.net.tls import abort
 from gateway.sandbox.misbehaviour import Fault, Misbehaviour, Phase
 from gateway.sandbox.transaction import (
     Captured,
@@ -57,7 +58,7 @@ class Session(smtp.SMTP):
     async def end(self) -> None:
         """Reset the connection and wait until nothing of it runs."""
         conversation = self._handler_coroutine
-        self._wire.abort()
+        abort(self._wire)
         if conversation is not None:
             await asyncio.gather(conversation, return_exceptions=True)
 
@@ -271,7 +272,7 @@ class Session(smtp.SMTP):
             case Fault.HANG:
                 await never()
             case Fault.DROP | Fault.KEEP_AND_DROP:
-                self._wire.abort()
+                abort(self._wire)
                 await never()
 
     async def _close(self) -> NoReturn:

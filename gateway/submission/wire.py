@@ -17,6 +17,7 @@ from typing import Any
 from aiosmtpd import smtp
 
 from gateway import events
+from gateway.net.tls import abort
 
 BLOCK_BYTES = 128 * 1024
 MAX_COMMAND_BYTES = 4096  # RFC 5321 §4.5.3.1.4 asks for 512 and room for each extension
@@ -84,7 +85,7 @@ class Wire(smtp.SMTP):
     def abort(self) -> None:
         """Drop the connection without a word."""
         if self.transport is not None and self._handler_coroutine is not None:
-            self.transport.abort()
+            abort(self.transport)
             self._handler_coroutine.cancel()  # in a handshake nothing else would end it
 
     async def push(self, status: str | bytes) -> None:
