@@ -20,6 +20,7 @@ from gateway.mail.tenant import Security
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 GIGABYTE = Size(1024**3)
 LARGEST_STORE = Size(20 * 1024**3)
+MOST_WORKERS = 64
 LARGEST_MESSAGE = Size(25 * 1024**2)
 
 
@@ -33,7 +34,7 @@ class ServerSettings:
 
     hostname: str = "localhost.localdomain"
     state: str = "/var/lib/gateway"
-    workers: int = 1
+    workers: int = 0  # processes; 0: one for each core, at most four
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,8 +265,8 @@ def _check(settings: Settings) -> None:
 
 def _faults(settings: Settings) -> list[str]:
     faults = []
-    if settings.server.workers != 1:
-        faults.append("[server] workers: more than 1 is not in this release")
+    if not 0 <= settings.server.workers <= MOST_WORKERS:
+        faults.append(f"[server] workers: write a number from 0 to {MOST_WORKERS}")
     if settings.storage.url != "sqlite":
         faults.append('[storage] url: only "sqlite" is in this release')
     if (settings.tls.certificate is None) != (settings.tls.key is None):

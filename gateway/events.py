@@ -266,6 +266,11 @@ def server_started(*, listeners: str, mailboxes: int, tenants: int) -> None:
     _info("server.started", listeners=listeners, mailboxes=mailboxes, tenants=tenants)
 
 
+def worker_ended(*, pid: int, code: int) -> None:
+    """Record that a process that takes mail has ended by itself; another one is started."""
+    _error("server.worker_ended", pid=pid, code=code)
+
+
 def server_stopping() -> None:
     """Record that the server drains: it takes nothing new and lets sessions end."""
     _info("server.stopping")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway.app.directory import Directory
 from gateway.config import Settings
-from gateway.providers.catalogue import Provider
+from gateway.providers.catalogue import Provider, load_catalogue
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
 
@@ -21,3 +21,26 @@ class Foundation:
     seal: Seal
     directory: Directory
     catalogue: Mapping[str, Provider]
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the store with the bounds of the configuration; raises StoreError."""
+    return Store.open(
+        settings.state / "gateway.db",
+        keep_free=settings.storage.keep_free,
+        max_bytes=settings.retention.max_bytes,
+    )
+
+
+async def lay_foundation(settings: Settings, store: Store) -> Foundation:
+    """Read what every journey needs; raises ConfigError or StoreError."""
+    seal = Seal.load(settings.state / "secret.key")
+    directory = Directory(store, seal)
+    await directory.look()
+    return Foundation(
+        settings=settings,
+        store=store,
+        seal=seal,
+        directory=directory,
+        catalogue=load_catalogue(),
+    )

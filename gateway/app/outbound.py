@@ -1,15 +1,11 @@
-"""OUT: submission, store and delivery joined."""
+"""OUT, second half: from the store to the upstream's 250, joined."""
 
 from __future__ import annotations
-
-import time
-from datetime import UTC, datetime
 
 from gateway.app.accounts import Accounts
 from gateway.app.foundation import Foundation
 from gateway.app.notices import Notices
 from gateway.app.signing import Signing
-from gateway.app.submissions import Submissions, keep
 from gateway.config import Settings
 from gateway.delivery.attempt import Sender
 from gateway.delivery.leases import Leases
@@ -17,58 +13,34 @@ from gateway.delivery.outcome import Outcomes
 from gateway.delivery.retry import RetrySchedule
 from gateway.delivery.scheduler import AttemptBatch, Scheduler
 from gateway.delivery.upstream import Account, SessionPool
-from gateway.mail.delivery import Batch, LaneKind, Outgoing, Result
-from gateway.mail.reply import Reply
-from gateway.net.tls import ServerTls
-from gateway.policy.files import Chains
-from gateway.submission.listener import Listeners
-from gateway.submission.login import SignIn
-from gateway.submission.session import Conversation, Desk
+from gateway.mail.delivery import Batch, LaneKind, Result
 
 DRAIN_SECONDS = 30.0
 
 
 class Outbound:
-    """From the helpdesk's submission to the upstream's 250; routes and hooks leave here too."""
+    """Everything that leaves: by upstreams, routes and hooks."""
 
-    def __init__(
-        self,
-        base: Foundation,
-        *,
-        chains: Chains,
-        tls: ServerTls,
-        webhook: AttemptBatch,
-        owner: str,
-    ) -> None:
+    def __init__(self, base: Foundation, *, webhook: AttemptBatch, owner: str) -> None:
         """`webhook` carries the lanes of hooks and of webhook routes."""
         self._base = base
         self._webhook = webhook
         self.accounts = Accounts(base.settings, base.directory, base.catalogue)
-        self._submissions = Submissions(base, chains)
         self._signing = Signing(base.store, base.seal, base.directory)
         self._pool = SessionPool(local_name=base.settings.server.hostname)
         leases = Leases(base.store)
         self._sender = self._make_sender(leases)
         self.scheduler = self._make_scheduler(leases, owner)
-        self.listeners = Listeners(
-            base.settings.submission,
-            Conversation(self._desk(), clock=time.monotonic),
-            hostname=base.settings.server.hostname,
-            tls=tls,
-        )
 
     async def start(self) -> None:
-        """Begin to deliver, then to listen."""
+        """Begin to deliver."""
         await self.scheduler.start()
-        await self.listeners.start()
 
     async def stop(self) -> None:
-        """Close the listeners, let sessions end, then let deliveries end."""
-        await self.listeners.stop(seconds=DRAIN_SECONDS)
+        """Let deliveries end."""
         await self.scheduler.stop(grace_seconds=DRAIN_SECONDS)
         await self._pool.close()
         self._sender.close()
-        self._submissions.close()
 
     def _make_sender(self, leases: Leases) -> Sender:
         return Sender(
@@ -99,32 +71,6 @@ class Outbound:
             owner=owner,
             stale_after=self._base.settings.delivery.stale_after,
         )
-
-    def _desk(self) -> Desk:
-        sign_in = SignIn(
-            self._base.directory.find_credential,
-            self._base.seal.matches,
-            auth_failures=self._base.settings.submission.auth_failures,
-            clock=time.monotonic,
-        )
-        return Desk(
-            hostname=self._base.settings.server.hostname,
-            sign_in=sign_in,
-            find_tenant=self._base.directory.find_tenant,
-            upstream_max_bytes=self.accounts.max_message_bytes,
-            accept=self._accept,
-        )
-
-    async def _accept(self, outgoing: Outgoing) -> Reply:
-        """Answer 250 when the message is on disk (RFC 5321 §6.1), or as a policy refuses it."""
-        now = datetime.now(UTC)
-        judged = await self._submissions.judge(outgoing, now=now)
-        if isinstance(judged, Reply):
-            return judged
-        size_bytes = len(outgoing.content)
-        id_ = await self._base.store.write_content(size_bytes, keep, judged, now=now)
-        self.scheduler.wake()
-        return Reply(250, "2.0.0", f"queued as {id_}")
 
     async def _find_account(self, batch: Batch) -> Account | None:
         await self._signing.prepare(batch.lane.tenant, batch.header_from)

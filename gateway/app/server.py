@@ -19,26 +19,26 @@ from datetime import UTC, datetime
 from gateway import events
 from gateway.app import reactor
 from gateway.app.cleaning import keep_clean
-from gateway.app.directory import Directory
-from gateway.app.foundation import Foundation
+from gateway.app.foundation import Foundation, lay_foundation, open_store
 from gateway.app.hooks import HookCarrier
 from gateway.app.inbound import Inbound
+from gateway.app.intake import Intake
+from gateway.app.listening import renew_certificate, report_own_certificate, server_tls
 from gateway.app.outbound import Outbound
 from gateway.app.policies import open_chains
+from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
-from gateway.net.tls import Certificate, ServerTls, own_certificate
-from gateway.providers.catalogue import load_catalogue
+from gateway.policy.files import Chains
 from gateway.store import books, figures, queue
-from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db, Store
+from gateway.submission.listener import open_sockets
 from gateway.web.downloads import Links, routes
 from gateway.web.health import HealthState, build
 from gateway.web.metrics import Figures
 from gateway.web.serving import serve_web
 
 LOOK_SECONDS = 0.5
-RENEW_SECONDS = 86400.0
 PAGES = ("out", "route", "hook")
 
 
@@ -55,7 +55,7 @@ def serve(settings: Settings) -> None:
 
 
 class Server:
-    """Every part of the gateway in one process."""
+    """Every part of the gateway; mail is taken here, or in workers beside."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -79,14 +79,9 @@ class Server:
     async def _start(self) -> None:
         settings, stack = self._settings, self._stack
         _lock(settings, stack)
-        store = Store.open(
-            settings.state / "gateway.db",
-            keep_free=settings.storage.keep_free,
-            max_bytes=settings.retention.max_bytes,
-        )
+        store = open_store(settings)
         stack.callback(store.close)
-        base = await self._lay_foundation(store)
-        tls = _server_tls(settings)
+        base = await lay_foundation(settings, store)
         links = Links(
             public_url=settings.console.public_url, mark=base.seal.mark, clock=time.time
         )
@@ -94,7 +89,7 @@ class Server:
         stack.push_async_callback(hooks.close)
         owner = f"{settings.server.hostname}/"
         chains = open_chains(settings)
-        outbound = Outbound(base, chains=chains, tls=tls, webhook=hooks.attempt, owner=owner)
+        outbound = Outbound(base, webhook=hooks.attempt, owner=owner)
         inbound = Inbound(base, outbound.accounts, chains, queued=outbound.scheduler.wake)
         pages = build(self._health(store))
         pages.include_router(
@@ -108,26 +103,36 @@ class Server:
         self._waiting_for.remove("mailboxes")
         stack.push_async_callback(outbound.stop)
         await outbound.start()
+        ports = await self._start_intake(base, chains, outbound)
         self._waiting_for.remove("listeners")
         tasks = [
             spawn(self._look(base, outbound, inbound), name="look for changes"),
-            spawn(_renew_certificate(settings, tls), name="renew certificate"),
+            spawn(renew_certificate(settings), name="renew certificate"),
             spawn(keep_clean(store, settings.retention), name="retention"),
         ]
         stack.push_async_callback(stop_tasks, tasks)
-        _report_start(base, outbound)
+        _report_start(base, ports)
 
-    async def _lay_foundation(self, store: Store) -> Foundation:
-        seal = Seal.load(self._settings.state / "secret.key")
-        directory = Directory(store, seal)
-        await directory.look()
-        return Foundation(
-            settings=self._settings,
-            store=store,
-            seal=seal,
-            directory=directory,
-            catalogue=load_catalogue(),
-        )
+    async def _start_intake(
+        self, base: Foundation, chains: Chains, outbound: Outbound
+    ) -> list[int]:
+        """Take mail here, or in workers beside; return the ports of the listeners."""
+        settings, stack = self._settings, self._stack
+        sockets = open_sockets(settings.submission)
+        for one in sockets:
+            stack.callback(one.close)
+        queued = outbound.scheduler.wake
+        tls = server_tls(settings)
+        report_own_certificate(settings)
+        beside = count_workers(settings) - 1
+        taking: Workers | Intake
+        if beside:
+            taking = Workers(settings, count=beside, sockets=sockets, queued=queued)
+        else:
+            taking = Intake(base, chains=chains, tls=tls, sockets=sockets, queued=queued)
+        stack.push_async_callback(taking.stop)
+        await taking.start()
+        return [int(one.getsockname()[1]) for one in sockets]
 
     async def _look(self, base: Foundation, outbound: Outbound, inbound: Inbound) -> None:
         """Act within a second on what the command line wrote, and on changed policies."""
@@ -163,23 +168,6 @@ def _lock(settings: Settings, stack: AsyncExitStack) -> None:
         raise ConfigError(f"{settings.state}: {sentence}") from error
 
 
-def _server_tls(settings: Settings) -> ServerTls:
-    certificate, key = settings.tls.certificate, settings.tls.key
-    if certificate is not None and key is not None:
-        return ServerTls(Certificate(settings.resolve(certificate), settings.resolve(key)))
-    own = own_certificate(settings.state, settings.server.hostname, now=datetime.now(UTC))
-    events.tls_is_self_signed(path=str(settings.state / "ca.pem"))
-    return ServerTls(own)
-
-
-async def _renew_certificate(settings: Settings, tls: ServerTls) -> None:
-    while True:
-        await asyncio.sleep(RENEW_SECONDS)
-        if settings.tls.certificate is None:
-            own_certificate(settings.state, settings.server.hostname, now=datetime.now(UTC))
-        tls.refresh()
-
-
 def _measure(db: Db, *, now: datetime) -> Figures:
     pages: dict[str, books.Outbound | books.Inbound] = {
         page: books.outbound(db, page=page) for page in PAGES
@@ -200,11 +188,12 @@ def _answer(db: Db) -> object:
     return db.execute("SELECT 1").fetchone()
 
 
-def _report_start(base: Foundation, outbound: Outbound) -> None:
-    ports = ",".join(str(port) for port in outbound.listeners.ports)
+def _report_start(base: Foundation, ports: list[int]) -> None:
     mailboxes = sum(len(one.mailboxes) for one in base.directory.tenants.values())
     events.server_started(
-        listeners=ports, mailboxes=mailboxes, tenants=len(base.directory.tenants)
+        listeners=",".join(str(port) for port in ports),
+        mailboxes=mailboxes,
+        tenants=len(base.directory.tenants),
     )
     _notify("READY=1")
 

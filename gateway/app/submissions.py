@@ -23,6 +23,7 @@ from gateway.sieve.interface import CompileError
 from gateway.store import marks, people, plans, queue
 from gateway.store.sqlite import Db
 
+HOUR = timedelta(hours=1)
 NO_CHAIN = Reply(451, "4.3.5", "The mail policies have a fault: the message was not taken")
 
 
@@ -108,9 +109,17 @@ class Submissions:
         return count
 
 
-def keep(db: Db, judged: Judged, *, now: datetime) -> str:
-    """Keep a submission with all that is recorded of it; return its id."""
+def keep(db: Db, judged: Judged, *, per_hour: int | None, now: datetime) -> bool:
+    """Keep a submission with all that is recorded of it.
+
+    Returns False, and keeps nothing, when its credential has sent `per_hour` messages within
+    an hour: counted here, so that it holds for all sessions and processes together.
+    """
     outgoing = judged.outgoing
+    if per_hour is not None and outgoing.credential is not None:
+        sent = queue.count_accepted(db, outgoing.credential, since=now - HOUR)
+        if sent >= per_hour:
+            return False
     id_ = queue.accept(db, outgoing, now=now)
     take_out(db, outgoing, now=now)
     if judged.plan is not None:
@@ -118,4 +127,4 @@ def keep(db: Db, judged: Judged, *, now: datetime) -> str:
         marks.add(db, judged.marked, now=now)
     if judged.discarded_by:
         people.discard(db, id_, rule=judged.discarded_by, now=now)
-    return id_
+    return True

@@ -34,6 +34,7 @@ CONFIGURATION = """\
 [server]
 hostname = "gateway.example"
 state = "state"
+workers = 1
 [storage]
 keep_free = 0
 [[submission.listeners]]

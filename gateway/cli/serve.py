@@ -10,10 +10,18 @@ from gateway.cli.opening import Config, find_config
 from gateway.config import load_settings
 
 
-def serve(config: Config = None) -> None:
+def serve(
+    config: Config = None,
+    take_mail: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
     """Run the gateway in the foreground: logs to standard error, drains on SIGTERM."""
     settings = load_settings(find_config(config))
     # Twisted's reactor must be chosen before the app is imported; only this verb pays for it.
+    if take_mail:  # file descriptors of listening sockets, from a server of ours
+        from gateway.app.worker import take_mail as take  # noqa: PLC0415 - see above
+
+        take(settings, [int(number) for number in take_mail.split(",")])
+        return
     from gateway.app import serve as serve_all  # noqa: PLC0415 - see above
 
     serve_all(settings)

@@ -77,6 +77,15 @@ def accept(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
     return outgoing.id
 
 
+def count_accepted(db: Db, credential: str, *, since: datetime) -> int:
+    """Return how many messages a credential has handed in since a time."""
+    row = db.execute(
+        "SELECT count(*) FROM message WHERE credential = ? AND accepted_at > ?",
+        (credential, since.timestamp()),
+    ).fetchone()
+    return int(row[0])
+
+
 def due_lanes(db: Db, *, now: datetime) -> list[DueLane]:
     """Return every lane with something waiting for its time, the unpaused ones alone.
 

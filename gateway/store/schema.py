@@ -60,6 +60,8 @@ CREATE TABLE message (
     accepted_at REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX messages_by_message_id ON message(message_id) WHERE message_id <> '';
+CREATE INDEX messages_by_credential ON message(credential, accepted_at)
+    WHERE credential IS NOT NULL;
 CREATE INDEX messages_by_origin ON message(origin) WHERE origin IS NOT NULL;
 
 CREATE TABLE content (

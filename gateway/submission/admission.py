@@ -1,4 +1,4 @@
-"""Pure: may this tenant send this envelope, this often? And by which way does it leave?
+"""Pure: may this tenant send this envelope? And by which way does it leave?
 
 The credential decides the tenant; the author, the one address in From, decides sender,
 upstream and right. Nothing here looks at a clock, a disk or the network.
@@ -39,15 +39,6 @@ class Way:
     edits: tuple[Edit, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What bounds one message: of the credential, and of each upstream."""
-
-    messages_per_hour: int | None
-    sent_last_hour: int
-    upstream_max_bytes: Callable[[Upstream], int | None]
-
-
 def read_letter(submission: Submission, tenant: Tenant) -> Letter:
     """Return the submission with what admission judges by."""
     message = parse_message(submission.content)
@@ -58,7 +49,12 @@ def read_letter(submission: Submission, tenant: Tenant) -> Letter:
     return Letter(submission, message, author, sender)
 
 
-def find_refusal(letter: Letter, tenant: Tenant, *, limits: Limits) -> Reply | None:
+def find_refusal(
+    letter: Letter,
+    tenant: Tenant,
+    *,
+    upstream_max_bytes: Callable[[Upstream], int | None],
+) -> Reply | None:
     """Return why the message is not taken, or None."""
     if not letter.author:
         return Reply(550, "5.6.0", "The message needs one From field with exactly one address")
@@ -71,7 +67,7 @@ def find_refusal(letter: Letter, tenant: Tenant, *, limits: Limits) -> Reply | N
             550, "5.7.1", f"<{letter.submission.envelope.return_path}> is not an envelope"
             f" sender that <{letter.author.address}> may use",
         )  # fmt: skip
-    return _find_limit(letter, tenant, limits)
+    return _find_limit(letter, tenant, upstream_max_bytes)
 
 
 def find_way(letter: Letter, tenant: Tenant) -> Way:
@@ -129,14 +125,13 @@ def _may_return_to(return_path: Address | None, author: Author, tenant: Tenant) 
     return return_path.domain in tenant.domains or bool(tenant.find_sender(str(return_path)))
 
 
-def _find_limit(letter: Letter, tenant: Tenant, limits: Limits) -> Reply | None:
-    per_hour = limits.messages_per_hour
-    if per_hour is not None and limits.sent_last_hour >= per_hour:
-        return Reply(450, "4.7.1", f"Your login may send {per_hour} messages an hour: wait")
+def _find_limit(
+    letter: Letter, tenant: Tenant, upstream_max_bytes: Callable[[Upstream], int | None]
+) -> Reply | None:
     upstream = tenant.upstreams.get(letter.sender.upstream or "") if letter.sender else None
     if upstream is None:
         return None
-    largest = limits.upstream_max_bytes(upstream)
+    largest = upstream_max_bytes(upstream)
     size_bytes = len(letter.submission.content)
     if largest is not None and size_bytes > largest:
         return Reply(

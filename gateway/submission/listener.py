@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -21,6 +23,27 @@ HANDSHAKE_SECONDS = 30.0
 PLAIN = ("127.0.0.0/8", "::1/128")
 
 
+def open_sockets(settings: SubmissionSettings) -> list[socket.socket]:
+    """Return a listening socket for each listener, in order.
+
+    Raises ConfigError naming the one that cannot be opened, and leaves none open.
+    """
+    opened: list[socket.socket] = []
+    for listener in settings.listeners:
+        family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+        at = (listener.host, listener.port)
+        try:
+            opened.append(socket.create_server(at, family=family, backlog=BACKLOG))
+        except OSError as error:
+            for one in opened:
+                one.close()
+            raise ConfigError(
+                f"[[submission.listeners]] address '{listener.address}': cannot be opened:"
+                f" {error.strerror or error}"
+            ) from error
+    return opened
+
+
 class Listeners:
     """Every listening socket of submission, and the sessions that came by them."""
 
@@ -29,17 +52,18 @@ class Listeners:
         settings: SubmissionSettings,
         conversation: Conversation,
         *,
+        sockets: Sequence[socket.socket],
         hostname: str,
         tls: ServerTls | None,
     ) -> None:
-        """`tls` may be None when every listener has security "none"."""
+        """`sockets` are those of `open_sockets`; without TLS `tls` may be None."""
         self._settings = settings
         self._conversation = conversation
         self._hostname = hostname
         self._tls = tls
+        self._sockets = sockets
         self._servers: list[asyncio.Server] = []
         self._stopping = False
-        self.ports: list[int] = []  # of each listener, in the order of the configuration
         self._sessions: dict[Wire, str] = {}
         self._by_address: Counter[str] = Counter()
         self._all_closed = asyncio.Event()
@@ -50,18 +74,9 @@ class Listeners:
         return len(self._sessions)
 
     async def start(self) -> None:
-        """Open every listener; raises ConfigError naming the one that cannot be opened."""
-        for listener in self._settings.listeners:
-            try:
-                server = await self._open(listener)
-            except OSError as error:
-                await self.stop(seconds=0)
-                raise ConfigError(
-                    f"[[submission.listeners]] address '{listener.address}': cannot be opened:"
-                    f" {error.strerror or error}"
-                ) from error
-            self._servers.append(server)
-            self.ports.append(int(server.sockets[0].getsockname()[1]))
+        """Take connections on every socket."""
+        for listener, bound in zip(self._settings.listeners, self._sockets, strict=True):
+            self._servers.append(await self._take_from(listener, bound))
 
     async def stop(self, *, seconds: float) -> None:
         """Close the listeners, let sessions past DATA end; the others are told 421 at once.
@@ -81,12 +96,13 @@ class Listeners:
         for session in list(self._sessions):
             session.abort()
 
-    async def _open(self, listener: ListenerSettings) -> asyncio.Server:
+    async def _take_from(
+        self, listener: ListenerSettings, bound: socket.socket
+    ) -> asyncio.Server:
         is_tls = listener.security is Security.TLS
         return await asyncio.get_running_loop().create_server(
             partial(self._begin, listener),
-            listener.host,
-            listener.port,
+            sock=bound,
             backlog=BACKLOG,
             ssl=self._context() if is_tls else None,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if is_tls else None,

@@ -17,37 +17,33 @@ from gateway.mail.reply import Reply
 from gateway.mail.tenant import Tenant, Upstream
 from gateway.net.concurrency import spawn
 from gateway.store.errors import StoreFull
-from gateway.submission.admission import Letter, Limits, find_refusal, find_way, read_letter
+from gateway.submission.admission import Letter, find_refusal, find_way, read_letter
 from gateway.submission.commands import Commands, Transaction
 from gateway.submission.login import Login, LoginResult
-from gateway.submission.rate import RecentCount
 from gateway.submission.stamp import stamp
 from gateway.submission.wire import report_fault
-
-HOUR_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """Whom the conversation asks: plain callables, given by `app`.
 
-    `accept` answers 250 only when the message is on disk, or how a policy refused it.
+    `accept` answers 250 only when the message is on disk, or how a policy or the login's
+    rate refused it.
     """
 
     hostname: str
     sign_in: Callable[[str, str, str], Awaitable[LoginResult]]  # user name, password, client
     find_tenant: Callable[[str], Tenant | None]
     upstream_max_bytes: Callable[[Upstream], int | None]
-    accept: Callable[[Outgoing], Awaitable[Reply]]
+    accept: Callable[[Outgoing, Login], Awaitable[Reply]]
 
 
 class Conversation:
     """Answers sign-ins and messages of every session of submission."""
 
-    def __init__(self, desk: Desk, *, clock: Callable[[], float]) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._clock = clock
-        self._sent = RecentCount(seconds=HOUR_SECONDS)
 
     async def handle_login(self, server: Commands, given: smtp.LoginPassword) -> LoginResult:
         """Ask which credential this is; a name or password that is not UTF-8 is none."""
@@ -64,13 +60,12 @@ class Conversation:
         if login is None or tenant is None:
             return "530 5.7.0 Sign in again: this login was removed"
         letter = read_letter(submission_from(server, envelope, login=login), tenant)
-        if refusal := find_refusal(letter, tenant, limits=self._limits(login)):
+        largest = self._desk.upstream_max_bytes
+        if refusal := find_refusal(letter, tenant, upstream_max_bytes=largest):
             return _refused(letter.submission, refusal).as_line()
-        if login.messages_per_hour is not None:
-            self._sent.add(login.credential, now=self._clock())
         way = find_way(letter, tenant)
         stamped = stamp(letter, way, id=new_id(), hostname=self._desk.hostname)
-        return (await self._keep(letter, stamped)).as_line()
+        return (await self._keep(letter, stamped, login)).as_line()
 
     def refuse(self, server: Commands, envelope: Transaction, refusal: Reply) -> str:
         """Report that content was not taken; return the reply."""
@@ -88,21 +83,14 @@ class Conversation:
         name = login.credential.removeprefix(f"{login.tenant}.")
         return tenant if tenant and name in tenant.credentials else None
 
-    def _limits(self, login: Login) -> Limits:
-        return Limits(
-            messages_per_hour=login.messages_per_hour,
-            sent_last_hour=self._sent.count(login.credential, now=self._clock()),
-            upstream_max_bytes=self._desk.upstream_max_bytes,
-        )
-
-    async def _keep(self, letter: Letter, stamped: Outgoing) -> Reply:
+    async def _keep(self, letter: Letter, stamped: Outgoing, login: Login) -> Reply:
         """Have the message accepted; a client that vanishes now does not undo it."""
-        work = spawn(self._accept(letter.submission, stamped), name="submission.accept")
+        work = spawn(self._accept(letter.submission, stamped, login), name="submission.accept")
         return await asyncio.shield(work)
 
-    async def _accept(self, submission: Submission, stamped: Outgoing) -> Reply:
+    async def _accept(self, submission: Submission, stamped: Outgoing, login: Login) -> Reply:
         try:
-            reply = await self._desk.accept(stamped)
+            reply = await self._desk.accept(stamped, login)
         except StoreFull:
             reply = Reply(452, "4.3.1", "There is no room for new mail: try again later")
         except Exception as error:  # noqa: BLE001 - nobody may be left to raise it to

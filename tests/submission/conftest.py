@@ -22,8 +22,8 @@ from gateway.mail.delivery import Outgoing
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Credential, Domain, Security, Sender, Tenant, Upstream
 from gateway.net.tls import ServerTls, client_context, own_certificate
-from gateway.submission.listener import Listeners
-from gateway.submission.login import SignIn
+from gateway.submission.listener import Listeners, open_sockets
+from gateway.submission.login import Login, SignIn
 from gateway.submission.session import Conversation, Desk
 
 T = TypeVar("T")
@@ -42,7 +42,6 @@ ACME = Tenant(
     upstreams={"own": Upstream(name="own", provider="generic", max_message_bytes=50_000)},
     credentials={
         "zammad": Credential(name="zammad"),
-        "slow": Credential(name="slow", messages_per_hour=2),
         "far": Credential(name="far", networks=("192.0.2.0/24",)),
     },
 )
@@ -59,7 +58,6 @@ class Kept:
 
 CREDENTIALS = {
     "acme.zammad": Kept("acme", "acme.zammad", PASSWORD),
-    "acme.slow": Kept("acme", "acme.slow", PASSWORD, messages_per_hour=2),
     "acme.far": Kept("acme", "acme.far", PASSWORD, networks=("192.0.2.0/24",)),
     "acme.gone": Kept("acme", "acme.gone", PASSWORD),
 }
@@ -79,6 +77,7 @@ class Stage:
     fault: Exception | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     listeners: Listeners = field(init=False)
+    ports: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -96,14 +95,18 @@ class Stage:
             upstream_max_bytes=lambda upstream: upstream.max_message_bytes,
             accept=self.accept,
         )
+        sockets = open_sockets(self.settings)
+        self.ports = [one.getsockname()[1] for one in sockets]
         self.listeners = Listeners(
             self.settings,
-            Conversation(desk, clock=lambda: self.now),
+            Conversation(desk),
+            sockets=sockets,
             hostname="gateway.example",
             tls=ServerTls(certificate),
         )
 
-    async def accept(self, outgoing: Outgoing) -> Reply:
+    async def accept(self, outgoing: Outgoing, login: Login) -> Reply:
+        assert login.credential == outgoing.credential
         self.waiting += 1
         self.watch()
         await self.gate.wait()
@@ -123,7 +126,7 @@ class Stage:
 
     def port(self, security: Security = Security.NONE) -> int:
         wanted = [one.security for one in self.settings.listeners].index(security)
-        return self.listeners.ports[wanted]
+        return self.ports[wanted]
 
     @property
     def trust(self) -> ssl.SSLContext:

@@ -12,7 +12,7 @@ from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.envelope import Envelope, Peer, Recipient, Submission
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Domain, Sender, Tenant, Upstream
-from gateway.submission.admission import Limits, Way, find_refusal, find_way, read_letter
+from gateway.submission.admission import Way, find_refusal, find_way, read_letter
 
 ACME = Tenant(
     id="acme",
@@ -39,11 +39,10 @@ REWRITING = replace(
         ),
     },
 )
-NO_LIMITS = Limits(
-    messages_per_hour=None,
-    sent_last_hour=0,
-    upstream_max_bytes=lambda upstream: upstream.max_message_bytes,
-)
+
+
+def largest(upstream: Upstream) -> int | None:
+    return upstream.max_message_bytes
 
 
 def submission(author: str, return_path: str | None = None, *, body: str = "x") -> Submission:
@@ -66,16 +65,15 @@ def refusal(
     return_path: str | None = None,
     *,
     tenant: Tenant = ACME,
-    limits: Limits = NO_LIMITS,
     body: str = "x",
 ) -> Reply | None:
     letter = read_letter(submission(author, return_path, body=body), tenant)
-    return find_refusal(letter, tenant, limits=limits)
+    return find_refusal(letter, tenant, upstream_max_bytes=largest)
 
 
 def way(author: str, return_path: str | None = None, *, tenant: Tenant = ACME) -> Way:
     letter = read_letter(submission(author, return_path), tenant)
-    assert find_refusal(letter, tenant, limits=NO_LIMITS) is None
+    assert find_refusal(letter, tenant, upstream_max_bytes=largest) is None
     return find_way(letter, tenant)
 
 
@@ -137,15 +135,6 @@ def test_bounces_return_to_nobody_or_to_the_tenant(
     if refused:
         assert (refused.code, refused.enhanced) == (550, "5.7.1")
         assert str(return_path) in refused.text
-
-
-def test_a_login_over_its_rate_is_put_off() -> None:
-    at_limit = replace(NO_LIMITS, messages_per_hour=5, sent_last_hour=5)
-    refused = refusal("support@acme.example", limits=at_limit)
-    assert refused
-    assert (refused.code, refused.enhanced) == (450, "4.7.1")
-    below = replace(at_limit, sent_last_hour=4)
-    assert refusal("support@acme.example", limits=below) is None
 
 
 def test_a_message_too_big_for_its_upstream_is_refused_by_name() -> None:

@@ -22,8 +22,8 @@ LETTER = b"From: support@acme.example\r\n\r\nHi\r\n.\r\n"
 
 
 def test_each_listener_has_a_port_of_its_own(stage: Stage) -> None:
-    assert len(set(stage.listeners.ports)) == 3
-    assert 0 not in stage.listeners.ports
+    assert len(set(stage.ports)) == 3
+    assert 0 not in stage.ports
 
 
 def test_a_port_in_use_is_named(stage: Stage, open_stage: Callable[..., Stage]) -> None:

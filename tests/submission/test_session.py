@@ -122,19 +122,6 @@ def test_a_sender_without_upstream_is_accepted_and_waits(
     assert stage.accepted[0].lane.kind is LaneKind.NONE
 
 
-def test_a_login_over_its_rate_waits_an_hour(stage: Stage) -> None:
-    with connected(stage, Security.NONE) as client:
-        client.login("acme.slow", PASSWORD)
-        client.send_message(letter())
-        client.send_message(letter())
-        with pytest.raises(smtplib.SMTPDataError) as refused:
-            client.send_message(letter())
-        stage.now += 3601
-        client.send_message(letter())
-    assert (refused.value.smtp_code, error_of(refused)[:6]) == (450, "4.7.1 ")
-    assert len(stage.accepted) == 3
-
-
 def test_a_login_that_was_removed_sends_nothing_more(stage: Stage) -> None:
     with connected(stage, Security.NONE) as client:
         client.login("acme.gone", PASSWORD)

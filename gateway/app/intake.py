@@ -1,0 +1,88 @@
+"""OUT, first half: what helpdesks submit, judged and kept.
+
+It runs inside the server, or several times beside it in processes of its own (app.worker).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from socket import socket
+
+from gateway.app.accounts import Accounts
+from gateway.app.foundation import Foundation
+from gateway.app.submissions import Submissions, keep
+from gateway.mail.delivery import Outgoing
+from gateway.mail.reply import Reply
+from gateway.net.tls import ServerTls
+from gateway.policy.files import Chains
+from gateway.submission.listener import Listeners
+from gateway.submission.login import Login, SignIn
+from gateway.submission.session import Conversation, Desk
+
+DRAIN_SECONDS = 30.0
+
+
+class Intake:
+    """Takes mail on `sockets`, one for each listener; calls `queued` after each commit."""
+
+    def __init__(
+        self,
+        base: Foundation,
+        *,
+        chains: Chains,
+        tls: ServerTls,
+        sockets: Sequence[socket],
+        queued: Callable[[], None],
+    ) -> None:
+        self._base = base
+        self._queued = queued
+        self._accounts = Accounts(base.settings, base.directory, base.catalogue)
+        self._submissions = Submissions(base, chains)
+        self._listeners = Listeners(
+            base.settings.submission,
+            Conversation(self._desk()),
+            sockets=sockets,
+            hostname=base.settings.server.hostname,
+            tls=tls,
+        )
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        await self._listeners.start()
+
+    async def stop(self) -> None:
+        """Close the listeners and let sessions end."""
+        await self._listeners.stop(seconds=DRAIN_SECONDS)
+        self._submissions.close()
+
+    def _desk(self) -> Desk:
+        sign_in = SignIn(
+            self._base.directory.find_credential,
+            self._base.seal.matches,
+            auth_failures=self._base.settings.submission.auth_failures,
+            clock=time.monotonic,
+        )
+        return Desk(
+            hostname=self._base.settings.server.hostname,
+            sign_in=sign_in,
+            find_tenant=self._base.directory.find_tenant,
+            upstream_max_bytes=self._accounts.max_message_bytes,
+            accept=self._accept,
+        )
+
+    async def _accept(self, outgoing: Outgoing, login: Login) -> Reply:
+        """Answer 250 when the message is on disk (RFC 5321 §6.1), or as a policy refuses it."""
+        now = datetime.now(UTC)
+        judged = await self._submissions.judge(outgoing, now=now)
+        if isinstance(judged, Reply):
+            return judged
+        kept = await self._base.store.write_content(
+            len(outgoing.content), keep, judged, per_hour=login.messages_per_hour, now=now
+        )
+        if not kept:
+            words = f"Your login may send {login.messages_per_hour} messages an hour: wait"
+            return Reply(450, "4.7.1", words)
+        self._queued()
+        return Reply(250, "2.0.0", f"queued as {outgoing.id}")

@@ -1,0 +1,114 @@
+"""The processes beside the server that take mail in: started, watched, started again.
+
+They share the listening sockets and the store's file. Each says `ready` and then a dot for
+whatever it has queued, on its standard output; it ends when its standard input does, which
+the system closes when the server dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from signal import SIGTERM
+from socket import socket
+
+from gateway import events
+from gateway.config import ConfigError, Settings
+from gateway.net.concurrency import spawn, stop_tasks
+
+READY = b"ready\n"
+MOST_BY_DEFAULT = 4
+START_SECONDS = 60.0
+DRAIN_SECONDS = 40.0  # a little more than a worker takes by itself
+REST_SECONDS = 1.0  # before a worker that ended is started again
+
+
+def count_workers(settings: Settings) -> int:
+    """Return how many processes there are to be in all: [server] workers, or by the cores."""
+    cores = len(os.sched_getaffinity(0))
+    return settings.server.workers or min(cores, MOST_BY_DEFAULT)
+
+
+class Workers:
+    """`count` processes that take mail on `sockets`; `queued` is called when one has some."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        count: int,
+        sockets: Sequence[socket],
+        queued: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._count = count
+        self._sockets = sockets
+        self._queued = queued
+        self._running: set[Process] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Return when each of them listens; raises ConfigError when one cannot."""
+        async with asyncio.timeout(START_SECONDS):
+            started = [await self._start_one() for _ in range(self._count)]
+        self._tasks = [
+            spawn(self._keep_up(process), name=f"worker {process.pid}") for process in started
+        ]
+
+    async def stop(self) -> None:
+        """Let their sessions end, then end them."""
+        await stop_tasks(self._tasks)
+        for one in self._sockets:
+            one.close()  # or clients would wait in a queue that nobody serves
+        running = list(self._running)
+        for process in running:
+            with suppress(ProcessLookupError):
+                process.send_signal(SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await asyncio.gather(*(one.wait() for one in running))
+        for process in running:
+            with suppress(ProcessLookupError):
+                process.kill()
+
+    async def _start_one(self) -> Process:
+        numbers = [one.fileno() for one in self._sockets]
+        words = ["-m", "gateway", "serve", "--config", str(self._settings.path)]
+        given = ",".join(str(number) for number in numbers)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *words, "--take-mail", given, stdin=PIPE, stdout=PIPE,
+            pass_fds=numbers,
+        )  # fmt: skip
+        self._running.add(process)
+        if await _says(process).readline() != READY:
+            await process.wait()
+            raise ConfigError("a process that takes mail could not start: see the log above")
+        return process
+
+    async def _keep_up(self, process: Process) -> None:
+        """Listen to a worker; start another one when it has ended."""
+        while True:
+            while await _says(process).read(4096):
+                self._queued()
+            self._running.discard(process)
+            events.worker_ended(pid=process.pid, code=await process.wait())
+            process = await self._start_again()
+
+    async def _start_again(self) -> Process:
+        while True:
+            await asyncio.sleep(REST_SECONDS)
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    return await self._start_one()
+            except (ConfigError, OSError, TimeoutError) as error:
+                events.task_failed(task="start of a worker", error=error)
+
+
+def _says(process: Process) -> asyncio.StreamReader:
+    if process.stdout is None:
+        raise ValueError("a worker is started with a pipe")
+    return process.stdout
