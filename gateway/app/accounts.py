@@ -13,6 +13,7 @@ from gateway.mail.tenant import Mailbox, Route, Security, Tenant, Upstream
 from gateway.net.smtp import Endpoint, Login, TlsPolicy
 from gateway.providers.catalogue import Provider
 
+MOST_KEPT = 1000
 PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 
 
@@ -25,10 +26,19 @@ class Accounts:
         self._settings = settings
         self._directory = directory
         self._catalogue = catalogue
+        self._found: dict[tuple[int, Lane, str], Account | None] = {}
 
     async def find(self, batch: Batch) -> Account | None:
-        """Return where a batch leaves, None when that is not configured any more."""
-        return await self.of_lane(batch.lane, sender=batch.header_from)
+        """Return where a batch leaves, None when that is not configured any more.
+
+        It is put together once for each sender, until a tenant changes.
+        """
+        key = (self._directory.revision, batch.lane, batch.header_from)
+        if key not in self._found:
+            if len(self._found) >= MOST_KEPT or any(one[0] != key[0] for one in self._found):
+                self._found.clear()
+            self._found[key] = await self.of_lane(batch.lane, sender=batch.header_from)
+        return self._found[key]
 
     async def of_lane(self, lane: Lane, *, sender: str) -> Account | None:
         """Return where a lane leads for mail of `sender`, None when it is not configured."""

@@ -23,6 +23,8 @@ from gateway.submission.login import Login, LoginResult
 from gateway.submission.stamp import stamp
 from gateway.submission.wire import report_fault
 
+HOOKS = ["handle_DATA", "handle_exception"]  # that the library calls
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
@@ -44,6 +46,10 @@ class Conversation:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+
+    def __dir__(self) -> list[str]:
+        """Name the hooks alone: the library looks through all members, each connection."""
+        return HOOKS
 
     async def handle_login(self, server: Commands, given: smtp.LoginPassword) -> LoginResult:
         """Ask which credential this is; a name or password that is not UTF-8 is none."""
