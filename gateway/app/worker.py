@@ -20,7 +20,7 @@ from gateway.config import Settings
 from gateway.net.concurrency import spawn, stop_tasks
 
 LOOK_SECONDS = 0.5
-TELL_SECONDS = 0.005  # the server is told once for what is queued within this time
+TELL_SECONDS = 0.01  # the server is told once for what is queued within this time
 
 
 def take_mail(settings: Settings, numbers: Sequence[int]) -> None:

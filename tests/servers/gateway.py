@@ -20,6 +20,7 @@ CONFIGURATION = """
 [server]
 hostname = "gateway.example"
 state = "state"
+workers = {workers}
 [storage]
 keep_free = 0
 [[submission.listeners]]
@@ -45,15 +46,16 @@ retry_waits = ["1s", "2s"]
 class Gateway:
     """One instance: `plain`, `starttls` and `tls` are its submission ports, `web` its console.
 
-    `more` is added to its gateway.conf.
+    `more` is added to its gateway.conf; `workers` is its number of processes.
     """
 
-    def __init__(self, *, more: str = "") -> None:
+    def __init__(self, *, more: str = "", workers: int = 2) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="gateway-"))
         self.plain, self.starttls, self.tls, self.web = free_ports(4)
         self.config = self.home / "gateway.conf"
         ports = {"plain": self.plain, "starttls": self.starttls, "tls": self.tls}
-        self.config.write_text(CONFIGURATION.format(web=self.web, **ports) + more)
+        text = CONFIGURATION.format(web=self.web, workers=workers, **ports)
+        self.config.write_text(text + more)
         (self.home / "policies").mkdir()
         self.process: subprocess.Popen[bytes] | None = None
 

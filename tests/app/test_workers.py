@@ -1,0 +1,102 @@
+"""Processes that take mail beside the server: one that dies is replaced, none outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import smtplib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.app.workers import count_workers
+from gateway.config import ServerSettings, Settings
+from tests.servers.gateway import Gateway
+from tests.servers.ports import wait_until
+
+PASSWORD = "a-password-of-more-than-twenty-characters"
+TENANT = """
+tenant = "acme"
+[domains."acme.example"]
+[senders."support@acme.example"]
+[credentials.desk]
+password_file = "desk-password"
+messages_per_hour = 12
+"""
+LETTER = "From: support@acme.example\r\nTo: ann@example.org\r\n\r\nHello\r\n"
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    found = Gateway(workers=3)
+    found.apply(TENANT, **{"desk-password": PASSWORD})
+    found.start()
+    yield found
+    found.close()
+
+
+def send(gateway: Gateway) -> int:
+    """Hand in one mail over a connection of its own; return the code of the final reply."""
+    with smtplib.SMTP("127.0.0.1", gateway.plain, timeout=30) as client:
+        client.login("acme.desk", PASSWORD)
+        client.mail("support@acme.example")
+        client.rcpt("ann@example.org")
+        return client.data(LETTER)[0]
+
+
+def workers_of(gateway: Gateway) -> list[int]:
+    """Return the processes that take mail, as the system knows them."""
+    assert gateway.process is not None
+    at = Path(f"/proc/{gateway.process.pid}/task")
+    found = [word for one in at.glob("*/children") for word in one.read_text().split()]
+    return [pid for pid in map(int, found) if b"--take-mail" in command_of(pid)]
+
+
+def command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(gateway: Gateway) -> None:
+    before = workers_of(gateway)
+    assert len(before) == 2
+    assert send(gateway) == 250
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(
+        lambda: len(set(workers_of(gateway)) - set(before)) == 2,
+        what=lambda: f"two new workers\n{gateway.log()}",
+    )
+    assert send(gateway) == 250
+    assert len(gateway.json("queue", "list")) == 2
+    assert "server.worker_ended" in gateway.log()
+
+
+def test_no_worker_outlives_a_server_that_was_killed(gateway: Gateway) -> None:
+    before = workers_of(gateway)
+    gateway.kill()
+    wait_until(
+        lambda: not any(b"--take-mail" in command_of(pid) for pid in before),
+        what=lambda: "the end of the workers",
+    )
+    gateway.start()
+    assert send(gateway) == 250
+
+
+def test_the_rate_of_a_login_holds_for_all_workers_and_across_a_restart(
+    gateway: Gateway,
+) -> None:
+    assert [send(gateway) for _ in range(8)] == [250] * 8
+    assert gateway.stop() == 0
+    gateway.start()
+    assert [send(gateway) for _ in range(6)] == [250] * 4 + [450] * 2
+
+
+def test_there_is_a_process_for_each_core_unless_it_is_said() -> None:
+    settings = Settings(path=Path("gateway.conf"))
+    assert 1 <= count_workers(settings) <= 4
+    said = Settings(path=Path("gateway.conf"), server=ServerSettings(workers=7))
+    assert count_workers(said) == 7
