@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 
-def need(*programs: str, root: bool = False) -> None:
-    """Skip the test unless every program is installed, and we are root where that is needed."""
-    missing = [one for one in programs if shutil.which(one, path=PATH) is None]
+def need(*wanted: str, root: bool = False) -> None:
+    """Skip the test unless all is installed, and we are root where that is needed.
+
+    Wanted are programs by their name, libraries by the whole path of a file.
+    """
+    missing = [one for one in wanted if not _is_installed(one)]
     if root and os.geteuid() != 0:
         missing.append("root")
     if not missing:
@@ -21,3 +25,9 @@ def need(*programs: str, root: bool = False) -> None:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def _is_installed(wanted: str) -> bool:
+    if wanted.startswith("/"):
+        return Path(wanted).exists()
+    return shutil.which(wanted, path=PATH) is not None
