@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import smtplib
+from collections.abc import Sequence
 from functools import cached_property
 
-from tests.journeys.test_out import apply_tenant, dkim_records
+from tests.journeys.test_out import PASSWORD, apply_tenant, dkim_records
 from tests.servers.gateway import Gateway
 from tests.servers.need import need
 from tests.servers.opendkim import verify
@@ -13,11 +15,14 @@ from tests.servers.postfix import Postfix
 
 
 class Relay:
-    """The tenant of `test_out`, whose credential is `acme.zammad`; closed by its maker."""
+    """The tenant of `test_out`, whose credential is `acme.zammad`; closed by its maker.
 
-    def __init__(self) -> None:
+    The upstream does not offer the extensions in `without`.
+    """
+
+    def __init__(self, *, without: Sequence[str] = ()) -> None:
         need("postfix", "saslpasswd2", "opendkim", root=True)
-        self.postfix = Postfix()
+        self.postfix = Postfix(without=without)
         self.postfix.add_user("relay", "the-upstream-password")
         self.postfix.start()
         self.gateway = Gateway()
@@ -33,6 +38,21 @@ class Relay:
     def keys(self) -> dict[str, str]:
         """The tenant's DKIM records by their full names."""
         return dkim_records(self.gateway)
+
+    def submit(self, content: bytes, to: Sequence[str], *options: str) -> tuple[int, str]:
+        """Hand in these bytes for these recipients; return the answer that ended it.
+
+        `options` are parameters of MAIL.
+        """
+        with smtplib.SMTP("127.0.0.1", self.gateway.plain, timeout=60) as client:
+            client.login("acme.zammad", PASSWORD)
+            code, text = client.mail("support@acme.example", options)
+            for one in to if code == 250 else ():
+                code, text = client.rcpt(one)
+                assert code == 250, text
+            if code == 250:
+                code, text = client.data(content)
+        return code, text.decode()
 
     def arrived(self, recipient: str) -> bytes:
         """Wait for the one mail that this recipient gets; return it, line ends CRLF."""

@@ -117,7 +117,8 @@ def test_what_a_client_sends_arrives_signed_and_whole(
     assert done.returncode == 0, done.stdout + done.stderr
     arrived = relay.arrived(to)
     sent = (tmp_path / "sent").read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    assert body_of(arrived).rstrip() == body_of(sent).rstrip()
+    # Some put CR LF before the final dot, though their text has ended with one.
+    assert body_of(arrived) in (body_of(sent), body_of(sent) + b"\r\n")
     assert relay.is_proven(arrived)
     message = message_from_bytes(arrived, policy=default)
     assert message["Subject"] == SUBJECT

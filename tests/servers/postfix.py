@@ -12,6 +12,7 @@ import shutil
 import smtplib
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import trustme
@@ -104,11 +105,16 @@ class Postfix:
     """One instance on `port`; `ca_file` signs its certificate for localhost and 127.0.0.1.
 
     With `relay_to`, a port on loopback, it sends on what it took instead of keeping it, after
-    the milter at `milter` has seen it.
+    the milter at `milter` has seen it. It does not offer the extensions in `without`.
     """
 
     def __init__(
-        self, *, tls_auth_only: bool = True, relay_to: int | None = None, milter: str = ""
+        self,
+        *,
+        tls_auth_only: bool = True,
+        relay_to: int | None = None,
+        milter: str = "",
+        without: Sequence[str] = (),
     ) -> None:
         if PROGRAM is None:
             raise FileNotFoundError("postfix is not installed: apt-get install postfix")
@@ -118,7 +124,8 @@ class Postfix:
         self.ca_file = self.home / "ca.pem"
         self._lay_out(
             tls_auth_only=tls_auth_only,
-            onward=RELAYS.format(port=relay_to, milter=milter) if relay_to else KEEPS,
+            more=f"smtpd_discard_ehlo_keywords = {' '.join(without)}\n"
+            + (RELAYS.format(port=relay_to, milter=milter) if relay_to else KEEPS),
         )
 
     def start(self) -> None:
@@ -164,7 +171,7 @@ class Postfix:
         """The process id of its master."""
         return int((self.home / "spool/pid/master.pid").read_text())
 
-    def _lay_out(self, *, tls_auth_only: bool, onward: str) -> None:
+    def _lay_out(self, *, tls_auth_only: bool, more: str) -> None:
         for name in ("conf", "conf/sasl", "spool", "data", "log", "mail"):
             (self.home / name).mkdir(mode=0o755)
         owner = pwd.getpwnam("postfix")
@@ -179,7 +186,7 @@ class Postfix:
                 gid=nobody.pw_gid,
                 tls_auth_only="yes" if tls_auth_only else "no",
             )
-            + onward
+            + more
         )
         (self.home / "conf/master.cf").write_text(MASTER.format(port=f"127.0.0.1:{self.port}"))
         (self.home / "conf/sasl/smtpd.conf").write_text(
