@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import dkim
@@ -180,26 +176,3 @@ def test_a_key_that_cannot_be_used_is_refused_without_its_text(pem: bytes) -> No
 
 def test_a_signer_shows_no_key() -> None:
     assert repr(signers()[0]) == "<Signer rsa1._domainkey.acme.example rsa-sha256>"
-
-
-@pytest.mark.servers
-@pytest.mark.parametrize("content", VARIANTS.values(), ids=VARIANTS.keys())
-def test_opendkim_verifies_the_rsa_signature(content: bytes, tmp_path: Path) -> None:
-    """Debian's OpenDKIM knows no Ed25519."""
-    signed = tmp_path / "signed.eml"
-    signed.write_bytes(sign(content, signers()[:1]) + content)
-    said = ask_opendkim(signed, record=published(b"rsa1._domainkey.acme.example."))
-    assert "verification (s=rsa1, d=acme.example, 2048-bit key) succeeded" in said
-
-
-def ask_opendkim(signed: Path, *, record: bytes) -> str:
-    program = shutil.which("opendkim", path="/usr/sbin:/usr/bin")
-    if program is None:
-        assert "CI" not in os.environ, "opendkim is not installed"
-        pytest.skip("opendkim is not installed")
-    keys = signed.with_name("keys")
-    keys.write_bytes(b"rsa1._domainkey.acme.example " + record + b"\n")
-    config = signed.with_name("opendkim.conf")
-    config.write_text(f"Mode v\nTestDNSData {keys}\n")
-    words = [program, "-v", "-x", str(config), "-t", str(signed)]
-    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=20).stdout

@@ -3,41 +3,50 @@
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from tests.journeys.test_out import PASSWORD, apply_tenant, dkim_records
+from tests.servers import mail_dkim, opendkim
 from tests.servers.gateway import Gateway
 from tests.servers.need import need
-from tests.servers.opendkim import verify
 from tests.servers.ports import wait_until
 from tests.servers.postfix import Postfix
+from tests.servers.zone import Zone
+
+
+@contextmanager
+def running_relay(*, without: Sequence[str] = ()) -> Iterator[Relay]:
+    """Start both; the upstream does not offer the extensions in `without`."""
+    need("postfix", "saslpasswd2", "opendkim", root=True)
+    with ExitStack() as opened:
+        postfix = Postfix(without=without)
+        opened.callback(postfix.close)
+        postfix.add_user("relay", "the-upstream-password")
+        postfix.start()
+        gateway = Gateway()
+        opened.callback(gateway.close)
+        apply_tenant(gateway, postfix)
+        gateway.start()
+        zone = opened.enter_context(Zone())
+        yield Relay(gateway, postfix, zone)
 
 
 class Relay:
-    """The tenant of `test_out`, whose credential is `acme.zammad`; closed by its maker.
+    """The tenant of `test_out`, whose credential is `acme.zammad`."""
 
-    The upstream does not offer the extensions in `without`.
-    """
-
-    def __init__(self, *, without: Sequence[str] = ()) -> None:
-        need("postfix", "saslpasswd2", "opendkim", root=True)
-        self.postfix = Postfix(without=without)
-        self.postfix.add_user("relay", "the-upstream-password")
-        self.postfix.start()
-        self.gateway = Gateway()
-        apply_tenant(self.gateway, self.postfix)
-        self.gateway.start()
+    def __init__(self, gateway: Gateway, postfix: Postfix, zone: Zone) -> None:
+        self.gateway = gateway
+        self.postfix = postfix
+        self._keys = dkim_records(gateway)
+        self._zone = zone
+        for name, value in self._keys.items():
+            zone.publish(name, "TXT", value)
 
     @property
     def ca_file(self) -> str:
         """The authority that signed the gateway's certificate."""
         return str(self.gateway.home / "state/ca.pem")
-
-    @cached_property
-    def keys(self) -> dict[str, str]:
-        """The tenant's DKIM records by their full names."""
-        return dkim_records(self.gateway)
 
     def submit(self, content: bytes, to: Sequence[str], *options: str) -> tuple[int, str]:
         """Hand in these bytes for these recipients; return the answer that ended it.
@@ -66,10 +75,6 @@ class Relay:
         return mail.replace(b"\n", b"\r\n")
 
     def is_proven(self, mail: bytes) -> bool:
-        """Whether OpenDKIM finds the RSA signature of an arrived mail good."""
-        return "succeeded" in verify(mail, keys=self.keys)
-
-    def close(self) -> None:
-        """Stop both."""
-        self.gateway.close()
-        self.postfix.close()
+        """Whether OpenDKIM and Mail::DKIM find the RSA signature of an arrived mail good."""
+        by_mail_dkim = mail_dkim.verify(mail, self._zone)["rsa-sha256 acme.example"]
+        return by_mail_dkim == "pass" and "succeeded" in opendkim.verify(mail, keys=self._keys)

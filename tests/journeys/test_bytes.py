@@ -11,7 +11,7 @@ from email import message_from_bytes
 
 import pytest
 
-from tests.journeys.relay import Relay
+from tests.journeys.relay import Relay, running_relay
 from tests.servers.ports import wait_until
 
 pytestmark = pytest.mark.servers
@@ -50,17 +50,15 @@ LETTERS = {
 
 @pytest.fixture(scope="module")
 def relay() -> Iterator[Relay]:
-    made = Relay()
-    yield made
-    made.close()
+    with running_relay() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def narrow() -> Iterator[Relay]:
     """A relay whose upstream takes 7-bit mail for ASCII addresses only."""
-    made = Relay(without=["8bitmime", "smtputf8"])
-    yield made
-    made.close()
+    with running_relay(without=["8bitmime", "smtputf8"]) as made:
+        yield made
 
 
 def address(name: str) -> str:

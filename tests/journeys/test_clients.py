@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.journeys.relay import Relay
+from tests.journeys.relay import Relay, running_relay
 from tests.journeys.test_out import PASSWORD
 from tests.servers.need import need
 
@@ -57,9 +57,8 @@ each_client = pytest.mark.parametrize("client", CLIENTS, ids=lambda one: one.scr
 
 @pytest.fixture(scope="module")
 def relay() -> Iterator[Relay]:
-    made = Relay()
-    yield made
-    made.close()
+    with running_relay() as made:
+        yield made
 
 
 def letter(to: str) -> bytes:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.journeys.relay import Relay
+from tests.journeys.relay import Relay, running_relay
 from tests.journeys.test_out import PASSWORD
 from tests.servers.need import need
 
@@ -52,9 +52,8 @@ each_product = pytest.mark.parametrize("product", PRODUCTS, ids=lambda one: one.
 
 @pytest.fixture(scope="module")
 def relay() -> Iterator[Relay]:
-    made = Relay()
-    yield made
-    made.close()
+    with running_relay() as made:
+        yield made
 
 
 def settings_of(product: str) -> dict[str, str]:

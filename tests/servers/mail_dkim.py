@@ -1,0 +1,26 @@
+"""What Perl's Mail::DKIM says of a signed message."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.servers.need import need
+from tests.servers.zone import Zone
+
+SCRIPT = Path(__file__).with_name("mail_dkim.pl")
+
+
+def verify(content: bytes, zone: Zone) -> dict[str, str]:
+    """Return the result of each signature: {"rsa-sha256 acme.example": "pass"}.
+
+    Line ends are CRLF. Debian's Mail::DKIM knows no Ed25519 and says so: such a signature is
+    "invalid (unsupported algorithm ed25519-sha256)".
+    """
+    need("perl", "/usr/share/perl5/Mail/DKIM/Verifier.pm")
+    port = zone.address.rpartition(":")[2]
+    done = subprocess.run(
+        ["perl", str(SCRIPT), port], input=content, capture_output=True, check=True, timeout=20
+    )
+    lines = [line.split(" ", 2) for line in done.stdout.decode().splitlines()]
+    return {f"{algorithm} {domain}": result for algorithm, domain, result in lines}
