@@ -21,6 +21,8 @@ MEANINGS = {
     "delivery.delivered": "The remote server took responsibility for the message.",
     "delivery.deferred": "The remote server did not take it this time; it is tried again.",
     "delivery.failed": "The remote server will not take it; it is not tried again.",
+    "delivery.interrupted": "The gateway ended while this was being sent: perhaps it was"
+    " delivered; it is tried again under the same id.",
     "delivery.held": "The message waits until a person releases it.",
     "delivery.stale": "The message waited too long for a chance to be tried; a person decides.",
     "message.fetched": "The message was read from the mailbox; it is on disk.",

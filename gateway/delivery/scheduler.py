@@ -80,7 +80,8 @@ class Scheduler:
 
     async def start(self) -> None:
         """Take back what an earlier life of this process was sending, and begin."""
-        await self._store.write(queue.release_leases, owner_prefix=self._owner)
+        now = datetime.now(UTC)
+        await self._store.write(queue.take_back, owner_prefix=self._owner, now=now)
         self._tasks = [
             spawn(self._run(), name="delivery scheduler"),
             spawn(self._leases.keep(), name="delivery leases"),

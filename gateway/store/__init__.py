@@ -12,7 +12,7 @@ What a crash leaves behind, and what the next start makes of it:
     message  delivery   meaning                          found at start
        -        -       not accepted, or finished        nothing to do
        +     queued     accepted: ours to deliver        due at its time
-       +     claimed    being sent when we died          queued again, the lease is released
+       +     claimed    being sent when we died          queued again, and the journal tells
        +     deferred   tried, waits for its time        due at its time
        +     delivered  kept for the viewer              content removed at its age
     inbound  state      meaning                          found at start

@@ -30,6 +30,11 @@ from gateway.store.waiting import Clocks, begin_scheduled, clocks, why_waiting
 
 STOPPED = Clocks(sendable_since=None, stalled_since=None)
 DUE = "state IN ('queued', 'deferred', 'scheduled')"
+UNCLAIM = (
+    "UPDATE delivery SET state = 'queued', token = NULL, owner = NULL, lease_until = NULL"
+    " WHERE state = 'claimed'"
+)
+OF_OWNER = "substr(owner, 1, ?) = ?"
 STATES: dict[Decision, State] = {
     Decision.DELIVERED: State.DELIVERED,
     Decision.DEFER: State.DEFERRED,
@@ -155,13 +160,17 @@ def record(db: Db, batch: Batch, results: Sequence[Result], *, now: datetime) ->
 
 
 def release_leases(db: Db, *, owner_prefix: str) -> int:
-    """Queue again what an earlier life of this process was sending; return how many."""
-    changed = db.execute(
-        "UPDATE delivery SET state = 'queued', token = NULL, owner = NULL, lease_until = NULL"
-        " WHERE state = 'claimed' AND substr(owner, 1, ?) = ?",
-        (len(owner_prefix), owner_prefix),
-    )
+    """Queue again what was claimed by an owner, and not sent; return how many."""
+    changed = db.execute(f"{UNCLAIM} AND {OF_OWNER}", (len(owner_prefix), owner_prefix))
     return changed.rowcount
+
+
+def take_back(db: Db, *, owner_prefix: str, now: datetime) -> int:
+    """Queue again what an earlier life of this process was sending; return how many.
+
+    The journal tells it of each recipient: perhaps the message was delivered.
+    """
+    return _interrupt(db, OF_OWNER, (len(owner_prefix), owner_prefix), now=now)
 
 
 def content_of(db: Db, message: str) -> bytes | None:
@@ -225,12 +234,23 @@ def _accepted(outgoing: Outgoing) -> dict[str, object]:
 
 def _take_over_expired(db: Db, lane: Lane, now: datetime) -> None:
     """A lease that has run out belongs to nobody: its delivery is due again."""
-    db.execute(
-        "UPDATE delivery SET state = 'queued', token = NULL, owner = NULL, lease_until = NULL"
-        " WHERE state = 'claimed' AND lease_until < ? AND tenant = ? AND lane_kind = ?"
-        " AND lane = ?",
-        (now.timestamp(), lane.tenant, lane.kind.value, lane.name),
-    )
+    expired = "lease_until < ? AND tenant = ? AND lane_kind = ? AND lane = ?"
+    values = (now.timestamp(), lane.tenant, lane.kind.value, lane.name)
+    _interrupt(db, expired, values, now=now)
+
+
+def _interrupt(db: Db, where: str, values: tuple[object, ...], *, now: datetime) -> int:
+    rows = db.execute(
+        "SELECT message, recipient, lane_kind || '/' || lane FROM delivery"
+        f" WHERE state = 'claimed' AND {where}",
+        values,
+    ).fetchall()
+    for message, recipient, lane in rows:
+        detail = {"recipient": recipient, "lane": lane, "perhaps_delivered": True}
+        journal.write(db, message, "delivery.interrupted", now=now, **detail)
+    if rows:
+        db.execute(f"{UNCLAIM} AND {where}", values)
+    return len(rows)
 
 
 def _due_messages(db: Db, lane: Lane, *, now: datetime, limit: int) -> list[str]:
