@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -61,13 +62,17 @@ class Gateway:
 
     def start(self) -> None:
         """Start it, or start it again; returns when every listener and worker is up."""
+        self.begin()
+        wait_until(
+            self._is_ready, what=lambda: f"the gateway\n{self.log()}", seconds=START_SECONDS
+        )
+
+    def begin(self) -> None:
+        """Start it, and do not wait."""
         with (self.home / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gateway", "serve"], env=self._environment, stderr=log
             )
-        waited = self.run("status", "--wait", str(int(START_SECONDS)), check=False)
-        if waited.returncode:
-            raise AssertionError(f"{waited.stderr}\n{self.log()}")
 
     def kill(self) -> None:
         """End it at once by SIGKILL."""
@@ -123,6 +128,19 @@ class Gateway:
         """Return the end of what it has logged."""
         log = self.home / "gateway.log"
         return log.read_text("utf-8", "replace")[-8000:] if log.exists() else ""
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"the gateway ended at its start\n{self.log()}")
+        connection = http.client.HTTPConnection("127.0.0.1", self.web, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     @property
     def _environment(self) -> dict[str, str]:
