@@ -21,6 +21,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 GIGABYTE = Size(1024**3)
 LARGEST_STORE = Size(20 * 1024**3)
 MOST_WORKERS = 64
+LOG_FORMATS = ("text", "json", "postfix")
 LARGEST_MESSAGE = Size(25 * 1024**2)
 
 
@@ -176,7 +177,7 @@ class TenantSettings:
 class LogSettings:
     """[log]: how events are written to standard error."""
 
-    format: str = "text"  # text | json
+    format: str = "text"  # text | json | postfix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,8 +272,8 @@ def _faults(settings: Settings) -> list[str]:
         faults.append('[storage] url: only "sqlite" is in this release')
     if (settings.tls.certificate is None) != (settings.tls.key is None):
         faults.append("[tls] certificate and key go together: give both or neither")
-    if settings.log.format not in ("text", "json"):
-        sentence = unknown_key(settings.log.format, ["text", "json"], thing="format")
+    if settings.log.format not in LOG_FORMATS:
+        sentence = unknown_key(settings.log.format, LOG_FORMATS, thing="format")
         faults.append(f"[log] format: {sentence}")
     if settings.policies.on_error not in ("hold", "keep"):
         faults.append('[policies] on_error: write "hold" or "keep"')

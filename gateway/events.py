@@ -13,8 +13,10 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from gateway.mail.address import Address
-from gateway.mail.delivery import Decision, Lane, Result, Verdict
+from gateway.mail.delivery import Batch, Decision, Delivery, Lane, Outgoing, Result, Verdict
+from gateway.mail.envelope import Submission
+from gateway.mail.reply import Reply
+from gateway.postfix_log import PostfixFormatter
 
 LOGGER = logging.getLogger("gateway")
 LIBRARIES = (
@@ -55,14 +57,19 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(head | details, default=str, ensure_ascii=False)
 
 
-def set_up(*, log_format: str, stream: TextIO = sys.stderr) -> None:
-    """Send events to `stream` as `text` or `json`; libraries speak up only to warn."""
+def set_up(
+    *, log_format: str, hostname: str = "localhost", stream: TextIO = sys.stderr
+) -> None:
+    """Send events to `stream` as `text`, `json` or `postfix`; libraries speak up to warn.
+
+    `hostname` stands in each line of `postfix`, which also has a line for each session.
+    """
     lines = logging.StreamHandler(stream)
-    lines.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    lines.setFormatter(_formatter(log_format, hostname))
     root = logging.getLogger()
     root.handlers[:] = [lines]
     root.setLevel(logging.WARNING)
-    LOGGER.setLevel(logging.INFO)
+    LOGGER.setLevel(logging.DEBUG if log_format == "postfix" else logging.INFO)
     for name in LIBRARIES:  # below a warning they print passwords and bodies
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -72,30 +79,59 @@ def task_failed(*, task: str, error: BaseException) -> None:
     _error("task.failed", task=task, error=_fault(error))
 
 
-def submission_accepted(
-    *, message_id: str, tenant: str, credential: str, sender: str, recipients: int,
-    size_bytes: int, client: str,
-) -> None:  # fmt: skip
+def session_opened(*, client: str, port: int) -> None:
+    """Record that a client of submission connected."""
+    _debug("session.opened", client=client, port=port)
+
+
+def session_closed(*, client: str, port: int) -> None:
+    """Record that a client of submission is gone."""
+    _debug("session.closed", client=client, port=port)
+
+
+def submission_accepted(*, submission: Submission, outgoing: Outgoing) -> None:
     """Record that a message was accepted for good: ours to deliver."""
     _info(
-        "submission.accepted", id=message_id, tenant=tenant, credential=credential,
-        sender=sender, recipients=recipients, size_bytes=size_bytes, client=client,
+        "submission.accepted", id=outgoing.id, tenant=outgoing.tenant,
+        credential=submission.credential, sender=outgoing.header_from,
+        client=submission.peer.address, port=submission.peer.port,
+        mechanism=submission.peer.mechanism, **_letter(outgoing),
     )  # fmt: skip
 
 
-def submission_refused(
-    *, tenant: str, credential: str, sender: object, recipients: int, client: str, reply: str
-) -> None:
+def submission_refused(*, submission: Submission, reply: Reply) -> None:
     """Record that a message was not taken, and what the client was told."""
+    envelope, peer = submission.envelope, submission.peer
+    only = envelope.recipients[0].address if len(envelope.recipients) == 1 else None
     _info(
-        "submission.refused", tenant=tenant, credential=credential, sender=sender or "<>",
-        recipients=recipients, client=client, reply=reply,
+        "submission.refused", tenant=submission.tenant, credential=submission.credential,
+        return_path=str(envelope.return_path or ""), to=only and str(only),
+        recipients=len(envelope.recipients), client=peer.address, port=peer.port,
+        helo=peer.helo, reply=reply.as_line(),
     )  # fmt: skip
 
 
-def sign_in_refused(*, client: str, username: str, reason: str) -> None:
+def sign_in_refused(
+    *, client: str, username: str, reason: str, mechanism: str = "PLAIN"
+) -> None:
     """Record a refused sign-in of a helpdesk; fail2ban reads `client=`."""
-    _warn("submission.sign_in_refused", client=client, username=username, reason=reason)
+    _warn(
+        "submission.sign_in_refused", client=client, username=username, reason=reason,
+        mechanism=mechanism,
+    )  # fmt: skip
+
+
+def message_queued(*, outgoing: Outgoing) -> None:
+    """Record that a message of our own is on disk: a notification, an answer, a forward."""
+    _info(
+        "message.queued", id=outgoing.id, kind=outgoing.kind.value, origin=outgoing.origin,
+        lane=outgoing.lane, **_letter(outgoing),
+    )  # fmt: skip
+
+
+def message_finished(*, message_id: str) -> None:
+    """Record that nothing of a message waits any more, for any of its recipients."""
+    _info("message.finished", id=message_id)
 
 
 def session_fault(*, error: BaseException) -> None:
@@ -113,20 +149,23 @@ def certificate_not_read(*, path: str, error: BaseException) -> None:
     _error("tls.certificate_not_read", path=path, error=str(error))
 
 
-def delivery_tried(*, message_id: str, recipient: Address, lane: Lane, result: Result) -> None:
+def delivery_tried(*, batch: Batch, delivery: Delivery, result: Result) -> None:
     """Record that a recipient was tried: delivered, deferred, failed or set aside."""
     attempt = result.attempt
     outcome = "failed" if result.give_up else TRIED.get(result.verdict.decision, "deferred")
+    waited = (attempt.at - batch.accepted_at).total_seconds()
     _info(
         f"delivery.{outcome}",
-        id=message_id,
-        to=recipient,
-        lane=lane,
+        id=batch.message,
+        kind=batch.kind.value,
+        to=delivery.recipient.address,
+        lane=batch.lane,
         host=attempt.host,
         tls=attempt.tls,
         phase=attempt.phase.value,
         reply=attempt.reply.as_line(),
         seconds=round(attempt.seconds, 3),
+        delay_seconds=round(max(0.0, waited) + attempt.seconds, 3),
         cause=result.verdict.cause,
     )
 
@@ -289,6 +328,26 @@ def work_failed(*, message_id: str, error: BaseException) -> None:
 def tls_is_self_signed(*, path: str) -> None:
     """Record that clients must trust our own authority, whose certificate is at `path`."""
     _warn("tls.self_signed", ca=path)
+
+
+def _formatter(log_format: str, hostname: str) -> logging.Formatter:
+    if log_format == "postfix":
+        return PostfixFormatter(hostname)
+    return JsonFormatter() if log_format == "json" else TextFormatter()
+
+
+def _letter(outgoing: Outgoing) -> dict[str, Any]:
+    return {
+        "message_id": outgoing.message_id,
+        "return_path": str(outgoing.envelope.return_path or ""),
+        "recipients": len(outgoing.envelope.recipients),
+        "size_bytes": len(outgoing.content),
+    }
+
+
+def _debug(name: str, **details: Any) -> None:
+    if LOGGER.isEnabledFor(logging.DEBUG):
+        LOGGER.debug(name, extra={"event": name, "details": details})
 
 
 def _info(name: str, **details: Any) -> None:

@@ -25,7 +25,9 @@ def test_a_line_has_time_level_name_and_its_own_words(log: io.StringIO) -> None:
     at, level, name, *words = log.getvalue().split(" ", 3)
     assert at.endswith("Z")
     assert (level, name) == ("warning", "submission.sign_in_refused")
-    assert words == ['client=192.0.2.1 username="acme nobody" reason="wrong password"\n']
+    assert words == [
+        'client=192.0.2.1 username="acme nobody" reason="wrong password" mechanism=PLAIN\n'
+    ]
 
 
 def test_json_is_one_object_a_line(log: io.StringIO) -> None:

@@ -103,6 +103,8 @@ class Performer:
                 carried = await self._store.write(
                     finish_effect, one, office, learn=self._near.learn
                 )
+                for outgoing in carried.outgoing:
+                    events.message_queued(outgoing=outgoing)
                 state, reason = carried.state, carried.reason
             done.append((one.effect, state, reason))
         return await self._close(fetched, done)

@@ -44,7 +44,7 @@ PAGES = ("out", "route", "hook")
 
 def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; raises ConfigError or StoreError when it cannot start."""
-    events.set_up(log_format=settings.log.format)
+    events.set_up(log_format=settings.log.format, hostname=settings.server.hostname)
     server = Server(settings)
 
     async def begin() -> bool:

@@ -10,7 +10,6 @@ from itertools import chain
 from random import random
 from time import monotonic
 
-from gateway import events
 from gateway.delivery.obstacle import NO_SMTPUTF8, fitted, takes_address
 from gateway.delivery.retry import RetrySchedule, schedule_result
 from gateway.delivery.upstream import Account, Pooled, SessionPool
@@ -166,14 +165,7 @@ class Sender:
         self, batch: Batch, delivery: Delivery, judge: Judge, *, attempt: Attempt
     ) -> Result:
         verdict = judge.verdict(attempt.phase, attempt.reply, attempts=delivery.attempts)
-        result = self._schedule(batch, delivery, attempt, verdict=verdict)
-        events.delivery_tried(
-            message_id=batch.message,
-            recipient=delivery.recipient.address,
-            lane=batch.lane,
-            result=result,
-        )
-        return result
+        return self._schedule(batch, delivery, attempt, verdict=verdict)
 
     def _schedule(
         self, batch: Batch, delivery: Delivery, attempt: Attempt, *, verdict: Verdict

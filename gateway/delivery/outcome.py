@@ -6,6 +6,7 @@ A crash can therefore not lose the bounce of a failure that was recorded.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.delivery.bounce import bounce_for
@@ -37,12 +38,14 @@ class Outcomes:
     ) -> Recorded:
         """Keep what became of a batch; runs inside a transaction of the store."""
         recorded = queue.record(db, batch, results, now=now)
+        queued: list[Outgoing] = []
         if recorded.failed and (bounce := self._bounce(batch, recorded, now)):
-            queue.accept(db, bounce, now=now)
+            queued.append(bounce)
         if self._follow_ups is not None:
-            for outgoing in self._follow_ups(batch, results, recorded, now):
-                queue.accept(db, outgoing, now=now)
-        return recorded
+            queued.extend(self._follow_ups(batch, results, recorded, now))
+        for outgoing in queued:
+            queue.accept(db, outgoing, now=now)
+        return replace(recorded, queued=tuple(queued))
 
     def _bounce(self, batch: Batch, recorded: Recorded, now: datetime) -> Outgoing | None:
         tenant = self._find_tenant(batch.lane.tenant)

@@ -214,7 +214,8 @@ class Scheduler:
         stop = next((one for one in results if one.verdict.decision in STOPS), None)
         if stop is not None and not way.is_pausing:
             await self._pause(way, stop, now=now)
-        await self._store.write(self._record, batch, results, now=now)
+        recorded = await self._store.write(self._record, batch, results, now=now)
+        _report(batch, results, recorded)
         if stop is not None:
             return
         way.learn_reach(results, now=now)
@@ -249,6 +250,17 @@ class Scheduler:
 
     def _owner_of(self, way: Way) -> str:
         return f"{self._owner} {way.lane};"
+
+
+def _report(batch: Batch, results: Sequence[Result], recorded: Recorded) -> None:
+    """Say what was recorded, once it is on disk."""
+    by_number = {one.number: one for one in batch.deliveries}
+    for result in results:
+        events.delivery_tried(batch=batch, delivery=by_number[result.delivery], result=result)
+    for outgoing in recorded.queued:
+        events.message_queued(outgoing=outgoing)
+    if recorded.is_finished:
+        events.message_finished(message_id=batch.message)
 
 
 def _situation(db: Db, *, now: datetime) -> tuple[list[DueLane], list[LaneState]]:

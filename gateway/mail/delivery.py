@@ -190,7 +190,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What the store answers to a record: which deliveries this made final."""
+    """What the store answers to a record: which deliveries this made final, what follows."""
 
     failed: tuple[tuple[Delivery, Result], ...] = field(default=())
     delivered: int = 0
+    is_finished: bool = False  # nothing of the message waits any more
+    queued: tuple[Outgoing, ...] = ()  # the notification and the events that follow

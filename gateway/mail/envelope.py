@@ -38,6 +38,7 @@ class Peer:
     port: int
     helo: str
     tls: str | None  # "TLSv1.3 TLS_AES_256_GCM_SHA384", or None in the clear
+    mechanism: str = ""  # how it signed in: PLAIN or LOGIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,7 +156,11 @@ def record(db: Db, batch: Batch, results: Sequence[Result], *, now: datetime) ->
     side = books.side(batch.lane.kind)
     books.add(db, batch.lane.tenant, f"{side}.delivered", delivered)
     books.add(db, batch.lane.tenant, f"{side}.failed", len(failed))
-    return Recorded(failed=tuple(failed), delivered=delivered)
+    return Recorded(
+        failed=tuple(failed),
+        delivered=delivered,
+        is_finished=bool(kept) and not _waits(db, batch.message),
+    )
 
 
 def release_leases(db: Db, *, owner_prefix: str) -> int:
@@ -321,6 +325,11 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
         detail = _tried(batch, result, now)
         journal.write(db, batch.message, f"delivery.{state.value}", now=now, **detail)
     return changed.rowcount > 0
+
+
+def _waits(db: Db, message: str) -> bool:
+    query = "SELECT 1 FROM delivery WHERE message = ? AND finished_at IS NULL LIMIT 1"
+    return db.execute(query, (message,)).fetchone() is not None
 
 
 def _state_after(result: Result) -> State:

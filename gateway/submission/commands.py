@@ -62,6 +62,7 @@ class Commands(Wire):
             auth_require_tls=False,  # smtp_AUTH asks: the library knows of STARTTLS alone
             **options,
         )
+        self.mechanism = ""  # of the last sign-in
         self._is_plain = is_plain
         self._max_message_bytes = max_message_bytes
         self._max_recipients = max_recipients
@@ -127,10 +128,12 @@ class Commands(Wire):
 
     async def auth_PLAIN(self, server: Any, words: list[str]) -> smtp.AuthResult:
         """Sign in by RFC 4616."""
+        self.mechanism = "PLAIN"
         return await self._judge(await super().auth_PLAIN(server, words))
 
     async def auth_LOGIN(self, server: Any, words: list[str]) -> smtp.AuthResult:
         """Sign in the way old clients do."""
+        self.mechanism = "LOGIN"
         return await self._judge(await super().auth_LOGIN(server, words))
 
     async def check_auth_needed(self, _verb: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
+from gateway import events
 from gateway.config import ConfigError, ListenerSettings, SubmissionSettings
 from gateway.mail.tenant import Security
 from gateway.net.tls import ServerTls
@@ -132,7 +133,8 @@ class Listeners:
         )
 
     def _opened(self, session: Wire, *, is_plain: bool) -> str | None:
-        client = session.peer[0]
+        client, port = session.peer
+        events.session_opened(client=client, port=port)
         self._sessions[session] = client
         self._by_address[client] += 1
         if is_plain and not is_in_networks(client, PLAIN + self._settings.plain_networks):
@@ -147,6 +149,7 @@ class Listeners:
 
     def _closed(self, session: Wire) -> None:
         client = self._sessions.pop(session)
+        events.session_closed(client=client, port=session.peer[1])
         self._by_address[client] -= 1
         if not self._by_address[client]:
             del self._by_address[client]

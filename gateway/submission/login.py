@@ -72,19 +72,19 @@ class SignIn:
         self._failures = RecentCount(seconds=seconds)
         self._clock = clock
 
-    async def __call__(self, username: str, password: str, client: str) -> LoginResult:
+    async def __call__(
+        self, username: str, password: str, client: str, mechanism: str = "PLAIN"
+    ) -> LoginResult:
         """Return who `username` is; after too many failures of `client`, not even look."""
         key = _network_of(client)
         if self._failures.count(key, now=self._clock()) >= self._limit:
-            events.sign_in_refused(
-                client=client, username=username[:MAX_SHOWN], reason="too many failures"
-            )
+            _report(username, client, mechanism=mechanism, reason="too many failures")
             return LoginResult(TOO_MANY)
         found = await self._find_credential(username)
         reason = self._find_fault(found, password, client)
         if found is None or reason:
             self._failures.add(key, now=self._clock())
-            events.sign_in_refused(client=client, username=username[:MAX_SHOWN], reason=reason)
+            _report(username, client, mechanism=mechanism, reason=reason)
             return LoginResult(REFUSED)
         login = Login(
             tenant=found.tenant,
@@ -103,6 +103,12 @@ class SignIn:
         if found.networks and not is_in_networks(client, found.networks):
             return "client outside the credential's networks"
         return ""
+
+
+def _report(username: str, client: str, *, mechanism: str, reason: str) -> None:
+    events.sign_in_refused(
+        client=client, username=username[:MAX_SHOWN], reason=reason, mechanism=mechanism
+    )
 
 
 def is_in_networks(client: str, networks: tuple[str, ...]) -> bool:

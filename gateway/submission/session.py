@@ -35,7 +35,8 @@ class Desk:
     """
 
     hostname: str
-    sign_in: Callable[[str, str, str], Awaitable[LoginResult]]  # user name, password, client
+    sign_in: Callable[[str, str, str, str], Awaitable[LoginResult]]
+    """User name, password, client's address, mechanism -> who it is."""
     find_tenant: Callable[[str], Tenant | None]
     upstream_max_bytes: Callable[[Upstream], int | None]
     accept: Callable[[Outgoing, Login], Awaitable[Reply]]
@@ -55,7 +56,7 @@ class Conversation:
         """Ask which credential this is; a name or password that is not UTF-8 is none."""
         username = given.login.decode("utf-8", "replace")
         password = given.password.decode("utf-8", "replace")
-        return await self._desk.sign_in(username, password, server.peer[0])
+        return await self._desk.sign_in(username, password, server.peer[0], server.mechanism)
 
     async def handle_DATA(
         self, server: Commands, _session: smtp.Session, envelope: Transaction
@@ -104,7 +105,7 @@ class Conversation:
             reply = Reply(451, "4.3.0", "Local error, try again later")
         if reply.code // 100 != 2:
             return _refused(submission, reply)
-        _report_acceptance(submission, stamped)
+        events.submission_accepted(submission=submission, outgoing=stamped)
         return reply
 
 
@@ -135,28 +136,11 @@ def peer_from(server: Commands) -> Peer:
     """Return who is on the other end."""
     address, port = server.peer
     helo = server.session.host_name or ""
-    return Peer(address=address, port=port, helo=helo, tls=server.tls)
-
-
-def _report_acceptance(submission: Submission, stamped: Outgoing) -> None:
-    events.submission_accepted(
-        message_id=stamped.id,
-        tenant=submission.tenant,
-        credential=submission.credential,
-        sender=stamped.header_from,
-        recipients=len(submission.envelope.recipients),
-        size_bytes=len(stamped.content),
-        client=submission.peer.address,
+    return Peer(
+        address=address, port=port, helo=helo, tls=server.tls, mechanism=server.mechanism
     )
 
 
 def _refused(submission: Submission, refusal: Reply) -> Reply:
-    events.submission_refused(
-        tenant=submission.tenant,
-        credential=submission.credential,
-        sender=submission.envelope.return_path,
-        recipients=len(submission.envelope.recipients),
-        client=submission.peer.address,
-        reply=refusal.as_line(),
-    )
+    events.submission_refused(submission=submission, reply=refusal)
     return refusal
