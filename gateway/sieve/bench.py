@@ -328,6 +328,7 @@ class Bench:
             sender=given["from"] or "Postmaster <postmaster@example.com>",
             message=given["message"],
             importance=given["importance"],
+            automatic=given.get("automatic", "auto-notified"),
         )
         mail_from = self._notify_sender(given["from"])
         for mailbox in (*found.to, *found.cc):

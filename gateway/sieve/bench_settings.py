@@ -108,12 +108,14 @@ def _answering(config: Mapping[str, str]) -> Answering:
 def _names(config: Mapping[str, str], key: str) -> list[str]:
     """Return header names; the subject can always be changed (RFC 5293 §5)."""
     kind = key.rpartition("editheader_")[2]  # forbid_add, forbid_delete, or protected
+    chosen = config.get("sieve_editheader_header", "").lower().split()
     named = [
         name.split("/")[1]
         for name, value in config.items()
         if name.startswith("sieve_editheader_header/")
         and name.endswith(kind)
         and value == "yes"
+        and name.split("/")[1].lower() in chosen
     ]
     found = [*config.get(key, "").split(), *named]
     return [name.lower() for name in found if name.lower() != "subject"]

@@ -32,6 +32,8 @@ class Language:
     namespaces: Mapping[str, tuple[str, Namespace]] = field(default_factory=dict)
     implied: Mapping[str, str] = field(default_factory=dict)  # capability -> another
     constants: Mapping[str, str] = field(default_factory=dict)  # "tst.path"
+    older: Mapping[str, Signature] = field(default_factory=dict)  # where its capability is on
+    rivals: Mapping[str, str] = field(default_factory=dict)  # capability -> never beside it
 
 
 @dataclass(slots=True)
@@ -72,9 +74,12 @@ class Builder:
         """Whether the capability is on at this place."""
         return not capability or self.enabled is None or capability in self.enabled
 
-    def enable(self, capability: str) -> None:
-        """Switch a capability on from here."""
+    def enable(self, capability: str, place: Argument) -> None:
+        """Switch a capability on from here; one beside its rival is an error."""
         if self.enabled is not None:
+            rival = self.unit.language.rivals.get(capability)
+            if rival in self.enabled:
+                self.error(place, f"'{capability}' cannot be used beside '{rival}'")
             self.enabled |= {capability}
             if capability in self.unit.language.implied:
                 self.enabled |= {self.unit.language.implied[capability]}
@@ -280,7 +285,7 @@ class Builder:
 
     def _signature(self, call: Call, *, as_test: bool) -> Signature | None:
         word = "test" if as_test else "command"
-        found = self.unit.language.signatures.get(call.name)
+        found = self._declared(call.name)
         if found is None:
             known = [
                 name
@@ -296,6 +301,13 @@ class Builder:
         if not self.has(found.capability):
             self.error(call, f"'{call.name}' needs require \"{found.capability}\"")
             return None
+        return found
+
+    def _declared(self, name: str) -> Signature | None:
+        older = self.unit.language.older.get(name)
+        found = self.unit.language.signatures.get(name)
+        if older and found and self.has(older.capability) and not self.has(found.capability):
+            return older
         return found
 
     def _reference(self, name: str, place: Argument) -> str | Reference:

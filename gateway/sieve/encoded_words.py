@@ -8,6 +8,7 @@ from gateway.sieve.charsets import decode_octets, is_charset
 
 MAX_WORD = 4096  # characters; RFC 2047 §2 allows 75
 MAX_CHARSET = 64
+_CONTROLS = frozenset([*map(chr, range(32)), "\x7f"])
 
 
 def decode_words(text: str) -> str:
@@ -83,13 +84,15 @@ def _decoded(octets: bytes, charset: str) -> str:
     return decode_octets(octets, charset) if charset else ""
 
 
-def encode_words(text: str) -> str:
+def encode_words(text: str, *, controls: bool = False) -> str:
     """Return `text` fit for a header field: plain, or in encoded words (RFC 2047).
 
-    CR, LF and control characters become spaces; lines of encoded words are folded.
+    CR, LF and control characters become spaces; lines of encoded words are folded. With
+    `controls` those that an old header may hold stay: all but NUL, CR, LF (RFC 5322 §4.1).
     """
     unfolded = text.replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", "\t")
-    clean = "".join(" " if ord(c) < 32 or ord(c) == 127 else c for c in unfolded).strip()
+    removed = "\0\r\n" if controls else _CONTROLS
+    clean = "".join(" " if c in removed else c for c in unfolded).strip()
     if clean.isascii() and "=?" not in clean:
         return _folded(clean)
     words: list[str] = []

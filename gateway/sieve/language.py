@@ -25,6 +25,7 @@ from gateway.sieve.extensions import (
     imap4flags,
     include,
     logic,
+    older,
     reject,
     scores,
     surroundings,
@@ -53,6 +54,7 @@ _MODULES = (
     surroundings,
     scores,
     enotify,
+    older,
     gateway_chain,
     gateway_route,
     gateway_agent,
@@ -92,6 +94,8 @@ LANGUAGE = Language(
     capabilities=CAPABILITIES,
     namespaces=NAMESPACES,
     implied={"vacation-seconds": "vacation", "spamtestplus": "spamtest"},
+    older=table(older.OLDER),
+    rivals={**older.RIVALS, **{new: old for old, new in older.RIVALS.items()}},
 )
 
 MISPLACED = {  # commands that a chain of that kind cannot carry out, and what to do instead

@@ -74,7 +74,12 @@ def parse_mailto(uri: str) -> Mailto:
 
 
 def compose_notification(
-    found: Mailto, *, sender: str, message: str | None, importance: str | None
+    found: Mailto,
+    *,
+    sender: str,
+    message: str | None,
+    importance: str | None,
+    automatic: str = "auto-notified",
 ) -> bytes:
     """Return the mail (RFC 5436 §2); `sender` is what From shows."""
     priority, word = _IMPORTANCE[importance or "2"]
@@ -87,7 +92,7 @@ def compose_notification(
         ("Subject", encode_words(_cut(decode_words(subject)))),
         ("X-Priority", priority),
         ("Importance", word),
-        ("Auto-Submitted", "auto-notified"),
+        ("Auto-Submitted", automatic),
         *((name, encode_words(value)) for name, value in found.headers),
         ("MIME-Version", "1.0"),
         ("Content-Type", "text/plain; charset=utf-8"),

@@ -33,7 +33,7 @@ def _build_require(given: Given, builder: Builder) -> Command:
         if not isinstance(item, Text):
             continue
         if item.value in known:
-            builder.enable(item.value)
+            builder.enable(item.value, item)
         else:
             hint = suggest(item.value, known)
             builder.error(item, f"there is no extension '{item.value}'{hint}")

@@ -36,7 +36,7 @@ def _build_addheader(given: Given, builder: Builder) -> Command:
             return
         if sum(edit.value is not None for edit in run.edits) >= run.limits.added_headers:
             raise RunError(f"more than {run.limits.added_headers} headers added")
-        run.edit(HeaderEdit(name=field, value=encode_words(text), last=last))
+        run.edit(HeaderEdit(name=field, value=encode_words(text, controls=True), last=last))
 
     return addheader
 

@@ -58,9 +58,13 @@ def _remove(old: Sequence[str], new: Sequence[str]) -> list[str]:
     return [flag for flag in old if flag.lower() not in gone]
 
 
-def _changing(
-    name: str, change: Callable[[Sequence[str], Sequence[str]], list[str]]
-) -> Signature:
+_CHANGES = {"setflag": _set, "addflag": _add, "removeflag": _remove}
+
+
+def changing(name: str, *, capability: str = "imap4flags") -> Signature:
+    """Return the signature of `setflag`, `addflag` or `removeflag`."""
+    change = _CHANGES[name]
+
     def build(given: Given, builder: Builder) -> Command:
         flags = builder.texts(given.positionals[-1])
         _warn_invalid(flags.constants or (), given.positionals[-1], builder)
@@ -78,7 +82,7 @@ def _changing(
     return command(
         name,
         build,
-        capability="imap4flags",
+        capability=capability,
         positionals=(Positional("variable", Kind.TEXT), Positional("flags", Kind.TEXTS)),
         optional=1,
     )
@@ -135,9 +139,7 @@ def _build_hasflag(given: Given, builder: Builder) -> Test:
 
 
 SIGNATURES = (
-    _changing("setflag", _set),
-    _changing("addflag", _add),
-    _changing("removeflag", _remove),
+    *map(changing, _CHANGES),
     test(
         "hasflag",
         _build_hasflag,

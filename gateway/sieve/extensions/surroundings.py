@@ -35,7 +35,7 @@ def _build_ihave(given: Given, builder: Builder) -> Test:
             builder.lacks = True
             return _no
     for name in wanted:
-        builder.enable(name)
+        builder.enable(name, given.positionals[0])
     return _yes
 
 
