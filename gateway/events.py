@@ -295,9 +295,12 @@ def message_performed(*, message_id: str, tenant: str, outcome: str, rule: str) 
     _info(f"message.{outcome}", id=message_id, tenant=tenant, rule=rule)
 
 
-def policy_refused(*, tenant: str, chain: str, fault: str) -> None:
-    """Record that a tenant's chain does not compile: the last good one runs on."""
-    _error("policy.refused", tenant=tenant, chain=chain, fault=fault)
+def policy_refused(*, tenant: str, chain: str, fault: str, running: str) -> None:
+    """Record that a tenant's chain does not compile; `running` is the version that runs on.
+
+    "none" where there never was a good one: nothing is fetched then, submissions get 451.
+    """
+    _error("policy.refused", tenant=tenant, chain=chain, fault=fault, running=running)
 
 
 def server_started(*, listeners: str, mailboxes: int, tenants: int) -> None:

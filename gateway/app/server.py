@@ -25,7 +25,7 @@ from gateway.app.inbound import Inbound
 from gateway.app.intake import Intake
 from gateway.app.listening import renew_certificate, report_own_certificate, server_tls
 from gateway.app.outbound import Outbound
-from gateway.app.policies import open_chains
+from gateway.app.policies import compile_all, open_chains
 from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
@@ -88,7 +88,7 @@ class Server:
         hooks = HookCarrier(base, link=links.make)
         stack.push_async_callback(hooks.close)
         owner = f"{settings.server.hostname}/"
-        chains = open_chains(settings)
+        chains = await open_chains(base)
         outbound = Outbound(base, webhook=hooks.attempt, owner=owner)
         inbound = Inbound(base, outbound.accounts, chains, queued=outbound.scheduler.wake)
         pages = build(self._health(store))
@@ -106,7 +106,7 @@ class Server:
         ports = await self._start_intake(base, chains, outbound)
         self._waiting_for.remove("listeners")
         tasks = [
-            spawn(self._look(base, outbound, inbound), name="look for changes"),
+            spawn(self._look(base, chains, outbound, inbound), name="look for changes"),
             spawn(renew_certificate(settings), name="renew certificate"),
             spawn(keep_clean(store, settings.retention), name="retention"),
         ]
@@ -134,9 +134,12 @@ class Server:
         await taking.start()
         return [int(one.getsockname()[1]) for one in sockets]
 
-    async def _look(self, base: Foundation, outbound: Outbound, inbound: Inbound) -> None:
+    async def _look(
+        self, base: Foundation, chains: Chains, outbound: Outbound, inbound: Inbound
+    ) -> None:
         """Act within a second on what the command line wrote, and on changed policies."""
         while True:
+            await compile_all(chains, list(base.directory.tenants.values()))
             await asyncio.sleep(LOOK_SECONDS)
             written, changed = await base.directory.look()
             if written:

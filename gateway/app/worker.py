@@ -57,7 +57,7 @@ class Worker:
         base = await lay_foundation(settings, store)
         intake = Intake(
             base,
-            chains=open_chains(settings),
+            chains=await open_chains(base),
             tls=server_tls(settings),
             sockets=self._sockets,
             queued=self._tell_soon,

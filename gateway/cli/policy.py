@@ -71,7 +71,8 @@ def check(
     directory = path or configured
     if not directory.is_dir():
         raise Refusal(f"{directory}: is not a directory of policies")
-    errors, warnings = find_faults(directory, owners)
+    found = find_faults(directory, owners)
+    errors, warnings = found.errors, found.warnings
     if as_json:
         rows = {"errors": fault_rows(CompileError(errors))}
         rows["warnings"] = fault_rows(CompileError(warnings))
@@ -162,21 +163,30 @@ VERBS: Verbs = {
 }
 
 
-def find_faults(
-    directory: Path, owners: Iterable[Tenant]
-) -> tuple[list[Diagnostic], list[Diagnostic]]:
-    """Return the errors and the warnings of all chains, each once."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Faults:
+    """What is wrong with the chains of some tenants, each fault once."""
+
+    errors: list[Diagnostic]
+    warnings: list[Diagnostic]
+    broken: list[tuple[str, str]]  # tenant and kind of each chain that does not compile
+
+
+def find_faults(directory: Path, owners: Iterable[Tenant]) -> Faults:
+    """Return the errors and the warnings of all chains."""
     errors: dict[Diagnostic, None] = {}
     warnings: dict[Diagnostic, None] = {}
+    broken: list[tuple[str, str]] = []
     for owner in owners:
         for kind in KINDS:
             try:
                 chain = load_chain(directory, owner, kind)
             except CompileError as error:
                 errors |= dict.fromkeys(error.diagnostics)
+                broken.append((owner.id, kind))
             else:
                 warnings |= dict.fromkeys(chain.warnings)
-    return list(errors), list(warnings)
+    return Faults(list(errors), list(warnings), broken)
 
 
 def _places(config: Path | None, tenant: str | None) -> tuple[Path, list[Tenant]]:

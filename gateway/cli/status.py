@@ -21,7 +21,7 @@ from gateway.cli.refusal import Refusal
 from gateway.policy.rendering import fault_rows
 from gateway.providers.catalogue import load_catalogue
 from gateway.sieve.interface import CompileError
-from gateway.store import books, tenants
+from gateway.store import books, chains, tenants
 from gateway.store.lanes import lane_states
 from gateway.store.states import mailbox_states
 
@@ -93,18 +93,32 @@ def _collect(gateway: Opened) -> dict[str, Any]:
     return {
         "books": found,
         "paused": _paused(gateway, utc_now()),
-        "policies": {"errors": _policy_faults(gateway)},
+        "policies": _policies(gateway),
         "mailboxes": dict(Counter(row["state"] for row in mailboxes)),
         "unhealthy": [row for row in mailboxes if row["state"] != "ok"],
     }
 
 
-def _policy_faults(gateway: Opened) -> list[dict[str, Any]]:
+def _policies(gateway: Opened) -> dict[str, Any]:
+    """Return the faults of the files, and what runs in the place of each broken chain."""
     settings = gateway.settings
     known = gateway.store.read_now(tenants.load_all)
     directory = settings.resolve(settings.policies.directory)
-    errors, _ = find_faults(directory, known.values())
-    return fault_rows(CompileError(errors))
+    found = find_faults(directory, known.values())
+    kept = gateway.store.read_now(chains.load_all)
+    return {
+        "errors": fault_rows(CompileError(found.errors)),
+        "broken": [_broken(kept.get(key), *key) for key in found.broken],
+    }
+
+
+def _broken(kept: chains.KeptChain | None, tenant: str, kind: str) -> dict[str, Any]:
+    return {
+        "tenant": tenant,
+        "chain": kind,
+        "running": kept.version if kept else None,
+        "kept_at": stamp(kept.kept_at) if kept else None,
+    }
 
 
 def _book(book: books.Outbound | books.Inbound) -> dict[str, int]:
@@ -173,6 +187,8 @@ def _print_troubles(found: dict[str, Any]) -> None:
         place = f"{row['file']}:{row['line']}:{row['column']}"
         print_line(f"policy {place}: {row['message']}", style="red")
         steps.append("gateway policy check")
+    for row in found["policies"]["broken"]:
+        print_line(f"policies of {row['tenant']}, {row['chain']}: {_instead(row)}")
     for row in found["unhealthy"]:
         style = "red" if row["state"] == "dead" else "yellow"
         print_line(f"mailbox {row['address']}: {row['state']}: {row['reason']}", style=style)
@@ -180,3 +196,11 @@ def _print_troubles(found: dict[str, Any]) -> None:
     if not found["ready"] and found["waiting_for"] == [NOT_RUNNING]:
         steps.append("gateway serve")
     print_next(*dict.fromkeys(filter(None, steps)) or ["gateway queue list"])
+
+
+def _instead(row: dict[str, Any]) -> str:
+    if row["running"]:
+        return f"the last good files run on ({row['running']}, of {row['kept_at']})"
+    if row["chain"] == "inbound":
+        return "no good files were ever here: no mail is fetched"
+    return "no good files were ever here: submissions are answered 451"

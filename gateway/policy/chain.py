@@ -52,12 +52,16 @@ class ChainFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """A tenant's files in order, the lists they may ask, and the hash of all their texts."""
+    """A tenant's files in order, the lists they may ask, and the hash of all their texts.
+
+    `texts` is every text that was read, by its path: enough to compile the chain again.
+    """
 
     kind: str  # inbound | outbound
     files: tuple[ChainFile, ...]
     version: str
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Diagnostic, ...] = ()
 
 

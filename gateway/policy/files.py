@@ -14,22 +14,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 
 from gateway.mail.tenant import Tenant
-from gateway.policy.chain import Chain, ChainFile
+from gateway.policy.chain import Chain
+from gateway.policy.compiling import compile_chain, read_list
 from gateway.sieve.interface import CompileError, Diagnostic, Limits
-from gateway.sieve.language import language_of
-from gateway.sieve.script import compile_script
 
 CHECK_SECONDS = 1.0
 MAX_TEXT_BYTES = 1024 * 1024
 FOLDERS_READ = ("lib", "lists", "tenants", "templates", "inbound", "inbound-after",
                 "outbound", "outbound-after", "guidance")  # fmt: skip
 
-Report = Callable[[Tenant, str, CompileError], None]
-"""Told once of a chain that does not compile: tenant, kind, every fault."""
+Report = Callable[[Tenant, str, CompileError, Chain | None], None]
+"""Told once of a chain that does not compile: tenant, kind, every fault, what runs instead."""
+Keep = Callable[[Tenant, Chain], None]
+Recall = Callable[[Tenant, str], Chain | None]
 
 
 def chain_paths(directory: Path, tenant: str, kind: str) -> list[Path]:
@@ -54,45 +54,44 @@ def load_chain(
 
     A directory that is not there is an empty chain: everything goes to the default route.
     """
+    shown = [
+        path.relative_to(directory).as_posix()
+        for path in chain_paths(directory, tenant.id, kind)
+    ]
     texts = Texts(directory, tenant)
-    files: list[ChainFile] = []
-    faults: list[Diagnostic] = []
-    for path in chain_paths(directory, tenant.id, kind):
-        shown = path.relative_to(directory).as_posix()
-        try:
-            script = compile_script(
-                texts.script(path, shown),
-                name=shown,
-                loader=texts,
-                limits=limits,
-                strict=strict,
-                language=language_of(kind),
-            )
-        except CompileError as error:
-            faults.extend(error.diagnostics)
-        else:
-            files.append(ChainFile(path=shown, script=script))
-    if faults:
-        raise CompileError(faults)
-    lists = texts.lists()
-    warnings = tuple(one for file in files for one in file.script.warnings)
-    return Chain(
-        kind=kind, files=tuple(files), version=texts.version(), lists=lists, warnings=warnings
-    )
+    return compile_chain(texts, shown, kind, limits=limits, strict=strict)
+
+
+def include_paths(tenant: str, location: str, name: str) -> list[str]:
+    """Return where a script to include may stand; nowhere for a name with a path in it."""
+    if name.startswith(".") or "/" in name or "\x00" in name:
+        return []
+    own = f"tenants/{tenant}/lib" if location == "personal" else "lib"
+    return [f"{own}/{name}.sieve", f"{own}/{name}"]
 
 
 class Chains:
     """The chains of all tenants, kept compiled and up to date.
 
-    The last good chain is kept in memory only: after a restart with a broken edit a tenant
-    has none until it is mended. `keep` and `recall` of the store belong right here.
+    The last good chain outlives this process where `keep` is told of each new one and
+    `recall` gives it back: a broken edit then stops nothing, not even after a restart.
     """
 
-    def __init__(self, directory: Path, *, clock: Callable[[], float], report: Report) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        clock: Callable[[], float],
+        report: Report,
+        keep: Keep = lambda tenant, chain: None,
+        recall: Recall = lambda tenant, kind: None,
+    ) -> None:
         """`clock` counts seconds, never backwards; `report` is told of what is broken."""
         self._directory = directory
         self._clock = clock
         self._report = report
+        self._keep = keep
+        self._recall = recall
         self._looked_at = -CHECK_SECONDS
         self._seen: tuple[object, ...] = ()
         self._kept: dict[tuple[str, str], _Kept] = {}
@@ -125,10 +124,12 @@ class Chains:
         try:
             chain = load_chain(self._directory, tenant, kind)
         except CompileError as error:
+            last_good = kept.chain if kept else self._recall(tenant, kind)
             if kept is None or str(kept.error) != str(error):
-                self._report(tenant, kind, error)
-            last_good = kept.chain if kept else None
+                self._report(tenant, kind, error, last_good)
             return _Kept(seen=self._seen, names=names, chain=last_good, error=error)
+        if kept is None or kept.chain is None or kept.chain.version != chain.version:
+            self._keep(tenant, chain)
         return _Kept(seen=self._seen, names=names, chain=chain)
 
 
@@ -153,10 +154,8 @@ class Texts:
 
     def include(self, location: str, name: str) -> str | None:
         """Return a script of `lib/`, the tenant's own for `personal` (RFC 6609 §3.2)."""
-        own = f"tenants/{self.tenant.id}/lib" if location == "personal" else "lib"
-        if name.startswith(".") or "/" in name or "\x00" in name:
-            return None
-        return self.text(f"{own}/{name}.sieve") or self.text(f"{own}/{name}")
+        found = map(self.text, include_paths(self.tenant.id, location, name))
+        return next((text for text in found if text), None)
 
     def text(self, path: str) -> str | None:
         """Return a text inside of the directory, None when there is none to read."""
@@ -184,10 +183,10 @@ class Texts:
             return sorted(path.stem for path in self.directory.glob("lists/*.txt"))
         return None
 
-    def script(self, path: Path, shown: str) -> str:
+    def script(self, shown: str) -> str:
         """Return the text of a chain's file; raises CompileError when it cannot be read."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = (self.directory / shown).read_text(encoding="utf-8")
         except OSError as error:
             raise _unreadable(shown, f"cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
@@ -197,21 +196,14 @@ class Texts:
 
     def lists(self) -> dict[str, frozenset[str]]:
         """Return the entries of each list, folded; '#' begins a comment."""
-        found = {}
-        for path in sorted(self.directory.glob("lists/*.txt")):
-            text = self.text(path.relative_to(self.directory).as_posix()) or ""
-            entries = (line.partition("#")[0].strip().casefold() for line in text.splitlines())
-            found[path.stem] = frozenset(entry for entry in entries if entry)
-        return found
+        return {
+            path.stem: read_list(self.text(path.relative_to(self.directory).as_posix()) or "")
+            for path in sorted(self.directory.glob("lists/*.txt"))
+        }
 
-    def version(self) -> str:
-        """Return the hash of all texts read, with their names."""
-        digest = sha256()
-        for path, text in sorted(self._read.items()):
-            for part in (path, text):
-                octets = part.encode()
-                digest.update(len(octets).to_bytes(8, "big") + octets)
-        return digest.hexdigest()[:16]
+    def all_read(self) -> dict[str, str]:
+        """Return every text that was read so far, by its path."""
+        return dict(self._read)
 
 
 def _scripts(folder: Path) -> list[Path]:

@@ -39,6 +39,15 @@ CREATE TABLE secrets (
     PRIMARY KEY (tenant, kind, name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE chains (
+    tenant TEXT NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    version TEXT NOT NULL,
+    content TEXT NOT NULL,
+    kept_at REAL NOT NULL,
+    PRIMARY KEY (tenant, kind)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE counters (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL

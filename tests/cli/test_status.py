@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from gateway.store import books, queue
+from gateway.store import books, chains, queue
+from gateway.store.chains import KeptChain
 from tests.cli.running import TENANT, Cli
-from tests.store.values import outgoing
+from tests.store.values import NOON, outgoing
 
 
 @contextmanager
@@ -86,3 +87,19 @@ def test_what_someone_has_to_look_at_is_named(cli: Cli) -> None:
     status = cli.json("status")
     assert status["paused"][0]["fix"] == "gateway upstream resume acme own"
     assert len(status["policies"]["errors"]) == 1
+    assert "no good files were ever here: no mail is fetched" in told
+    (broken,) = status["policies"]["broken"]
+    assert (broken["chain"], broken["running"]) == ("inbound", None)
+
+
+def test_what_runs_in_the_place_of_a_broken_chain_is_named(cli: Cli) -> None:
+    cli.apply(TENANT)
+    kept = KeptChain(
+        tenant="acme", kind="outbound", version="0123456789abcdef", content="{}", kept_at=NOON
+    )
+    cli.write_store(chains.keep, kept)
+    (cli.home / "policies" / "outbound").mkdir()
+    cli.write("policies/outbound/10-broken.sieve", "kepe;\n")
+    assert "the last good files run on (0123456789abcdef" in cli.say("status")
+    (broken,) = cli.json("status")["policies"]["broken"]
+    assert broken["running"] == "0123456789abcdef"

@@ -96,7 +96,7 @@ def test_a_chain_edits_signs_rejects_holds_discards_and_counts(
     assert gateway.json("status")["books"]["out"]["difference"] == 0
 
 
-def test_a_chain_that_does_not_compile_takes_nothing_until_it_is_mended(
+def test_only_a_chain_that_never_compiled_takes_nothing_even_after_a_restart(
     gateway: Gateway, postfix: Postfix
 ) -> None:
     apply_tenant(gateway, postfix)
@@ -104,5 +104,14 @@ def test_a_chain_that_does_not_compile_takes_nothing_until_it_is_mended(
     gateway.start()
     assert send(gateway, "Hi").startswith("451 4.3.5 ")
     assert gateway.json("queue", "list") == []
-    path.write_text("keep;")
+    path.write_text('if header :contains "subject" "forbidden" { reject "Not this."; }')
     wait_until(lambda: send(gateway, "Hi").startswith("250"), what=gateway.log)
+    path.write_text("broken")
+    gateway.stop()
+    gateway.start()
+    assert send(gateway, "forbidden") == "550 5.7.1 Not this."
+    status = gateway.json("status")["policies"]
+    assert [one["line"] for one in status["errors"]] == [1]
+    assert [(one["chain"], len(one["running"])) for one in status["broken"]] == [
+        ("outbound", 16)
+    ]
