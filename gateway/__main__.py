@@ -6,7 +6,15 @@ import sys
 
 from gateway.cli.commands import run
 
-WITH_REACTOR = (("serve",), ("demo",), ("upstream", "test"), ("upstream", "add"))
+WITH_REACTOR = (
+    ("serve",),
+    ("demo",),
+    ("upstream", "test"),
+    ("upstream", "add"),
+    ("mailbox", "connect"),
+    ("mailbox", "ledger"),
+    ("mailbox", "reauth"),
+)
 
 
 def main() -> None:

@@ -43,8 +43,33 @@ class Accounts:
     async def of_lane(self, lane: Lane, *, sender: str) -> Account | None:
         """Return where a lane leads for mail of `sender`, None when it is not configured."""
         tenant = self._directory.find_tenant(lane.tenant)
-        if tenant is None:
+        return await self._of_tenant(tenant, lane, sender=sender) if tenant else None
+
+    async def of_mailbox(
+        self, tenant: Tenant, mailbox: Mailbox, *, secret: str
+    ) -> Account | None:
+        """Return the account that a mailbox's own mail leaves by, None when there is none.
+
+        Where that is the mailbox's own, it signs in by `secret`, kept or not yet.
+        """
+        lane = self.lane_of_mailbox(tenant, mailbox)
+        upstream = _upstream_of(tenant, lane) if lane else None
+        if lane is None or upstream is None:
             return None
+        if upstream.mailbox == mailbox.address:
+            return self._of_mailbox(upstream, mailbox, secret=secret)
+        return await self._of_tenant(tenant, lane, sender=mailbox.address)
+
+    def lane_of_mailbox(self, tenant: Tenant, mailbox: Mailbox) -> Lane | None:
+        """Return by which lane a mailbox's own mail leaves (design §12), None: by none."""
+        sender = tenant.find_sender(mailbox.address)
+        name = mailbox.upstream or (sender.upstream if sender else None)
+        provider = self._catalogue[mailbox.provider]
+        if name is None and provider.smtp and provider.id != "generic":
+            name = mailbox.address
+        return Lane(tenant.id, LaneKind.UPSTREAM, name) if name else None
+
+    async def _of_tenant(self, tenant: Tenant, lane: Lane, *, sender: str) -> Account | None:
         if lane.kind is LaneKind.ROUTE:
             route = tenant.routes.get(lane.name)
             return await self._of_route(tenant, route) if route else None
@@ -53,7 +78,10 @@ class Accounts:
             return None
         if upstream.mailbox is not None:
             mailbox = tenant.mailboxes.get(upstream.mailbox)
-            return await self._of_mailbox(tenant, upstream, mailbox) if mailbox else None
+            if mailbox is None:
+                return None
+            secret = await self._directory.secret(tenant.id, "mailbox", mailbox.address)
+            return self._of_mailbox(upstream, mailbox, secret=secret)
         secret = await self._directory.secret(tenant.id, "upstream", upstream.name)
         return self.of_upstream(upstream, sender=sender, secret=secret)
 
@@ -90,12 +118,11 @@ class Accounts:
         mailbox = tenant.mailboxes.get(upstream.mailbox or "")
         return self._catalogue.get((mailbox or upstream).provider, generic)
 
-    async def _of_mailbox(
-        self, tenant: Tenant, upstream: Upstream, mailbox: Mailbox
+    def _of_mailbox(
+        self, upstream: Upstream, mailbox: Mailbox, *, secret: str | None
     ) -> Account | None:
         provider = self._catalogue.get(mailbox.provider)
-        secret = await self._directory.secret(tenant.id, "mailbox", mailbox.address)
-        login = _login(mailbox.username or mailbox.address, secret)
+        login = _login(upstream.username or mailbox.username or mailbox.address, secret)
         return self._account(upstream, provider, address=mailbox.address, login=login)
 
     def _account(

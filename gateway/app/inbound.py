@@ -17,7 +17,6 @@ from gateway.app.judge import Judge
 from gateway.authenticity.origin import Checker, authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops
 from gateway.conversation.thread import take_out
-from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import parse_message
 from gateway.mail.tenant import Mailbox, Tenant
@@ -167,15 +166,10 @@ class Inbound:
         return await authenticate(message, hops=hops, checker=self._checker)
 
     def _way_for(self, tenant: Tenant, mailbox: Mailbox) -> Way | None:
-        """Return by which lane the mailbox's answers leave (design §12)."""
-        sender = tenant.find_sender(mailbox.address)
-        name = mailbox.upstream or (sender.upstream if sender else None)
-        provider = self._base.catalogue[mailbox.provider]
-        if name is None and provider.smtp and provider.id != "generic":
-            name = mailbox.address
-        if name is None:
+        """Return by which lane the mailbox's answers leave."""
+        lane = self._accounts.lane_of_mailbox(tenant, mailbox)
+        if lane is None:
             return None
-        lane = Lane(tenant.id, LaneKind.UPSTREAM, name)
         takes_null = self._accounts.takes_null_sender(tenant, lane)
         return Way(lane=lane, null_return_path=takes_null)
 

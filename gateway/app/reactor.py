@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.defer import Deferred
 
 from gateway.net.concurrency import spawn
@@ -21,6 +22,9 @@ def run(begin: Callable[[], Awaitable[bool]], end: Callable[[], Awaitable[None]]
     from twisted.internet import reactor  # noqa: PLC0415 - installed by __main__ before this
 
     running: Any = reactor
+    is_ours = isinstance(running, AsyncioSelectorReactor)
+    if not is_ours:  # it would wait for ever
+        raise RuntimeError("this verb is missing in gateway.__main__.WITH_REACTOR")
     faults: list[BaseException] = []
 
     async def start() -> None:

@@ -1,4 +1,4 @@
-"""`gateway mailbox`: list."""
+"""`gateway mailbox`: connect, list."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from gateway.cli.mailbox_connect import connect
 from gateway.cli.opening import Config, Json, OfTenant, Verbs, opened
 from gateway.cli.output import print_json, print_next, print_table, stamp
 from gateway.mail.tenant import Mailbox
@@ -37,7 +38,7 @@ def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = Fal
     print_table(
         [column.replace("_", " ") for column in columns],
         ([row[column] for column in columns] for row in rows),
-        empty="there are no mailboxes yet: add one to a tenant file and gateway apply it",
+        empty="there are no mailboxes yet: gateway mailbox connect TENANT",
     )
     print_next(*dict.fromkeys(row["fix"] for row in rows if row["fix"]))
 
@@ -67,7 +68,7 @@ def row_of(
     }
 
 
-VERBS: Verbs = {"list": list_}
+VERBS: Verbs = {"connect": connect, "list": list_}
 
 
 def _expires_on(mailbox: Mailbox, provider: Provider | None) -> date | None:

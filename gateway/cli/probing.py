@@ -10,10 +10,11 @@ from gateway.cli.output import print_line
 from gateway.cli.refusal import Refusal
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import Lane
-from gateway.mail.tenant import Tenant, Upstream
+from gateway.mail.tenant import Mailbox, Tenant, Upstream
 from gateway.providers.catalogue import load_catalogue
 
 if TYPE_CHECKING:  # they bring Twisted, which only a verb that reaches out pays for
+    from gateway.app.proving import Tried
     from gateway.delivery.probe import Step
     from gateway.delivery.upstream import Account
 
@@ -60,6 +61,36 @@ def probe_upstream(
     return reactor.ask(lambda: probe_account(gateway, account, sender=sender))
 
 
+def try_mailbox(gateway: Opened, tenant: Tenant, mailbox: Mailbox, *, secret: str) -> Tried:
+    """Return what came of a mailbox's code, tried both ways; raises Refusal."""
+    from gateway.app import reactor  # noqa: PLC0415 - see above
+    from gateway.app.accounts import Accounts  # noqa: PLC0415
+    from gateway.app.directory import Directory  # noqa: PLC0415
+    from gateway.app.foundation import Foundation  # noqa: PLC0415
+    from gateway.app.proving import MailboxTrial  # noqa: PLC0415
+
+    async def work() -> Tried:
+        seal, catalogue = gateway.load_seal(), load_catalogue()
+        directory = Directory(gateway.store, seal)
+        await directory.look()
+        base = Foundation(
+            settings=gateway.settings,
+            store=gateway.store,
+            seal=seal,
+            directory=directory,
+            catalogue=catalogue,
+        )
+        trial = MailboxTrial(base, Accounts(gateway.settings, directory, catalogue))
+        try:
+            return await trial.run(tenant, mailbox, secret=secret)
+        except ValueError as error:
+            raise Refusal(str(error)) from error
+        finally:
+            trial.close()
+
+    return reactor.ask(work)
+
+
 async def probe_account(gateway: Opened, account: Account, *, sender: str) -> list[Step]:
     """Return the steps of trying an account on the running loop."""
     from gateway.delivery.probe import probe  # noqa: PLC0415 - see above
@@ -102,10 +133,11 @@ def as_document(steps: Sequence[Step]) -> dict[str, Any]:
 
 def print_steps(steps: Sequence[Step]) -> None:
     """Print a step a line, then what the one that failed means and what to do."""
+    width = max(5, *(len(one.name) + 1 for one in steps))
     for one in steps:
         word, style = ("ok", "") if one.is_ok else ("FAILED", "red")
         said = " ".join(one.said.split())
-        print_line(f"{one.name:<5}{one.seconds:7.3f} s  {word:<7}{said}", style=style)
+        print_line(f"{one.name:<{width}}{one.seconds:7.3f} s  {word:<7}{said}", style=style)
     if not steps[-1].is_ok:
         print_line(f"cause: {steps[-1].meaning} ({steps[-1].cause})")
         print_line(f"fix:   {steps[-1].fix}")

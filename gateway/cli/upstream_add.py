@@ -7,21 +7,27 @@ its keys are written together.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli.asking import (
+    Asking,
+    read_address,
+    read_password,
+    read_port,
+    read_provider,
+    read_security,
+)
 from gateway.cli.domain import key_secrets, load_keys
 from gateway.cli.opening import Config, Json, Opened, TenantId, opened, utc_now
 from gateway.cli.output import print_json, print_line, print_next
 from gateway.cli.probing import as_document, print_steps, probe_upstream
 from gateway.cli.refusal import Refusal
-from gateway.cli.tenant_source import read_secret_file
-from gateway.mail.address import parse_address
-from gateway.mail.schema import SchemaError, unknown_key
+from gateway.mail.schema import SchemaError
 from gateway.mail.tenant import Security
 from gateway.mail.tenant_file import Items, TenantFile, build_tenant, find_faults
 from gateway.providers.catalogue import Provider, load_catalogue
@@ -30,10 +36,8 @@ from gateway.store import tenants
 if TYPE_CHECKING:  # it brings Twisted
     from gateway.delivery.probe import Step
 
-SSL_WORDS = frozenset({"ssl", "ssl/tls", "smtps"})  # what mail programs call it
 GENERIC = "generic"
 
-Ask = Callable[[str], Any]
 Word = Annotated[str | None, typer.Option(show_default=False)]
 File = Annotated[Path | None, typer.Option(metavar="FILE", show_default=False)]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
@@ -119,21 +123,21 @@ def _tell(
 
 def _complete(given: dict[str, Any]) -> _Wanted:
     """Ask for what is missing; raises Refusal where nobody is there to be asked."""
-    asking = _Asking(given)
+    asking = Asking(given)
     if given["provider"] is None and given["host"] is None:
         given["provider"] = asking.ask(
             "Provider (gateway provider list), or generic", "provider", default=GENERIC,
-            read=_read_provider,
+            read=read_provider,
         )  # fmt: skip
-    preset = load_catalogue()[_read_provider(given["provider"] or GENERIC)]
+    preset = load_catalogue()[read_provider(given["provider"] or GENERIC)]
     if preset.id == GENERIC:
         asking.ask("Host", "host", read=str.strip)
-        asking.ask("Port", "port", default="587", read=_read_port)
+        asking.ask("Port", "port", default="587", read=read_port)
         asking.ask("Security", "security", default=_usual(given["port"]), read=read_security)
     elif given["security"] is not None:
         given["security"] = read_security(given["security"])
     asking.ask("Sender name, as customers see it", "sender_name", default="", read=str.strip)
-    sender = asking.ask("Sender address", "sender", read=_read_address)
+    sender = asking.ask("Sender address", "sender", read=read_address)
     if not preset.login.smtp_user.startswith("fixed:"):
         asking.ask("User name", "username", default=sender, read=str.strip)
     keys = ("host", "port", "security", "region", "ca_file", "username")
@@ -143,75 +147,6 @@ def _complete(given: dict[str, Any]) -> _Wanted:
     return _Wanted(
         preset=preset, settings=settings, sender=sender, sender_name=given["sender_name"]
     )
-
-
-class _Asking:
-    """Fills `given`: by its options, by a person at a terminal, by defaults."""
-
-    def __init__(self, given: dict[str, Any]) -> None:
-        self._given = given
-        self._is_person = sys.stdin.isatty()
-
-    def ask(self, question: str, key: str, *, read: Ask, default: str | None = None) -> Any:
-        """Return the value of `key`, read from its option or from an answer."""
-        if (value := self._given[key]) is None:
-            value = self._answer(question, key, read, default)
-        else:
-            value = read(str(value))
-        self._given[key] = value
-        return value
-
-    def _answer(self, question: str, key: str, read: Ask, default: str | None) -> Any:
-        if not self._is_person:
-            if default is None:
-                option = "--from" if key == "sender" else f"--{key.replace('_', '-')}"
-                raise Refusal(f"{option} is missing, and nobody is at a terminal to be asked")
-            return read(default)
-        return typer.prompt(
-            question, default=default, value_proc=_as_answer(read), show_default=bool(default)
-        )
-
-
-def _as_answer(read: Ask) -> Ask:
-    """Have a wrong answer told and asked again, where a wrong option ends the verb."""
-
-    def answered(text: str) -> Any:
-        try:
-            return read(text)
-        except Refusal as refusal:
-            raise typer.BadParameter(str(refusal)) from refusal
-
-    return answered
-
-
-def read_security(text: str) -> str:
-    """Return the word of a security; raises Refusal with the nearest one."""
-    word = text.strip().casefold()
-    if word in SSL_WORDS:
-        raise Refusal(f"there is no security '{text}'; did you mean tls?")
-    if word not in tuple(Security):
-        raise Refusal(unknown_key(word, tuple(Security), thing="security"))
-    return word
-
-
-def _read_provider(text: str) -> str:
-    known = load_catalogue()
-    if (name := text.strip()) not in known:
-        raise Refusal(unknown_key(name, known, thing="provider"))
-    return name
-
-
-def _read_port(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        raise Refusal(f"'{text}' is not a port: write 587 or 465")
-    return int(text)
-
-
-def _read_address(text: str) -> str:
-    try:
-        return parse_address(text).key
-    except ValueError as error:
-        raise Refusal(str(error)) from error
 
 
 def _usual(port: int | None) -> str:
@@ -224,16 +159,10 @@ def _name_of(wanted: _Wanted) -> str:
 
 
 def _password(wanted: _Wanted, file: Path | None) -> str | None:
-    if file is not None:
-        try:
-            return read_secret_file("--password-file", str(file))
-        except SchemaError as error:
-            raise Refusal(str(error)) from error
-    if wanted.settings.get("security") == Security.NONE and not sys.stdin.isatty():
+    is_plain = wanted.settings.get("security") == Security.NONE
+    if file is None and is_plain and not sys.stdin.isatty():
         return None
-    if not sys.stdin.isatty():
-        raise Refusal("--password-file is missing, and nobody is at a terminal to be asked")
-    return str(typer.prompt("Password (not shown)", hide_input=True))
+    return read_password("Password", file)
 
 
 def _joined(gateway: Opened, tenant: str, wanted: _Wanted, name: str) -> TenantFile:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -202,6 +203,10 @@ def _mailbox_faults(tenant: Tenant) -> Iterator[str]:
             yield f"{where} host: this key is missing: a provider or a host"
         if mailbox.junk not in ("route", "report", "off"):
             yield f'{where} junk: write "route", "report" or "off"'
+        if not re.fullmatch(r"now|\d{1,4}d", mailbox.fetch_from):
+            yield f'{where} fetch_from: write "now", or days as "30d"'
+        if not re.fullmatch(r"leave|seen|move:.+", mailbox.after_fetch):
+            yield f'{where} after_fetch: write "leave", "seen" or "move:NAME"'
 
 
 def _route_faults(tenant: Tenant) -> Iterator[str]:

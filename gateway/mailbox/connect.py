@@ -1,13 +1,13 @@
-"""Proves a mailbox's login both ways, for real, before anything is saved.
+"""Proves a mailbox's login by IMAP, for real, before anything is saved.
 
-IMAP: connect, login, ID, and SELECT, where some providers first say no. SMTP: by a callable,
-for the mailbox's own account. A failure is told in the provider's cause and fix.
+Connect, login, ID, and SELECT, where some providers first say no. A failure is told in the
+provider's cause and fix. That it may send, too, is for `delivery.probe`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.mailbox.account import Account, find_junk
@@ -18,23 +18,10 @@ from gateway.providers.diagnosis import diagnose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """What a server answered to a step; phases as in `providers.diagnosis`."""
-
-    phase: str
-    code: int | str
-    text: str
-
-
-ProveSmtp = Callable[[], Awaitable[Refused | None]]
-"""Signs in by SMTP; None is success. Raises Unreachable."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One step that was taken, and how long it took."""
 
-    name: str  # connect | login | id | select | smtp
+    name: str  # connect | login | id | select
     seconds: float
     passed: bool
 
@@ -51,7 +38,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What came of proving a login; without `failure` it holds both ways."""
+    """What came of proving a login; without `failure` it holds."""
 
     steps: tuple[Step, ...]
     failure: Failure | None = None
@@ -66,20 +53,16 @@ async def prove(
     *,
     pools: ImapPools,
     catalogue: Mapping[str, Provider],
-    prove_smtp: ProveSmtp | None = None,
 ) -> Proof:
-    """Sign in by IMAP, then by SMTP where `prove_smtp` is given; never raises Unreachable."""
+    """Sign in and open the first folder; never raises Unreachable."""
     proving = _Proving(account, catalogue)
     try:
-        proof = await proving.imap(secret, pools)
-        if proof.failure is None and prove_smtp is not None:
-            return await proving.smtp(prove_smtp, proof)
+        return await proving.imap(secret, pools)
     except Unreachable as error:
         fix = "Check host, port and security, and that this server may connect there."
         return proving.failed(
             Failure(cause="unreachable", meaning=str(error), fix=fix, said=str(error))
         )
-    return proof
 
 
 class _Proving:
@@ -105,19 +88,6 @@ class _Proving:
             return await self._describe(session, opened)
         finally:
             await session.logout()
-
-    async def smtp(self, prove_smtp: ProveSmtp, proof: Proof) -> Proof:
-        self._begin("smtp")
-        refused = await prove_smtp()
-        if refused is not None:
-            return self.failed(self._explain(refused))
-        self._end()
-        return Proof(
-            steps=tuple(self._steps),
-            messages=proof.messages,
-            idles=proof.idles,
-            junk=proof.junk,
-        )
 
     def failed(self, failure: Failure) -> Proof:
         self._end(passed=False)
@@ -146,10 +116,9 @@ class _Proving:
         )
 
     def _refused(self, refused: ImapRefused) -> Proof:
-        answer = Refused(phase=refused.phase, code=refused.code, text=refused.text)
-        return self.failed(self._explain(answer))
+        return self.failed(self._explain(refused))
 
-    def _explain(self, refused: Refused) -> Failure:
+    def _explain(self, refused: ImapRefused) -> Failure:
         diagnosis = diagnose(
             self._account.provider,
             self._catalogue,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,9 +8,8 @@ from datetime import timedelta
 import pytest
 
 from gateway.mailbox.account import account_of
-from gateway.mailbox.connect import Proof, ProveSmtp, Refused, prove
+from gateway.mailbox.connect import Proof, prove
 from gateway.net.imap import ImapPools
-from gateway.net.unreachable import Unreachable
 from gateway.sandbox.mailbox import MailboxServer
 from gateway.sandbox.quirks import NETEASE, Quirks
 from tests.mailbox.world import CATALOGUE, mailbox_at, run
@@ -25,18 +24,14 @@ class Provider:
     server: MailboxServer
     pools: ImapPools
 
-    async def prove(
-        self, code: str = CODE, prove_smtp: ProveSmtp | None = None, *, port: int = 0
-    ) -> Proof:
+    async def prove(self, code: str = CODE, *, port: int = 0) -> Proof:
         account = account_of(
             "acme",
             mailbox_at(port or self.server.port, ADDRESS, provider="netease-163"),
             provider=CATALOGUE["netease-163"],
             poll_every=timedelta(minutes=2),
         )
-        return await prove(
-            account, code, pools=self.pools, catalogue=CATALOGUE, prove_smtp=prove_smtp
-        )
+        return await prove(account, code, pools=self.pools, catalogue=CATALOGUE)
 
 
 @asynccontextmanager
@@ -52,20 +47,13 @@ async def provider(quirks: Quirks = NETEASE) -> AsyncIterator[Provider]:
         pools.close()
 
 
-def smtp_that(answer: Refused | None) -> Callable[[], Awaitable[Refused | None]]:
-    async def prove_smtp() -> Refused | None:
-        return answer
-
-    return prove_smtp
-
-
-def test_a_good_login_is_proven_both_ways() -> None:
+def test_a_good_login_is_proven_as_far_as_select() -> None:
     async def work() -> None:
         async with provider() as here:
             here.server.deliver(ADDRESS, b"Subject: x\r\n\r\nx\r\n")
-            proof = await here.prove(prove_smtp=smtp_that(None))
+            proof = await here.prove()
             assert proof.failure is None
-            names = ["connect", "login", "id", "select", "smtp"]
+            names = ["connect", "login", "id", "select"]
             assert [(step.name, step.passed) for step in proof.steps] == [
                 (name, True) for name in names
             ]
@@ -89,32 +77,13 @@ def test_a_wrong_code_is_told_in_the_providers_cause_and_fix() -> None:
     run(work)
 
 
-def test_what_smtp_refuses_fails_the_proof() -> None:
-    async def work() -> None:
-        async with provider() as here:
-            answer = Refused(phase="smtp-auth", code=550, text="User has no permission")
-            proof = await here.prove(prove_smtp=smtp_that(answer))
-            assert proof.failure is not None
-            assert proof.failure.cause == "service-off"
-            assert (proof.steps[-1].name, proof.steps[-1].passed) == ("smtp", False)
-
-    run(work)
-
-
 def test_a_server_that_cannot_be_reached_is_told_without_a_traceback() -> None:
-    async def unreachable() -> Refused | None:
-        raise Unreachable("smtp.163.com:465: no answer in time")
-
     async def work() -> None:
         async with provider() as here:
             proof = await here.prove(port=1)
             assert proof.failure is not None
             assert proof.failure.cause == "unreachable"
             assert [step.name for step in proof.steps] == ["connect"]
-            proof = await here.prove(prove_smtp=unreachable)
-            assert proof.failure is not None
-            assert proof.failure.meaning == "smtp.163.com:465: no answer in time"
-            assert proof.steps[-1].name == "smtp"
 
     run(work)
 
