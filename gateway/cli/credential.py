@@ -133,7 +133,7 @@ def _make(
 
 
 def _revoke(db: Db, tenant: str, name: str) -> None:
-    tenants.remove_item(db, tenant, "credential", name)
+    tenants.remove_item(db, tenant, "credential", name, now=utc_now())
     tenants.bump(db)
 
 

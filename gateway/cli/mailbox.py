@@ -1,4 +1,4 @@
-"""`gateway mailbox`: connect, list."""
+"""`gateway mailbox`: connect, list, answers, pause, resume, delete."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from gateway.cli.mailbox_connect import connect
+from gateway.cli.mailbox_state import answers, delete, pause, resume
 from gateway.cli.opening import Config, Json, OfTenant, Verbs, opened
 from gateway.cli.output import print_json, print_next, print_table, stamp
 from gateway.mail.tenant import Mailbox
@@ -68,7 +69,14 @@ def row_of(
     }
 
 
-VERBS: Verbs = {"connect": connect, "list": list_}
+VERBS: Verbs = {
+    "connect": connect,
+    "list": list_,
+    "answers": answers,
+    "pause": pause,
+    "resume": resume,
+    "delete": delete,
+}
 
 
 def _expires_on(mailbox: Mailbox, provider: Provider | None) -> date | None:

@@ -99,7 +99,7 @@ def remove(
         gateway.find_tenant(tenant)
         if not yes:
             typer.confirm(f"Remove {tenant} and everything of it?", abort=True, err=True)
-        gateway.store.write_now(tenants.remove_tenant, tenant, force=force)
+        gateway.store.write_now(tenants.remove_tenant, tenant, force=force, now=utc_now())
     if as_json:
         print_json({"tenant": tenant, "removed": True})
         return

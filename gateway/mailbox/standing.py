@@ -53,6 +53,11 @@ class Standing:
         self._state: MailboxState | None = None
         self._evidence: Evidence = ()
 
+    @property
+    def is_dead(self) -> bool:
+        """Whether the sign-in is dead, as last loaded or saved."""
+        return self._state is not None and self._state.state == Health.DEAD
+
     async def load(self) -> bool:
         """Read what the store knows; return whether a person has paused the mailbox."""
         self._state = await self._store.read(states.mailbox_state, self._account.address)

@@ -200,7 +200,10 @@ class Watcher:
         if not self._rechecks:
             return False
         self._rechecks = False
+        was_dead = self._standing.is_dead
         paused = await self._standing.load()
+        if was_dead and not self._standing.is_dead:
+            return True
         secret = await self._around.secret(self.account.tenant, self.account.address)
         return paused is not self._paused or secret != self._secret
 

@@ -48,6 +48,26 @@ def save_mailbox_state(db: Db, state: MailboxState) -> None:
     )  # fmt: skip
 
 
+def set_paused(db: Db, address: str, *, paused: bool, now: datetime) -> None:
+    """Pause a mailbox as a person, or end that."""
+    db.execute(
+        "INSERT INTO mailbox_states (address, state, reason, since, paused)"
+        " VALUES (?,'suspect','It was not tried yet.',?,?)"
+        " ON CONFLICT (address) DO UPDATE SET paused = excluded.paused",
+        (address, now.timestamp(), int(paused)),
+    )
+
+
+def revive(db: Db, address: str, *, reason: str, now: datetime) -> bool:
+    """Have a dead sign-in tried anew; False when it was not dead."""
+    changed = db.execute(
+        "UPDATE mailbox_states SET state = 'suspect', reason = ?, fix = NULL, since = ?,"
+        " evidence = '[]' WHERE address = ? AND state = 'dead'",
+        (reason, now.timestamp(), address),
+    )
+    return bool(changed.rowcount)
+
+
 def _states(db: Db, where: str, values: tuple[str, ...]) -> list[MailboxState]:
     rows = db.execute(
         "SELECT address, state, since, reason, fix, last_fetched_at, paused, evidence"

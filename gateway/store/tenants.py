@@ -15,6 +15,7 @@ from typing import Any
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant import Tenant
 from gateway.mail.tenant_file import Items, TenantFile, build_tenant
+from gateway.store import needs, states
 from gateway.store.errors import Conflict
 from gateway.store.lanes import resume_lane
 from gateway.store.sealing import Seal
@@ -121,7 +122,7 @@ def apply_tenant(
         put_item(db, id_, kind, name, item)
     for change in changes:
         if change.action == "removed":
-            remove_item(db, id_, change.kind, change.name, force=force)
+            remove_item(db, id_, change.kind, change.name, force=force, now=now)
     for (kind, name), secret in secrets.items():
         if _apply_secret(db, seal, (id_, kind, name), secret, now):
             changes.append(Change(kind=kind, name=name, action="secret"))
@@ -154,23 +155,27 @@ def put_item(db: Db, tenant: str, kind: str, name: str, item: Mapping[str, Any])
     )
 
 
-def remove_item(db: Db, tenant: str, kind: str, name: str, *, force: bool = False) -> None:
+def remove_item(
+    db: Db, tenant: str, kind: str, name: str, *, force: bool = False, now: datetime
+) -> None:
     """Remove one item; mail that waits for it is held with `force`, else raises Conflict."""
     if kind in ("upstream", "route"):
-        _free_lane(db, Lane(tenant, LaneKind(kind), name), force=force)
+        needs.free_lane(db, Lane(tenant, LaneKind(kind), name), force=force)
+    if kind == "mailbox":
+        needs.free_mailbox(db, tenant, name, force=force, now=now)
     where = "tenant = ? AND kind = ? AND name = ?"
     db.execute(f"DELETE FROM tenant_items WHERE {where}", (tenant, kind, name))
     db.execute(f"DELETE FROM secrets WHERE {where}", (tenant, kind, name))
 
 
-def remove_tenant(db: Db, id_: str, *, force: bool = False) -> None:
+def remove_tenant(db: Db, id_: str, *, force: bool = False, now: datetime) -> None:
     """Remove a tenant; its mail stays for the viewer. Raises Conflict like `remove_item`."""
     found = tables(db, id_)
     if found is None:
         raise Conflict(f"there is no tenant '{id_}'; gateway tenant list shows them")
     for kind, name in found[1]:
-        remove_item(db, id_, kind, name, force=force)
-    _free_lane(db, Lane(id_, LaneKind.NONE, ""), force=force)
+        remove_item(db, id_, kind, name, force=force, now=now)
+    needs.free_lane(db, Lane(id_, LaneKind.NONE, ""), force=force)
     db.execute("DELETE FROM tenants WHERE id = ?", (id_,))
     db.execute("DELETE FROM secrets WHERE tenant = ?", (id_,))
     bump(db)
@@ -198,7 +203,9 @@ def put_secret(
     if kind == "upstream":
         resume_lane(db, Lane(tenant, LaneKind.UPSTREAM, name), now=now)
     if kind == "mailbox":
-        db.execute("DELETE FROM mailbox_states WHERE address = ? AND state = 'dead'", (name,))
+        states.revive(db, name, reason="A new code was entered; it is tried now.", now=now)
+        for lane in needs.own_lanes(db, tenant, name):
+            resume_lane(db, lane, now=now)
     bump(db)
 
 
@@ -305,23 +312,6 @@ def _move_to_lane(db: Db, message: str, lane: Lane, *, now: datetime) -> None:
             "stalled_since": clock.stalled_since,
         },
     )  # fmt: skip
-
-
-def _free_lane(db: Db, lane: Lane, *, force: bool) -> None:
-    key = (lane.tenant, lane.kind.value, lane.name)
-    where = (
-        "tenant = ? AND lane_kind = ? AND lane = ?"
-        " AND state IN ('scheduled', 'queued', 'claimed', 'deferred')"
-    )
-    waiting = db.execute(f"SELECT count(*) FROM delivery WHERE {where}", key).fetchone()[0]
-    if waiting and not force:
-        what = f"the {lane.kind} {lane.name}" if lane.name else "its senders"
-        raise Conflict(f"{waiting} deliveries still wait for {what}; --force holds them")
-    db.execute(
-        "UPDATE delivery SET state = 'held', next_attempt_at = NULL, sendable_since = NULL,"
-        f" reason = 'its way out was removed', fix = NULL WHERE {where} AND state <> 'claimed'",
-        key,
-    )
 
 
 def _differing(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, ...]:

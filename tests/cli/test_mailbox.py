@@ -42,3 +42,17 @@ def test_a_code_with_a_known_life_has_its_last_day() -> None:
     assert row["expires_on"] == date(2027, 4, 30)
     without = Mailbox(address="a@163.com", provider="netease-163")
     assert row_of("acme", without, None, catalogue=catalogue)["expires_on"] is None
+
+
+def test_a_person_switches_pauses_and_removes_a_mailbox(cli: Cli) -> None:
+    cli.write("code", "ABCDEF\n")
+    cli.apply(TENANT + MAILBOX)
+    assert cli.json("mailbox", "answers", "shop@163.com", "on")["answers"] is True
+    assert cli.json("mailbox", "pause", "Shop@163.com")["paused"] is True
+    [row] = cli.json("mailbox", "list")
+    assert (row["answers"], row["paused"]) == (True, True)
+    assert "watched again, 0 deliveries due now" in cli.say("mailbox", "resume", "shop@163.com")
+    assert cli.json("mailbox", "list")[0]["paused"] is False
+    assert "did you mean 'shop@163.com'" in cli.refused("mailbox", "pause", "shp@163.com")
+    assert "removed" in cli.say("mailbox", "delete", "shop@163.com")
+    assert cli.json("mailbox", "list") == []

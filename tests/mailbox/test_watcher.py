@@ -11,7 +11,7 @@ from gateway.mail.tenant import Tenant
 from gateway.mailbox.watcher import Backoff
 from gateway.sandbox.mailbox import MailboxServer
 from gateway.sandbox.quirks import NETEASE, Quirks
-from gateway.store.states import MailboxState, save_mailbox_state
+from gateway.store.states import MailboxState, revive, save_mailbox_state
 from tests.mailbox.world import mailbox_at, run, until, world
 
 ADDRESS, CODE = "shop@163.com", "authorization-code"
@@ -131,6 +131,22 @@ def test_a_paused_mailbox_is_left_alone(tmp_path: Path) -> None:
             here.watchers.wake(ADDRESS)
             await until(lambda: here.states == ["ok"], what="the other's sign-in")
             assert list(server.logins) == ["other@163.com"]
+
+    run(work)
+
+
+def test_a_dead_mailbox_that_a_person_resumes_is_tried_at_once(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with (
+            provider(Quirks(code_expired=True)) as server,
+            world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here,
+        ):
+            here.watch()
+            await until(lambda: here.states == ["suspect", "dead"], what="three refusals")
+            server.quirks = Quirks()
+            await here.store.write(revive, ADDRESS, reason="resumed", now=datetime.now(UTC))
+            here.update()
+            await until(lambda: here.states[-1] == "ok", what="the sign-in")
 
     run(work)
 
