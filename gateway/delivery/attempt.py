@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from random import random
 from time import monotonic
 
@@ -35,6 +35,7 @@ Sign = Callable[[bytes, Batch, str], bytes]
 """(content, whose it is, DKIM profile) -> the content as it leaves, signed."""
 
 INLINE_BYTES = 64 * 1024  # what is signed sooner than a thread is asked
+SIGNING_DOMAIN = re.compile(rb";\s*d=([^;\s]+)")  # RFC 6376 §3.5
 
 NO_ACCOUNT = Verdict(
     decision=Decision.DEFER,
@@ -46,10 +47,11 @@ NO_ACCOUNT = Verdict(
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """What one try said: an answer for each recipient, by whom, over what TLS."""
+    """What one try said: an answer for each recipient, over what TLS, signed by whom."""
 
     answers: tuple[Answer, ...]
     tls: str | None = None
+    signed: tuple[str, ...] = ()  # domains
 
 
 class Sender:
@@ -118,16 +120,15 @@ class Sender:
             return _Try(_same(batch, taken.phase, taken.reply))
         tls = taken.session.tls
         try:
-            answers = await self._send(batch, taken)
+            return replace(await self._send(batch, taken), tls=tls)
         except SessionLost as lost:
             if taken.reused and lost.phase is Phase.MAIL:
                 raise _WasClosed from lost
             return _Try(_same(batch, lost.phase, Reply(NO_REPLY, None, str(lost))), tls)
         finally:
             self._pool.give_back(batch.lane, taken)
-        return _Try(answers, tls)
 
-    async def _send(self, batch: Batch, taken: Pooled) -> tuple[Answer, ...]:
+    async def _send(self, batch: Batch, taken: Pooled) -> _Try:
         """Send to those whose address the server takes; the others alone are refused."""
         envelope = taken.account.as_allowed(batch.envelope)
         offered = taken.session.extensions
@@ -136,23 +137,23 @@ class Sender:
             return await self._send_to(envelope, batch, taken)
         pairs = zip(envelope.recipients, taking, strict=True)
         some = replace(envelope, recipients=tuple(one for one, takes in pairs if takes))
-        answers = iter(await self._send_to(some, batch, taken))
-        if (first := next(answers, None)) is None:
-            return ()  # the lease was lost
-        said = chain([first], answers)
+        tried = await self._send_to(some, batch, taken)
+        if not tried.answers:
+            return tried  # the lease was lost
+        said = iter(tried.answers)
         refused = Answer(Phase.RCPT, NO_SMTPUTF8)
-        return tuple(next(said) if takes else refused for takes in taking)
+        answers = tuple(next(said) if takes else refused for takes in taking)
+        return replace(tried, answers=answers)
 
-    async def _send_to(
-        self, envelope: Envelope, batch: Batch, taken: Pooled
-    ) -> tuple[Answer, ...]:
+    async def _send_to(self, envelope: Envelope, batch: Batch, taken: Pooled) -> _Try:
         content = apply_edits(batch.content, batch.edits)
         ready = fitted(envelope, content, offered=taken.session.extensions)
         if isinstance(ready, Reply):
-            return (Answer(Phase.DATA, ready),) * len(envelope.recipients)
+            return _Try((Answer(Phase.DATA, ready),) * len(envelope.recipients))
         signed = await self._signed(ready, batch, taken.account.dkim_profile)
         confirm = partial(self._confirm, batch)
-        return await taken.session.send(envelope, signed, before_dot=confirm)
+        answers = await taken.session.send(envelope, signed, before_dot=confirm)
+        return _Try(answers, signed=_signing_domains(signed[: len(signed) - len(ready)]))
 
     async def _signed(self, content: bytes, batch: Batch, profile: str) -> bytes:
         if profile == "none":
@@ -193,6 +194,12 @@ def _same(batch: Batch, phase: Phase, reply: Reply) -> tuple[Answer, ...]:
     return (Answer(phase, reply),) * len(batch.deliveries)
 
 
+def _signing_domains(added: bytes) -> tuple[str, ...]:
+    """Return the domains of the signatures that stand above a message, each once."""
+    found = dict.fromkeys(SIGNING_DOMAIN.findall(added))
+    return tuple(one.decode("ascii", "replace") for one in found)
+
+
 def _attempt(
     account: Account, tried: _Try, *, answer: Answer, at: datetime, seconds: float
 ) -> Attempt:
@@ -203,6 +210,7 @@ def _attempt(
         phase=answer.phase,
         reply=answer.reply,
         tls=tried.tls,
+        signed=tried.signed,
         seconds=seconds,
         remote_id=find_remote_id(answer.reply.text) if delivered else None,
     )

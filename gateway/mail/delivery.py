@@ -145,6 +145,7 @@ class Attempt:
     phase: Phase
     reply: Reply
     tls: str | None = None
+    signed: tuple[str, ...] = ()  # the domains whose DKIM signatures it left with
     seconds: float = 0.0
     remote_id: str | None = None  # the id that the remote gave it, where its text says one
 

@@ -348,6 +348,7 @@ def _tried(batch: Batch, result: Result, now: datetime) -> dict[str, object]:
         "lane": f"{batch.lane.kind}/{batch.lane.name}",
         "host": attempt.host,
         "tls": attempt.tls,
+        "signed": list(attempt.signed) or None,
         "phase": attempt.phase.value,
         "reply": attempt.reply.as_line(),
         "seconds": round(attempt.seconds, 3),

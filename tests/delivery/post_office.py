@@ -55,6 +55,7 @@ class PostOffice:
         self.limits = {LANE: LIMITS}
         self.accounts: dict[Lane, Account | None] = {}
         self.signed: list[tuple[str, str]] = []
+        self.signature = b"DKIM-Signature: v=1\r\n"
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._outcomes = Outcomes(find_tenant=lambda _: TENANT, hostname="gw.example")
@@ -152,7 +153,7 @@ class PostOffice:
 
     def _sign(self, content: bytes, batch: Batch, profile: str) -> bytes:
         self.signed.append((batch.header_from, profile))
-        return b"DKIM-Signature: v=1\r\n" + content
+        return self.signature + content
 
 
 @asynccontextmanager

@@ -47,6 +47,22 @@ def test_what_leaves_has_its_edits_made_and_is_signed(run: Run, tmp_path: Path) 
     run(work())
 
 
+def test_the_domains_that_signed_are_told_each_once(run: Run, tmp_path: Path) -> None:
+    """A base64 line that is folded before "d=" is no tag: tags follow a semicolon."""
+    field = b"DKIM-Signature: v=1; a=%s;\r\n d=acme.example; s=a; b=AA\r\n d=\r\n"
+
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.signature = field % b"rsa-sha256" + field % b"ed25519-sha256"
+            [result] = await _tried(office)
+            assert result.attempt.signed == ("acme.example",)
+            office.accounts[LANE] = replace(office.account(), dkim_profile="none")
+            [result] = await _tried(office)
+            assert result.attempt.signed == ()
+
+    run(work())
+
+
 def test_an_account_may_ask_for_no_signature(run: Run, tmp_path: Path) -> None:
     async def work() -> None:
         async with open_post_office(tmp_path, started=False) as office:
