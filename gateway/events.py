@@ -94,20 +94,18 @@ def submission_accepted(*, submission: Submission, outgoing: Outgoing) -> None:
     _info(
         "submission.accepted", id=outgoing.id, tenant=outgoing.tenant,
         credential=submission.credential, sender=outgoing.header_from,
-        client=submission.peer.address, port=submission.peer.port,
-        mechanism=submission.peer.mechanism, **_letter(outgoing),
+        **_client(submission), **_letter(outgoing),
     )  # fmt: skip
 
 
 def submission_refused(*, submission: Submission, reply: Reply) -> None:
     """Record that a message was not taken, and what the client was told."""
-    envelope, peer = submission.envelope, submission.peer
+    envelope = submission.envelope
     only = envelope.recipients[0].address if len(envelope.recipients) == 1 else None
     _info(
         "submission.refused", tenant=submission.tenant, credential=submission.credential,
         return_path=str(envelope.return_path or ""), to=only and str(only),
-        recipients=len(envelope.recipients), client=peer.address, port=peer.port,
-        helo=peer.helo, reply=reply.as_line(),
+        recipients=len(envelope.recipients), reply=reply.as_line(), **_client(submission),
     )  # fmt: skip
 
 
@@ -337,6 +335,19 @@ def _formatter(log_format: str, hostname: str) -> logging.Formatter:
     if log_format == "postfix":
         return PostfixFormatter(hostname)
     return JsonFormatter() if log_format == "json" else TextFormatter()
+
+
+def _client(submission: Submission) -> dict[str, Any]:
+    """Who handed it in: nobody but a person at the command line has no address."""
+    peer = submission.peer
+    if peer is None:
+        return {"client": None}
+    return {
+        "client": peer.address,
+        "port": peer.port,
+        "helo": peer.helo,
+        "mechanism": peer.mechanism,
+    }
 
 
 def _letter(outgoing: Outgoing) -> dict[str, Any]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from socket import socket
 
 from gateway.app.accounts import Accounts
 from gateway.app.foundation import Foundation
-from gateway.app.submissions import Submissions, keep
+from gateway.app.submissions import Submissions
 from gateway.mail.delivery import Outgoing
 from gateway.mail.reply import Reply
 from gateway.net.tls import ServerTls
@@ -73,16 +72,6 @@ class Intake:
         )
 
     async def _accept(self, outgoing: Outgoing, login: Login) -> Reply:
-        """Answer 250 when the message is on disk (RFC 5321 §6.1), or as a policy refuses it."""
-        now = datetime.now(UTC)
-        judged = await self._submissions.judge(outgoing, now=now)
-        if isinstance(judged, Reply):
-            return judged
-        kept = await self._base.store.write_content(
-            len(outgoing.content), keep, judged, per_hour=login.messages_per_hour, now=now
-        )
-        if not kept:
-            words = f"Your login may send {login.messages_per_hour} messages an hour: wait"
-            return Reply(450, "4.7.1", words)
+        reply = await self._submissions.accept(outgoing, per_hour=login.messages_per_hour)
         self._queued()
-        return Reply(250, "2.0.0", f"queued as {outgoing.id}")
+        return reply

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway import events
 from gateway.app.foundation import Foundation
@@ -44,6 +44,22 @@ class Submissions:
         self._base = base
         self._chains = chains
         self._pool = Pool("outbound policy", threads=2)
+
+    async def accept(self, outgoing: Outgoing, *, per_hour: int | None) -> Reply:
+        """Return 250 once the message is on disk (RFC 5321 §6.1), or how it is refused.
+
+        `per_hour` is how many messages its credential may send in an hour; None: any number.
+        """
+        now = datetime.now(UTC)
+        judged = await self.judge(outgoing, now=now)
+        if isinstance(judged, Reply):
+            return judged
+        size_bytes = len(outgoing.content)
+        if not await self._base.store.write_content(
+            size_bytes, keep, judged, per_hour=per_hour, now=now
+        ):
+            return Reply(450, "4.7.1", f"Your login may send {per_hour} messages an hour: wait")
+        return Reply(250, "2.0.0", f"queued as {outgoing.id}")
 
     async def judge(self, outgoing: Outgoing, *, now: datetime) -> Judged | Reply:
         """Return what is kept, or the reply that refuses it."""

@@ -49,5 +49,10 @@ class Submission:
     credential: str  # "acme.zammad"
     envelope: Envelope
     content: bytes
-    peer: Peer
+    peer: Peer | None  # None: it came by the command line, not over a network
     received_at: datetime
+
+    @property
+    def client(self) -> str:
+        """The IP address that it came from, empty without a network."""
+        return self.peer.address if self.peer else ""

@@ -4,7 +4,8 @@
 replies; `commands` and `parameters` are the verbs as the standards have them, `content` the
 bytes of DATA; `session` turns them into our values and asks: `login` which credential this
 is, `admission` (with `author` and `rate`) whether its tenant may send this, `stamp` makes it
-a message on its way. What accepts it, policies and store, is a callable given by `app`.
+a message on its way; `door` is both, also for what the command line sends. What accepts it,
+policies and store, is a callable given by `app`.
 
 Promised: every 4yz and 5yz reply after EHLO has an enhanced code and a sentence (RFC 2034);
 lines end with CRLF alone and content only with CRLF.CRLF, so nothing can be smuggled

@@ -12,15 +12,13 @@ from aiosmtpd import smtp
 from gateway import events
 from gateway.mail.delivery import Outgoing
 from gateway.mail.envelope import Envelope, Peer, Submission
-from gateway.mail.ids import new_id
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Tenant, Upstream
 from gateway.net.concurrency import spawn
 from gateway.store.errors import StoreFull
-from gateway.submission.admission import Letter, find_refusal, find_way, read_letter
 from gateway.submission.commands import Commands, Transaction
+from gateway.submission.door import admit
 from gateway.submission.login import Login, LoginResult
-from gateway.submission.stamp import stamp
 from gateway.submission.wire import report_fault
 
 HOOKS = ["handle_DATA", "handle_exception"]  # that the library calls
@@ -66,13 +64,16 @@ class Conversation:
         tenant = self._find_tenant(login) if login else None
         if login is None or tenant is None:
             return "530 5.7.0 Sign in again: this login was removed"
-        letter = read_letter(submission_from(server, envelope, login=login), tenant)
-        largest = self._desk.upstream_max_bytes
-        if refusal := find_refusal(letter, tenant, upstream_max_bytes=largest):
-            return _refused(letter.submission, refusal).as_line()
-        way = find_way(letter, tenant)
-        stamped = stamp(letter, way, id=new_id(), hostname=self._desk.hostname)
-        return (await self._keep(letter, stamped, login)).as_line()
+        submission = submission_from(server, envelope, login=login)
+        stamped = admit(
+            submission,
+            tenant,
+            upstream_max_bytes=self._desk.upstream_max_bytes,
+            hostname=self._desk.hostname,
+        )
+        if isinstance(stamped, Reply):
+            return _refused(submission, stamped).as_line()
+        return (await self._keep(submission, stamped, login)).as_line()
 
     def refuse(self, server: Commands, envelope: Transaction, refusal: Reply) -> str:
         """Report that content was not taken; return the reply."""
@@ -90,9 +91,9 @@ class Conversation:
         name = login.credential.removeprefix(f"{login.tenant}.")
         return tenant if tenant and name in tenant.credentials else None
 
-    async def _keep(self, letter: Letter, stamped: Outgoing, login: Login) -> Reply:
+    async def _keep(self, submission: Submission, stamped: Outgoing, login: Login) -> Reply:
         """Have the message accepted; a client that vanishes now does not undo it."""
-        work = spawn(self._accept(letter.submission, stamped, login), name="submission.accept")
+        work = spawn(self._accept(submission, stamped, login), name="submission.accept")
         return await asyncio.shield(work)
 
     async def _accept(self, submission: Submission, stamped: Outgoing, login: Login) -> Reply:

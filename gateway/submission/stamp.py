@@ -43,16 +43,24 @@ def stamp(letter: Letter, way: Way, *, id: str, hostname: str) -> Outgoing:  # n
 
 def received(submission: Submission, *, id: str, hostname: str) -> str:  # noqa: A002
     """Return our trace field (RFC 5321 §4.4); the recipient only where there is just one."""
-    peer, envelope = submission.peer, submission.envelope
+    envelope = submission.envelope
+    lines = [f"by {hostname} id {id}"]  # without a network there is no more to tell
+    if peer := submission.peer:
+        protocol = _protocol(peer, utf8=envelope.smtputf8)
+        lines = [*_origin(peer), f"by {hostname} with {protocol} id {id}"]
+    if len(envelope.recipients) == 1:
+        lines.append(f"for <{envelope.recipients[0].address}>")
+    said = "\r\n\t".join(lines)
+    return f"Received: {said};\r\n\t{format_datetime(submission.received_at)}\r\n"
+
+
+def _origin(peer: Peer) -> list[str]:
     helo = UNSAFE.sub("?", peer.helo) or "unknown"
-    lines = [f"Received: from {helo} ([{_literal(peer.address)}])"]
+    lines = [f"from {helo} ([{_literal(peer.address)}])"]
     if peer.tls:
         version, _, cipher = peer.tls.partition(" ")
         lines.append(f"(using {version} with cipher {cipher})")
-    lines.append(f"by {hostname} with {_protocol(peer, utf8=envelope.smtputf8)} id {id}")
-    if len(envelope.recipients) == 1:
-        lines.append(f"for <{envelope.recipients[0].address}>")
-    return "\r\n\t".join(lines) + f";\r\n\t{format_datetime(submission.received_at)}\r\n"
+    return lines
 
 
 def _protocol(peer: Peer, *, utf8: bool) -> str:

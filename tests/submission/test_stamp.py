@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -33,7 +34,22 @@ def stamped(
     address: str = "127.0.0.1",
     smtputf8: bool = False,
 ) -> Outgoing:
-    submission = Submission(
+    given = submission(
+        content, recipients=recipients, tls=tls, helo=helo, address=address, smtputf8=smtputf8
+    )
+    return stamp(read_letter(given, ACME), WAY, id="ID1", hostname="gateway.example")
+
+
+def submission(
+    content: bytes,
+    *,
+    recipients: tuple[str, ...] = ("ann@example.org",),
+    tls: str | None = None,
+    helo: str = "desk.example",
+    address: str = "127.0.0.1",
+    smtputf8: bool = False,
+) -> Submission:
+    return Submission(
         tenant="acme",
         credential="acme.zammad",
         envelope=Envelope(
@@ -45,7 +61,6 @@ def stamped(
         peer=Peer(address=address, port=1, helo=helo, tls=tls),
         received_at=NOON,
     )
-    return stamp(read_letter(submission, ACME), WAY, id="ID1", hostname="gateway.example")
 
 
 def test_a_complete_message_gets_a_trace_field_and_stays_as_it_was() -> None:
@@ -96,6 +111,13 @@ def test_a_helo_cannot_write_into_the_trace_field() -> None:
     outgoing = stamped(COMPLETE + BODY, helo="a (b);\r\n\udcff", address="2001:db8::1")
     first = outgoing.content.split(b"\r\n")[0]
     assert first == b"Received: from a??b????? ([IPv6:2001:db8::1])"
+
+
+def test_what_came_over_no_network_names_no_client() -> None:
+    letter = read_letter(replace(submission(COMPLETE + BODY), peer=None), ACME)
+    content = stamp(letter, WAY, id="ID1", hostname="gateway.example").content
+    assert content.startswith(b"Received: by gateway.example id ID1\r\n\tfor <ann@")
+    assert letter.submission.client == ""
 
 
 def test_a_message_id_that_is_not_ascii_is_kept_in_the_bytes_and_readable_in_ours() -> None:
