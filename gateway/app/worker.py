@@ -29,7 +29,7 @@ def take_mail(settings: Settings, numbers: Sequence[int]) -> None:
     Ends at once when the server is gone: only the server may deliver, and a next one opens
     the same ports.
     """
-    events.set_up(log_format=settings.log.format)
+    events.set_up(log_format=settings.log.format, hostname=settings.server.hostname)
     worker = Worker(settings, [socket.socket(fileno=number) for number in numbers])
 
     async def begin() -> bool:
