@@ -27,6 +27,7 @@ pytestmark = pytest.mark.servers
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 SCRIPTS = Path(__file__).parent / "helpdesks"
+GEMS = "/usr/share/rubygems-integration/all/gems"
 SUBJECT = "Re: Ihre Bestellung 订单"
 TEXT = "Grüße aus Köln, 您好"
 
@@ -45,7 +46,7 @@ class Product:
 PRODUCTS = (
     Product("Zammad", "zammad.rb", "ruby", "/usr/lib/ruby/vendor_ruby/mail.rb"),
     Product("FreeScout", "freescout.php", "php", "/usr/share/php/Swift/autoload.php", False),
-    Product("Chatwoot", "chatwoot.rb", "ruby", "/usr/share/doc/ruby-actionmailer"),
+    Product("Chatwoot", "chatwoot.rb", "ruby", f"{GEMS}/actionmailer-*"),
 )
 each_product = pytest.mark.parametrize("product", PRODUCTS, ids=lambda one: one.name)
 

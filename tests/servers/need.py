@@ -14,7 +14,8 @@ PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 def need(*wanted: str, root: bool = False) -> None:
     """Skip the test unless all is installed, and we are root where that is needed.
 
-    Wanted are programs by their name, libraries by the whole path of a file.
+    Wanted are programs by their name, libraries by the whole path of a file, which may be a
+    pattern.
     """
     missing = [one for one in wanted if not _is_installed(one)]
     if root and os.geteuid() != 0:
@@ -29,5 +30,5 @@ def need(*wanted: str, root: bool = False) -> None:
 
 def _is_installed(wanted: str) -> bool:
     if wanted.startswith("/"):
-        return Path(wanted).exists()
+        return any(Path("/").glob(wanted.removeprefix("/")))
     return shutil.which(wanted, path=PATH) is not None
