@@ -26,6 +26,7 @@ from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.tenant import Mailbox, Tenant
 from gateway.policy.asked import Context
 from gateway.policy.chain import Chain, ChainFile, run_chain
+from gateway.policy.compiling import version_of
 from gateway.policy.files import Texts, load_chain
 from gateway.policy.rendering import fault_rows, plan_lines, plan_row, trace_lines
 from gateway.policy.trial import Given, trial_context
@@ -173,7 +174,9 @@ def _load(trial: _Trial, script: Path | None) -> Chain:
         language=language_of(kind),
     )
     file = ChainFile(path=str(script), script=compiled)
-    return Chain(kind=kind, files=(file,), version=texts.version(), lists=texts.lists())
+    return Chain(
+        kind=kind, files=(file,), version=version_of({str(script): text}), lists=texts.lists()
+    )
 
 
 Rows = list[dict[str, Any]]

@@ -103,10 +103,11 @@ class _Binder:
         wanted = wanted[: len(given)] if self._signature.optional_last else wanted[missing:]
         for number, (argument, positional) in enumerate(zip(given, wanted, strict=True), 1):
             if not positional.kind.accepts(argument):
+                hint = "; a number has no quotes" if positional.kind is Kind.NUMBER else ""
                 self._error(
                     argument,
                     f"{self._named} expects {positional.kind.value} as argument {number}"
-                    f" ({positional.name}), but {_kind_of(argument)} was found",
+                    f" ({positional.name}), but {_kind_of(argument)} was found{hint}",
                 )
 
     @property
@@ -138,7 +139,8 @@ class _Binder:
         known = builder.unit.language.signatures.get(test.name)
         new_line = builder.source.line_at(test.at) > builder.source.line_at(call.at)
         if self._signature.is_command and (known.is_command if known else new_line):
-            self._error(call, f"missing semicolon after the {call.name} command")
+            sentence = f"missing semicolon after the {call.name} command; end it with ';'"
+            self._error(call, sentence)
         elif any(tagged.name == test.name for tagged in self._signature.tags):
             self._error(test, f"missing colon before the ':{test.name}' tag of {self._named}")
         else:

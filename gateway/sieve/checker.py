@@ -33,6 +33,7 @@ class Language:
     implied: Mapping[str, str] = field(default_factory=dict)  # capability -> another
     constants: Mapping[str, str] = field(default_factory=dict)  # "tst.path"
     older: Mapping[str, Signature] = field(default_factory=dict)  # where its capability is on
+    read_only: Sequence[str] = ()  # variables that nobody sets
     rivals: Mapping[str, str] = field(default_factory=dict)  # capability -> never beside it
 
 
@@ -63,7 +64,7 @@ class Builder:
         self.loader = unit.loader
         self.enabled = enabled  # None: every capability
         self.set_names: set[str] = set()
-        self.used_names: dict[str, int] = {}
+        self.used_names: dict[str, Argument] = {}
         self.global_names: set[str] = set()
         self.loops: list[str | None] = []
         self.at_start = True
@@ -235,7 +236,8 @@ class Builder:
         self.at_start = False
         if calls[0].name != "if":
             first = calls[0]
-            self.error(first, f"'{first.name}' must follow the block of an 'if' or 'elsif'")
+            sentence = f"'{first.name}' must follow the block of an 'if' or 'elsif' at once"
+            self.error(first, sentence)
         branches: list[tuple[Test, Command]] = []
         ended = False
         for call in calls:
@@ -317,7 +319,7 @@ class Builder:
             return self._match_value(name, place)
         if "." in name:
             return self._named(name, place)
-        self.used_names.setdefault(name, place.at)
+        self.used_names.setdefault(name, place)
         return variable_reference(name, self.slot(name))
 
     def _match_value(self, name: str, place: Argument) -> str | Reference:
@@ -342,7 +344,8 @@ class Builder:
             return variable_reference(name, name)
         found = resolve(self, rest)
         if found is None:
-            self.warn(place, f"nobody defines ${{{name}}}: it is always empty")
+            hint = suggest(name, self.unit.language.read_only)
+            self.warn(place, f"nobody defines ${{{name}}}: it is always empty{hint}")
             return ""
         return found
 

@@ -94,6 +94,7 @@ LANGUAGE = Language(
     capabilities=CAPABILITIES,
     namespaces=NAMESPACES,
     implied={"vacation-seconds": "vacation", "spamtestplus": "spamtest"},
+    read_only=tuple(gateway_sender.NAMES),
     older=table(older.OLDER),
     rivals={**older.RIVALS, **{new: old for old, new in older.RIVALS.items()}},
 )

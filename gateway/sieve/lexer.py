@@ -43,6 +43,7 @@ class _Lexer:
         self._source = source
         self._text = source.text
         self._at = 0
+        self._over_lines: int | None = None  # where the last string of several lines begins
 
     def tokens(self) -> Iterator[Token]:
         while self._skip_space():
@@ -132,17 +133,26 @@ class _Lexer:
         while True:
             stop = _first_of(text, at)
             if stop < 0:
-                self._source.error(start, "this string is not closed by '\"'")
+                self._source.error(start, f"this string is not closed by '\"'{self._hint()}")
                 self._at = len(text)
                 break
             parts.append(text[at:stop])
             if text[stop] == '"':
                 self._at = stop + 1
+                if "\n" in text[start:stop]:
+                    self._over_lines = start
                 break
             self._check_escape(stop)
             parts.append(text[stop + 1 : stop + 2])
             at = stop + 2
         return Token(STRING, _with_crlf("".join(parts)), start, self._at)
+
+    def _hint(self) -> str:
+        """Say which string before this one probably lacks its quote."""
+        if self._over_lines is None:
+            return ""
+        line = self._source.line_at(self._over_lines)
+        return f"; does the string that begins in line {line} lack its own?"
 
     def _check_escape(self, at: int) -> None:
         escaped = self._text[at + 1 : at + 2]

@@ -23,12 +23,13 @@ def lint(source: Source, calls: Sequence[Call]) -> None:
         _check_vacations(source, calls)
 
 
-def warn_unset(source: Source, used: dict[str, int], known: set[str]) -> None:
+def warn_unset(source: Source, used: dict[str, Argument], known: set[str]) -> None:
     """Warn of each variable that is used at a place and set nowhere."""
-    for name, at in used.items():
+    for name, place in used.items():
         if name not in known:
             hint = suggest(name, known)
-            source.warn(at, f"${{{name}}} is never set, so it is always empty{hint}")
+            sentence = f"${{{name}}} is never set, so it is always empty{hint}"
+            source.warn(place.at, sentence, width=place.width)
 
 
 def _everywhere(calls: Sequence[Call]) -> Iterator[Call]:

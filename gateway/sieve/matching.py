@@ -20,7 +20,7 @@ from gateway.sieve.glob import find_spans, parse_pattern
 from gateway.sieve.runtime import Run, RunError
 from gateway.sieve.signature import Given, Kind, Tagged
 from gateway.sieve.strings import Expressions
-from gateway.sieve.syntax import Text
+from gateway.sieve.syntax import Argument, Text, Texts
 
 if TYPE_CHECKING:
     from gateway.sieve.checker import Builder
@@ -225,7 +225,15 @@ def _check_regexes(given: Given, builder: Builder, *, keys: Expressions) -> None
         try:
             compile_pattern(item.constant, True, builder.limits.regex_bytes)
         except BadPattern as error:
-            builder.error(given.tags["regex"], str(error))
+            builder.error(_place_of(item.constant, given), str(error))
+
+
+def _place_of(key: str, given: Given) -> Argument:
+    """Return where a constant key stands, else the tag."""
+    last = given.positionals[-1]
+    items = last.items if isinstance(last, Texts) else (last,)
+    found = (one for one in items if isinstance(one, Text) and one.value == key)
+    return next(found, given.tags["regex"])
 
 
 def _list() -> _One:

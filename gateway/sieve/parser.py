@@ -96,12 +96,12 @@ class _Parser:
     def _missing_end(self, call: Call) -> _Fault:
         last = self._tokens[self._position - 1]
         if self._token.kind == END or self._is("}"):
-            return self._fail(
-                f"missing semicolon after the {call.name} command", at=last.end - 1, width=1
-            )
+            sentence = f"missing semicolon after the {call.name} command; end it with ';'"
+            return self._fail(sentence, at=last.end - 1, width=1)
+        hint = "; a list of tests stands in parentheses" if self._is(",") else ""
         return self._fail(
             f"';' or a block was expected after the {call.name} command,"
-            f" not {_shown(self._token)}"
+            f" not {_shown(self._token)}{hint}"
         )
 
     def _with_block(self, call: Call, depth: int) -> Call:

@@ -109,7 +109,8 @@ def _compiled(source: str, *, name: str, unit: Unit) -> tuple[Source, Command]:
         read.error(0, "the script and what it includes are nested too deeply")
         raise CompileError(read.errors) from None
     if read.errors:
-        raise CompileError(read.errors)
+        places = sorted(read.errors, key=lambda one: (one.file != name, one.line, one.column))
+        raise CompileError(places)
     return read, command
 
 

@@ -1,4 +1,4 @@
-"""The last chain of each tenant that compiled: it runs on after a restart with a bad edit."""
+"""The last chain of each tenant that compiled: it runs on even after a restart."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_a_call_has_arguments_tests_and_a_block() -> None:
 def test_several_errors_are_found_in_one_run() -> None:
     _, faults = parsed('keep $;\nfileinto "a" 3,\n;\nstop;\n}\nkeep')
     assert [line for line, _ in faults] == [1, 2, 5, 6]
-    assert faults[-1][1] == "missing semicolon after the keep command"
+    assert faults[-1][1] == "missing semicolon after the keep command; end it with ';'"
 
 
 @pytest.mark.parametrize("text", ["a { " * 9 + "} " * 9, "if " + "not " * 9 + "true { }"])

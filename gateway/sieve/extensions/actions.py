@@ -25,7 +25,8 @@ def _build_redirect(given: Given, builder: Builder) -> Command:
     address = builder.text(given.positionals[0])
     copy = given.has("copy")
     if address.constant is not None and parse_single(address.constant) is None:
-        builder.error(given.positionals[0], f"'{address.constant}' is not one mail address")
+        sentence = f"'{address.constant}' is not one mail address; write name@domain.example"
+        builder.error(given.positionals[0], sentence)
 
     def redirect(run: Run) -> None:
         value = address.expand(run)

@@ -25,7 +25,7 @@ def _build_stop(given: Given, builder: Builder) -> Command:
 def _build_require(given: Given, builder: Builder) -> Command:
     argument = given.positionals[0]
     if not builder.at_start or builder.depth > 1:
-        builder.error(given.call, "'require' must stand before all other commands")
+        builder.error(given.call, "'require' must stand before all other commands; move it up")
         return _do_nothing
     items = argument.items if isinstance(argument, Texts) else (argument,)
     known = builder.unit.language.capabilities

@@ -1,0 +1,3 @@
+if header :is "X-Spam-Flag" "YES" {
+  filinto "billing";
+}

@@ -1,0 +1,2 @@
+addflag "spam"
+keep;

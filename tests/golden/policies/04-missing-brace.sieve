@@ -1,0 +1,6 @@
+if header :contains "Subject" "invoice" {
+  fileinto "billing";
+
+if header :contains "Subject" "offer" {
+  discard;
+}

@@ -1,0 +1,4 @@
+require "fileinto";
+if envelope :domain "from" "partner.example" {
+  fileinto "billing";
+}

@@ -1,0 +1,3 @@
+if address :is "From" "*@partner.example" {
+  fileinto "billing";
+}

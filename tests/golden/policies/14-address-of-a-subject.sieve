@@ -1,0 +1,3 @@
+if address :contains "Subject" "invoice" {
+  fileinto "billing";
+}

@@ -1,0 +1,4 @@
+if header :contains "Subject" "invoice" {
+  stop;
+  fileinto "billing";
+}

@@ -1,0 +1,3 @@
+if header :regex "Subject" "order (no|nr" {
+  fileinto "billing";
+}

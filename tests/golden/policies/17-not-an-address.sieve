@@ -1,0 +1,1 @@
+redirect "boss at acme.example";

@@ -1,0 +1,1 @@
+vacation :days 1 "We are closed.";

@@ -1,0 +1,3 @@
+if thread "new" {
+  vacation "file:templates/recieved.txt";
+}

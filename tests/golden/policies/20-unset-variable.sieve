@@ -1,0 +1,4 @@
+set "greeting" "Hello";
+if thread "new" {
+  vacation "${greting} ${message.subjekt}";
+}

@@ -1,0 +1,7 @@
+if header :contains "Subject" "invoice" {
+  fileinto "billing";
+}
+keep;
+else {
+  discard;
+}

@@ -1,0 +1,3 @@
+if allof header :contains "Subject" "a", header :contains "Subject" "b" {
+  discard;
+}

@@ -1,0 +1,3 @@
+if address :list "From" "vpi" {
+  addflag "vip";
+}

@@ -1,0 +1,7 @@
+if header :contains "Subject" {
+  discrad;
+}
+fileinto "billing" "support";
+if size :over "1M" {
+  keep
+}
