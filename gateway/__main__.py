@@ -9,6 +9,7 @@ from gateway.cli.commands import run
 WITH_REACTOR = (
     ("serve",),
     ("demo",),
+    ("send",),
     ("upstream", "test"),
     ("upstream", "add"),
     ("mailbox", "connect"),

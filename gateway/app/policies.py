@@ -13,7 +13,7 @@ from gateway.app.foundation import Foundation
 from gateway.mail.tenant import Tenant
 from gateway.net.concurrency import spawn
 from gateway.policy.chain import Chain
-from gateway.policy.files import Chains
+from gateway.policy.files import Chains, Report
 from gateway.policy.kept import read_kept, write_kept
 from gateway.sieve.interface import CompileError
 from gateway.store import chains as kept_chains
@@ -21,17 +21,18 @@ from gateway.store.chains import KeptChain
 from gateway.store.sqlite import Store
 
 
-async def open_chains(base: Foundation) -> Chains:
+async def open_chains(base: Foundation, *, report: Report | None = None) -> Chains:
     """Return the chains of all tenants, compiled when they are first asked for.
 
-    One whose files do not compile is the one that the store kept of an earlier life.
+    One whose files do not compile is the one that the store kept of an earlier life; that
+    is told to `report`, or logged.
     """
     directory = base.settings.resolve(base.settings.policies.directory)
     shelf = _Shelf(base.store, await base.store.read(kept_chains.load_all))
     return Chains(
         directory,
         clock=time.monotonic,
-        report=_report_broken_chain,
+        report=report or _report_broken_chain,
         keep=shelf.keep,
         recall=shelf.recall,
     )

@@ -25,6 +25,7 @@ from gateway.cli import (
     provider,
     queue,
     secrets,
+    send,
     serve,
     status,
     tenant,
@@ -75,6 +76,7 @@ def build() -> typer.Typer:
         app.command(name, rich_help_panel=SERVER)(verb)
     app.command("status", rich_help_panel=SERVER)(status.status)
     app.command("demo", rich_help_panel=SERVER)(serve.demo)
+    app.command("send", rich_help_panel=MAIL)(send.send)
     app.command("apply", rich_help_panel=TENANTS)(apply.apply)
     app.command("export", rich_help_panel=TENANTS)(apply.export)
     for panel, nouns in NOUNS.items():

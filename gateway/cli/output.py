@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 import typer
@@ -68,6 +69,17 @@ def print_next(*steps: str) -> None:
     """Print what a person would do next, a command a line."""
     for number, step in enumerate(steps):
         print_line(f"{'next:' if not number else '     '} {step}", style="dim")
+
+
+@contextmanager
+def waiting(sentence: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal that a verb waits; what is yielded changes the sentence."""
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(Text(sentence)) as shown:
+        yield lambda changed: shown.update(Text(changed))
 
 
 def warn(sentence: str) -> None:

@@ -59,14 +59,14 @@ def status(
 
 def _wait_until_ready(address: str, seconds: int) -> list[str]:
     until = utc_now() + timedelta(seconds=seconds)
-    while missing := _ask(address):
+    while missing := ask_server(address):
         if utc_now() >= until:
             break
         Event().wait(ASK_AGAIN_SECONDS)
     return missing
 
 
-def _ask(address: str) -> list[str]:
+def ask_server(address: str) -> list[str]:
     """Return what is not up yet, by the server's own word; empty when it is ready."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")

@@ -23,7 +23,7 @@ def test_the_last_chain_of_a_kind_is_kept_until_its_tenant_is_gone(store: Store)
         store.write_now(chains.keep, one)
     found = store.read_now(chains.load_all)
     assert found == {("acme", "inbound"): newer, ("acme", "outbound"): outbound}
-    store.write_now(tenants.remove_tenant, "acme")
+    store.write_now(tenants.remove_tenant, "acme", now=KEPT.kept_at)
     assert store.read_now(chains.load_all) == {}
 
 
