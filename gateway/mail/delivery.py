@@ -48,12 +48,16 @@ class LaneKind(StrEnum):
     UPSTREAM = "upstream"  # the tenant's own account at a provider
     ROUTE = "route"  # to the helpdesk
     HOOK = "hook"  # an event, to a webhook
+    CAPTURE = "capture"  # to the sandbox in an upstream's place: nothing leaves
     NONE = "none"  # a sender without an upstream: waits
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One tenant's one way out: it has a queue, limits and a health of its own."""
+    """One tenant's one way out: it has a queue, limits and a health of its own.
+
+    Without a name it leads nowhere: the sender has no upstream.
+    """
 
     tenant: str
     kind: LaneKind

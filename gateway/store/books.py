@@ -51,7 +51,7 @@ class Inbound:
 
 
 def side(kind: LaneKind) -> str:
-    """Return on which page a lane is booked: `out`, `route` or `hook`."""
+    """Return on which page a lane is booked: `out`, `route`, `hook` or `capture`."""
     return "out" if kind in (LaneKind.UPSTREAM, LaneKind.NONE) else kind.value
 
 
@@ -66,7 +66,7 @@ def add(db: Db, tenant: str, entry: str, count: int) -> None:
 
 
 def outbound(db: Db, *, page: str = "out") -> Outbound:
-    """Return the books of what leaves: page `out`, `route` or `hook`."""
+    """Return the books of what leaves (page `out`, `route`, `hook`), or was to (`capture`)."""
     kinds = "('upstream', 'none')" if page == "out" else f"('{page}')"
     waiting = db.execute(
         f"SELECT count(*) FROM delivery WHERE state IN {WAITING} AND lane_kind IN {kinds}"

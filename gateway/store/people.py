@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.mail.delivery import Lane, LaneKind, State
 from gateway.store import books, journal
+from gateway.store.capturing import WAITS, WAITS_FIX, is_capturing
 from gateway.store.errors import Conflict
 from gateway.store.queue import STOPPED, sources
 from gateway.store.sqlite import Db
@@ -199,7 +200,7 @@ def _page(db: Db, name: str) -> tuple[str, str]:
     message = journal.find_message(db, name)
     query = "SELECT tenant, lane_kind FROM delivery WHERE message = ? LIMIT 1"
     tenant, kind = db.execute(query, (message,)).fetchone()
-    return tenant, "out" if kind in ("upstream", "none") else kind
+    return tenant, books.side(LaneKind(kind))
 
 
 def _recipients(db: Db, message: str) -> tuple[QueueRecipient, ...]:
@@ -207,18 +208,21 @@ def _recipients(db: Db, message: str) -> tuple[QueueRecipient, ...]:
     rows = db.execute(
         "SELECT d.recipient, d.state, d.attempts, d.last_reply, d.next_attempt_at,"
         " iif(l.reason IS NULL OR d.state = 'held', d.reason, l.reason),"
-        " iif(l.reason IS NULL OR d.state = 'held', d.fix, l.fix), d.finished_at"
+        " iif(l.reason IS NULL OR d.state = 'held', d.fix, l.fix), d.finished_at, d.lane_kind"
         " FROM delivery d LEFT JOIN lanes l ON l.tenant = d.tenant AND l.kind = d.lane_kind"
         " AND l.name = d.lane AND l.paused_by IS NOT NULL"
         " WHERE d.message = ? ORDER BY d.number",
         (message,),
     )
-    return tuple(_recipient(row) for row in rows)
+    capturing = is_capturing(db)
+    return tuple(_recipient(row, capturing=capturing) for row in rows)
 
 
-def _recipient(row: tuple[Any, ...]) -> QueueRecipient:
-    address, state, attempts, last_reply, next_at, reason, fix, finished_at = row
+def _recipient(row: tuple[Any, ...], *, capturing: bool) -> QueueRecipient:
+    address, state, attempts, last_reply, next_at, reason, fix, finished_at, kind = row
     waits = finished_at is None
+    if reason is None and capturing and kind != LaneKind.CAPTURE:
+        reason, fix = WAITS, WAITS_FIX
     return QueueRecipient(
         address=address,
         state=state,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway.mail.delivery import (
@@ -24,6 +24,7 @@ from gateway.mail.delivery import (
 )
 from gateway.store import books, journal
 from gateway.store.batch import delivery_of, edits_row, envelope_row, load_batch, time_of
+from gateway.store.capturing import lane_now
 from gateway.store.lanes import is_paused
 from gateway.store.sqlite import Db
 from gateway.store.waiting import Clocks, begin_scheduled, clocks, why_waiting
@@ -57,6 +58,7 @@ class DueLane:
 
 def accept(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
     """Keep a message, its recipients and its first journal row; return its id."""
+    outgoing = replace(outgoing, lane=lane_now(db, outgoing.lane))
     _insert_message(db, outgoing, now)
     state = _first_state(outgoing, now)
     due_at = outgoing.envelope.hold_until if state is State.SCHEDULED else now
@@ -106,7 +108,7 @@ def due_lanes(db: Db, *, now: datetime) -> list[DueLane]:
     while row := db.execute(query, at).fetchone():
         at = row[:3]
         lane = Lane(row[0], LaneKind(row[1]), row[2])
-        if lane.kind is not LaneKind.NONE and not is_paused(db, lane, now=now):
+        if lane.name and not is_paused(db, lane, now=now):
             found.append(DueLane(lane, time_of(row[3])))
     return found
 

@@ -20,7 +20,7 @@ from gateway.store.errors import Conflict
 from gateway.store.lanes import resume_lane
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
-from gateway.store.waiting import clocks
+from gateway.store.waiting import clocks, why_waiting
 
 Secrets = Mapping[tuple[str, str], str]
 """Secrets by (kind, name): upstream, mailbox, route, hook, credential, dkim."""
@@ -283,33 +283,36 @@ def _apply_secret(
 def _give_lanes(db: Db, tenant: Tenant, now: datetime) -> None:
     """Mail that waited for its sender to have an upstream leaves by it now."""
     rows = db.execute(
-        "SELECT DISTINCT m.id, m.header_from FROM delivery d JOIN message m"
-        " ON m.id = d.message WHERE d.tenant = ? AND d.lane_kind = 'none'"
+        "SELECT DISTINCT m.id, m.header_from, d.lane_kind FROM delivery d JOIN message m"
+        " ON m.id = d.message WHERE d.tenant = ? AND d.lane = ''"
         " AND d.state IN ('queued', 'scheduled', 'held')",
         (tenant.id,),
     ).fetchall()
-    for message, header_from in rows:
+    for message, header_from, kind in rows:
         sender = tenant.find_sender(header_from)
         if sender is not None and sender.upstream is not None:
-            lane = Lane(tenant.id, LaneKind.UPSTREAM, sender.upstream)
+            of_kind = LaneKind.CAPTURE if kind == LaneKind.CAPTURE else LaneKind.UPSTREAM
+            lane = Lane(tenant.id, of_kind, sender.upstream)
             _move_to_lane(db, message, lane, now=now)
 
 
 def _move_to_lane(db: Db, message: str, lane: Lane, *, now: datetime) -> None:
     """What is queued is due; what is held or scheduled stays so, on its new way."""
     clock = clocks(db, lane, now=now)
+    reason, fix = why_waiting(lane, "")
     db.execute(
         "UPDATE delivery SET lane_kind = :kind, lane = :lane,"
-        " reason = iif(state = 'queued', NULL, reason), fix = iif(state = 'queued', NULL, fix),"
+        " reason = iif(state = 'queued', :reason, reason),"
+        " fix = iif(state = 'queued', :fix, fix),"
         " sendable_since = iif(state = 'queued', :sendable_since, NULL),"
         " stalled_since = iif(state = 'queued', :stalled_since, NULL),"
         " next_attempt_at = iif(state = 'queued', :now, next_attempt_at)"
-        " WHERE message = :message AND lane_kind = 'none'"
+        " WHERE message = :message AND lane = ''"
         " AND state IN ('queued', 'scheduled', 'held')",
         {
             "kind": lane.kind.value, "lane": lane.name, "message": message,
             "now": now.timestamp(), "sendable_since": clock.sendable_since,
-            "stalled_since": clock.stalled_since,
+            "stalled_since": clock.stalled_since, "reason": reason, "fix": fix,
         },
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.store import journal
+from gateway.store.capturing import CAPTURED, CAPTURED_FIX
 from gateway.store.lanes import is_paused
 from gateway.store.sqlite import Db
 
@@ -19,7 +20,7 @@ STALE = (
     "FROM delivery d LEFT JOIN lanes l ON l.tenant = d.tenant AND l.kind = d.lane_kind"
     " AND l.name = d.lane AND l.paused_by IS NOT NULL WHERE d.stalled_since <= ?"
     " AND d.state IN ('queued', 'deferred')"
-    " AND (d.lane_kind = 'none' OR l.paused_by IS NOT NULL)"
+    " AND (d.lane = '' OR l.paused_by IS NOT NULL)"
 )
 
 
@@ -43,17 +44,19 @@ class Stale:
 
 def clocks(db: Db, lane: Lane, *, now: datetime) -> Clocks:
     """Return the clock that runs for what is queued in a lane from `now`."""
-    if lane.kind is LaneKind.NONE or is_paused(db, lane, now=now):
+    if not lane.name or is_paused(db, lane, now=now):
         return Clocks(sendable_since=None, stalled_since=now.timestamp())
     return Clocks(sendable_since=now.timestamp(), stalled_since=None)
 
 
 def why_waiting(lane: Lane, header_from: str) -> tuple[str | None, str | None]:
     """Return why what is queued in a lane does not leave, and what a person can do."""
-    if lane.kind is not LaneKind.NONE:
-        return None, None
-    fix = f"add an upstream to the sender {header_from} of tenant {lane.tenant}"
-    return "its sender has no upstream", fix
+    if not lane.name:
+        fix = f"add an upstream to the sender {header_from} of tenant {lane.tenant}"
+        return "its sender has no upstream", fix
+    if lane.kind is LaneKind.CAPTURE:
+        return CAPTURED, CAPTURED_FIX
+    return None, None
 
 
 def begin_scheduled(db: Db, *, now: datetime) -> int:
