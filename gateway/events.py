@@ -311,6 +311,17 @@ def worker_ended(*, pid: int, code: int) -> None:
     _error("server.worker_ended", pid=pid, code=code)
 
 
+def capture_started(*, directory: str) -> None:
+    """Record that mail accepted from now on is captured, that no other mail moves."""
+    meaning = "NOTHING LEAVES THIS MACHINE: mail is captured, mailboxes are not fetched"
+    _warn("server.captures", meaning=meaning, directory=directory)
+
+
+def message_captured(*, message_id: str, lane: Lane, file: str) -> None:
+    """Record that a message was captured, not sent."""
+    _info("delivery.captured", id=message_id, lane=lane, file=file)
+
+
 def server_stopping() -> None:
     """Record that the server drains: it takes nothing new and lets sessions end."""
     _info("server.stopping")

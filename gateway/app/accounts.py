@@ -14,6 +14,7 @@ from gateway.net.smtp import Endpoint, Login, TlsPolicy
 from gateway.providers.catalogue import Provider
 
 MOST_KEPT = 1000
+OF_UPSTREAMS = (LaneKind.UPSTREAM, LaneKind.CAPTURE)
 PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 
 
@@ -113,7 +114,7 @@ class Accounts:
     def _provider(self, tenant: Tenant | None, lane: Lane) -> Provider:
         generic = self._catalogue["generic"]
         upstream = _upstream_of(tenant, lane) if tenant else None
-        if tenant is None or upstream is None or lane.kind is not LaneKind.UPSTREAM:
+        if tenant is None or upstream is None or lane.kind not in OF_UPSTREAMS:
             return generic
         mailbox = tenant.mailboxes.get(upstream.mailbox or "")
         return self._catalogue.get((mailbox or upstream).provider, generic)

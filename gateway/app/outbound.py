@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.app.accounts import Accounts
+from gateway.app.accounts import OF_UPSTREAMS, Accounts
+from gateway.app.capture import Capture
 from gateway.app.foundation import Foundation
 from gateway.app.notices import Notices
 from gateway.app.signing import Signing
@@ -21,10 +22,16 @@ DRAIN_SECONDS = 30.0
 class Outbound:
     """Everything that leaves: by upstreams, routes and hooks."""
 
-    def __init__(self, base: Foundation, *, webhook: AttemptBatch, owner: str) -> None:
-        """`webhook` carries the lanes of hooks and of webhook routes."""
+    def __init__(
+        self, base: Foundation, *, webhook: AttemptBatch, capture: Capture | None, owner: str
+    ) -> None:
+        """`webhook` carries the lanes of hooks and of webhook routes.
+
+        With `capture` that alone is carried which was accepted to be captured.
+        """
         self._base = base
         self._webhook = webhook
+        self._capture = capture
         self.accounts = Accounts(base.settings, base.directory, base.catalogue)
         self._signing = Signing(base.store, base.seal, base.directory)
         self._pool = SessionPool(local_name=base.settings.server.hostname)
@@ -60,11 +67,7 @@ class Outbound:
         )
         return Scheduler(
             self._base.store,
-            attempts={
-                LaneKind.UPSTREAM: self._sender.attempt,
-                LaneKind.ROUTE: self._attempt_route,
-                LaneKind.HOOK: self._webhook,
-            },
+            attempts=self._attempts(),
             limits=self.accounts.limits,
             record=outcomes.record,
             leases=leases,
@@ -72,9 +75,27 @@ class Outbound:
             stale_after=self._base.settings.delivery.stale_after,
         )
 
+    def _attempts(self) -> dict[LaneKind, AttemptBatch]:
+        """What carries each kind of lane; a kind that is not there waits."""
+        capture = self._capture
+        if capture is None:
+            return {
+                LaneKind.UPSTREAM: self._sender.attempt,
+                LaneKind.ROUTE: self._attempt_route,
+                LaneKind.HOOK: self._webhook,
+            }
+
+        async def attempt(batch: Batch) -> list[Result]:
+            return capture.told(batch, await self._sender.attempt(batch))
+
+        return {LaneKind.CAPTURE: attempt}
+
     async def _find_account(self, batch: Batch) -> Account | None:
         await self._signing.prepare(batch.lane.tenant, batch.header_from)
-        return await self.accounts.find(batch)
+        account = await self.accounts.find(batch)
+        if account is None or self._capture is None:
+            return account
+        return self._capture.in_place_of(account)
 
     async def _attempt_route(self, batch: Batch) -> list[Result]:
         tenant = self._base.directory.find_tenant(batch.lane.tenant)
@@ -87,4 +108,5 @@ class Outbound:
 def _schedules(settings: Settings) -> dict[LaneKind, RetrySchedule]:
     routes = RetrySchedule.of(settings.routes)
     upstream = RetrySchedule.of(settings.delivery)
-    return {LaneKind.UPSTREAM: upstream, LaneKind.ROUTE: routes, LaneKind.HOOK: routes}
+    of_upstreams = dict.fromkeys(OF_UPSTREAMS, upstream)
+    return {**of_upstreams, LaneKind.ROUTE: routes, LaneKind.HOOK: routes}

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from gateway import events
 from gateway.app import reactor
+from gateway.app.capture import Capture
 from gateway.app.cleaning import keep_clean
 from gateway.app.foundation import Foundation, lay_foundation, open_store
 from gateway.app.hooks import HookCarrier
@@ -31,6 +32,7 @@ from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
 from gateway.policy.files import Chains
 from gateway.store import books, figures, queue
+from gateway.store.capturing import set_capturing
 from gateway.store.sqlite import Db, Store
 from gateway.submission.listener import open_sockets
 from gateway.web.downloads import Links, routes
@@ -39,13 +41,16 @@ from gateway.web.metrics import Figures
 from gateway.web.serving import serve_web
 
 LOOK_SECONDS = 0.5
-PAGES = ("out", "route", "hook")
+PAGES = ("out", "route", "hook", "capture")
 
 
-def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; raises ConfigError or StoreError when it cannot start."""
+def serve(settings: Settings, *, capture: bool = False) -> None:
+    """Run until SIGTERM or SIGINT; raises ConfigError or StoreError when it cannot start.
+
+    With `capture` nothing leaves the machine: see `app.capture`.
+    """
     events.set_up(log_format=settings.log.format, hostname=settings.server.hostname)
-    server = Server(settings)
+    server = Server(settings, capture=capture)
 
     async def begin() -> bool:
         await server.start()
@@ -57,8 +62,9 @@ def serve(settings: Settings) -> None:
 class Server:
     """Every part of the gateway; mail is taken here, or in workers beside."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, capture: bool = False) -> None:
         self._settings = settings
+        self._capture = Capture(settings) if capture else None
         self._stack = AsyncExitStack()
         self._waiting_for = ["store", "listeners", "mailboxes"]
 
@@ -79,8 +85,7 @@ class Server:
     async def _start(self) -> None:
         settings, stack = self._settings, self._stack
         _lock(settings, stack)
-        store = open_store(settings)
-        stack.callback(store.close)
+        store = await self._open_store()
         base = await lay_foundation(settings, store)
         links = Links(
             public_url=settings.console.public_url, mark=base.seal.mark, clock=time.time
@@ -89,17 +94,10 @@ class Server:
         stack.push_async_callback(hooks.close)
         owner = f"{settings.server.hostname}/"
         chains = await open_chains(base)
-        outbound = Outbound(base, webhook=hooks.attempt, owner=owner)
-        inbound = Inbound(base, outbound.accounts, chains, queued=outbound.scheduler.wake)
-        pages = build(self._health(store))
-        pages.include_router(
-            routes(links, find=lambda message: store.read(queue.content_of, message))
-        )
-        web = await serve_web(pages, settings.console.address)
-        stack.push_async_callback(web.stop)
+        outbound = Outbound(base, webhook=hooks.attempt, capture=self._capture, owner=owner)
+        await self._serve_pages(store, links)
         self._waiting_for.remove("store")
-        await inbound.start()
-        stack.push_async_callback(inbound.stop)
+        inbound = await self._begin_inbound(base, outbound, chains)
         self._waiting_for.remove("mailboxes")
         stack.push_async_callback(outbound.stop)
         await outbound.start()
@@ -134,8 +132,39 @@ class Server:
         await taking.start()
         return [int(one.getsockname()[1]) for one in sockets]
 
+    async def _open_store(self) -> Store:
+        store = open_store(self._settings)
+        self._stack.callback(store.close)
+        await store.write(set_capturing, on=self._capture is not None)
+        return store
+
+    async def _begin_inbound(
+        self, base: Foundation, outbound: Outbound, chains: Chains
+    ) -> Inbound | None:
+        """Watch the mailboxes; a server that captures begins that instead."""
+        if self._capture is not None:
+            await self._capture.start()
+            self._stack.push_async_callback(self._capture.stop)
+            return None
+        inbound = Inbound(base, outbound.accounts, chains, queued=outbound.scheduler.wake)
+        await inbound.start()
+        self._stack.push_async_callback(inbound.stop)
+        return inbound
+
+    async def _serve_pages(self, store: Store, links: Links) -> None:
+        pages = build(self._health(store))
+        pages.include_router(
+            routes(links, find=lambda message: store.read(queue.content_of, message))
+        )
+        web = await serve_web(pages, self._settings.console.address)
+        self._stack.push_async_callback(web.stop)
+
     async def _look(
-        self, base: Foundation, chains: Chains, outbound: Outbound, inbound: Inbound
+        self,
+        base: Foundation,
+        chains: Chains,
+        outbound: Outbound,
+        inbound: Inbound | None,
     ) -> None:
         """Act within a second on what the command line wrote, and on changed policies."""
         while True:
@@ -144,6 +173,8 @@ class Server:
             written, changed = await base.directory.look()
             if written:
                 outbound.scheduler.wake()
+            if inbound is None:
+                continue
             if changed:
                 inbound.refresh()
             else:

@@ -36,6 +36,12 @@ class Course:
         return self.entry.recipients[0]
 
     @property
+    def is_captured(self) -> bool:
+        """Whether the sandbox took it, in the place of the upstream: it was not sent."""
+        is_capture = self.entry.lane_kind == LaneKind.CAPTURE
+        return is_capture and self.recipient.state == State.DELIVERED
+
+    @property
     def reply(self) -> str | None:
         """The words of the upstream, None when it was not reached."""
         said = self.tried.get("reply")

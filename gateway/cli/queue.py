@@ -25,6 +25,8 @@ from gateway.mail.schema import unknown_key
 from gateway.store import people
 from gateway.store.people import QueueEntry, QueueRecipient
 
+OF_UPSTREAMS = (LaneKind.UPSTREAM, LaneKind.CAPTURE)
+
 Id = Annotated[
     str,
     typer.Argument(
@@ -147,7 +149,7 @@ def as_document(entry: QueueEntry) -> dict[str, Any]:
     return {
         "id": entry.id,
         "tenant": entry.tenant,
-        "upstream": entry.upstream if entry.lane_kind == LaneKind.UPSTREAM else None,
+        "upstream": entry.upstream if entry.lane_kind in OF_UPSTREAMS else None,
         "way": _way(entry),
         "sender": entry.sender,
         "recipients": [_recipient(one) for one in entry.recipients],
@@ -192,7 +194,7 @@ def _row(entry: QueueEntry) -> list[Cell]:
 
 
 def _way(entry: QueueEntry) -> str:
-    if entry.lane_kind == LaneKind.NONE:
+    if entry.upstream is None:
         return "no upstream"
     return f"{entry.lane_kind} {entry.upstream}"
 

@@ -164,11 +164,12 @@ def _print_course(course: Course, tenant: Tenant) -> None:
     if course.reply:
         tls = f" over {tried['tls']}" if tried.get("tls") else ""
         _step("signed", _signed(course, tenant))
-        _step("upstream", f"{course.entry.upstream}: {tried['host']}{tls}")
+        way = "the sandbox for it" if course.is_captured else f"{tried['host']}{tls}"
+        _step("upstream", f"{course.entry.upstream}: {way}")
         _step("answer", course.reply)
     if tried.get("remote_id"):
         _step("its id", tried["remote_id"])
-    state = course.recipient.state
+    state = "captured" if course.is_captured else course.recipient.state
     _step(state, _state(course), style="green" if state == State.DELIVERED else "yellow")
     if course.fix:
         _step("fix", course.fix)
@@ -223,6 +224,7 @@ def _as_document(course: Course) -> dict[str, Any]:
         "from": entry.header_from,
         "to": course.recipient.address,
         "state": course.recipient.state,
+        "captured": course.is_captured,
         "attempts": course.recipient.attempts,
         "signed": tried.get("signed", []),
         "upstream": entry.upstream,

@@ -11,10 +11,18 @@ from gateway.config import load_settings
 
 
 def serve(
+    capture: Annotated[
+        bool,
+        typer.Option("--capture", help="Nothing leaves: mail goes to state/captured instead."),
+    ] = False,
     config: Config = None,
     take_mail: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
-    """Run the gateway in the foreground: logs to standard error, drains on SIGTERM."""
+    """Run the gateway in the foreground: logs to standard error, drains on SIGTERM.
+
+    With --capture a sandbox stands for every upstream, to try a helpdesk safely: what is
+    accepted in that run is captured, what waited before waits, mailboxes are not fetched.
+    """
     settings = load_settings(find_config(config))
     # Twisted's reactor must be chosen before the app is imported; only this verb pays for it.
     if take_mail:  # file descriptors of listening sockets, from a server of ours
@@ -24,7 +32,7 @@ def serve(
         return
     from gateway.app import serve as serve_all  # noqa: PLC0415 - see above
 
-    serve_all(settings)
+    serve_all(settings, capture=capture)
 
 
 def demo(

@@ -22,13 +22,25 @@ from gateway.policy.rendering import fault_rows
 from gateway.providers.catalogue import load_catalogue
 from gateway.sieve.interface import CompileError
 from gateway.store import books, chains, tenants
+from gateway.store.capturing import is_capturing
 from gateway.store.lanes import lane_states
 from gateway.store.states import mailbox_states
 
 PAGES = ("out", "route", "hook")
+CAPTURE = "capture"  # shown where something was ever captured
+NOTHING_LEAVES = (
+    "CAPTURE: nothing leaves this machine. What is accepted now is captured, what waited before"
+    " waits, mailboxes are not fetched; gateway serve without --capture ends it"
+)
 ASK_AGAIN_SECONDS = 0.2
 ANSWER_SECONDS = 2.0
 NOT_RUNNING = "the server does not run"
+TITLES = {
+    "out": "recipients",
+    "route": "to the helpdesk",
+    "hook": "events",
+    CAPTURE: "captured, not sent",
+}
 SHORT = {"difference": "rest", "set_aside": "set aside"}
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -46,7 +58,9 @@ def status(
     """
     with opened(config) as gateway:
         missing = _wait_until_ready(gateway.settings.console.address, wait)
+        runs = missing != [NOT_RUNNING]
         found = _collect(gateway) | {"ready": not missing, "waiting_for": missing}
+        found["capture"] = runs and gateway.store.read_now(is_capturing)
     if as_json:
         print_json(found)
     else:
@@ -88,6 +102,9 @@ def ask_server(address: str) -> list[str]:
 def _collect(gateway: Opened) -> dict[str, Any]:
     store = gateway.store
     found = {page: _book(store.read_now(books.outbound, page=page)) for page in PAGES}
+    captured = store.read_now(books.outbound, page=CAPTURE)
+    if captured.accepted:
+        found[CAPTURE] = _book(captured)
     found["in"] = _book(store.read_now(books.inbound))
     mailboxes = _mailboxes(gateway)
     return {
@@ -157,12 +174,17 @@ def _print(found: dict[str, Any]) -> None:
         print_line("ready", style="green")
     else:
         print_line(f"not ready: {', '.join(found['waiting_for'])}", style="yellow")
+    if found["capture"]:
+        print_line(NOTHING_LEAVES, style="bold red")
     print_line("")
     out = list(found["books"]["out"])
-    titles = {"out": "recipients", "route": "to the helpdesk", "hook": "events"}
     print_table(
         ["sent", *_titles(out)],
-        ([titles[page], *found["books"][page].values()] for page in PAGES),
+        (
+            [title, *found["books"][page].values()]
+            for page, title in TITLES.items()
+            if page in found["books"]
+        ),
         empty="",
     )
     print_line("")

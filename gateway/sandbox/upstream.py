@@ -13,7 +13,7 @@ from aiosmtpd import smtp
 
 from gateway.mail.tenant import Security
 from gateway.net.tls import Certificate, ServerTls
-from gateway.sandbox.arrivals import Arrivals
+from gateway.sandbox.arrivals import KEPT, Arrivals
 from gateway.sandbox.listening import HOST
 from gateway.sandbox.misbehaviour import Misbehaviour
 from gateway.sandbox.session import MAX_MESSAGE_BYTES, Session
@@ -32,6 +32,7 @@ class UpstreamSettings:
     security: Security = Security.NONE
     certificate: Certificate | None = None  # for all but NONE
     max_message_bytes: int = MAX_MESSAGE_BYTES
+    kept: int = KEPT  # messages in `captured`
 
 
 class Upstream:
@@ -48,7 +49,7 @@ class Upstream:
         deliver: Callable[[Captured], None] = lambda _: None,
     ) -> None:
         self.misbehaviour = Misbehaviour()
-        self.captured: Arrivals[Captured] = Arrivals()
+        self.captured: Arrivals[Captured] = Arrivals(kept=settings.kept)
         self.logins: Arrivals[str] = Arrivals()  # users that tried, refused ones included
         self.sessions: set[Session] = set()
         self.port = 0

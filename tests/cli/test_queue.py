@@ -6,6 +6,7 @@ import pytest
 
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.store import queue
+from gateway.store.capturing import set_capturing
 from tests.cli.running import Cli
 from tests.store.values import LANE, outgoing
 
@@ -69,6 +70,17 @@ def test_a_message_that_is_not_there_is_refused(cli: Cli) -> None:
     assert "there is no message 'X'" in cli.refused("queue", "show", "X")
     assert "there is no message 'X'" in cli.refused("queue", "delete", "X")
     assert "did you mean 'held'?" in cli.refused("queue", "list", "--state", "hold")
+
+
+def test_a_captured_message_says_where_it_goes_instead(cli: Cli) -> None:
+    cli.write_store(set_capturing, on=True)
+    for lane in (LANE, Lane(LANE.tenant, LaneKind.NONE, "")):
+        cli.write_store(queue.accept, outgoing(lane=lane), now=datetime.now(UTC))
+    captured, nowhere = sorted(cli.json("queue", "list"), key=lambda one: str(one["way"]))
+    assert (captured["way"], captured["upstream"]) == ("capture sendgrid", "sendgrid")
+    assert (nowhere["way"], nowhere["reason"]) == (
+        "no upstream", "its sender has no upstream",
+    )  # fmt: skip
 
 
 def test_a_message_without_an_upstream_names_none(cli: Cli) -> None:

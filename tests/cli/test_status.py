@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from gateway.store import books, chains, queue
+from gateway.store.capturing import set_capturing
 from gateway.store.chains import KeptChain
 from tests.cli.running import TENANT, Cli
 from tests.store.values import NOON, outgoing
@@ -60,6 +61,20 @@ def test_waiting_ends_when_the_server_is_ready(cli: Cli) -> None:
         )
         assert cli.json("status", "--wait", "30")["ready"] is True
         assert cli.say("status").startswith("ready")
+
+
+def test_a_capture_is_said_aloud_while_it_runs(cli: Cli) -> None:
+    cli.write_store(set_capturing, on=True)
+    cli.write_store(queue.accept, outgoing(), now=datetime.now(UTC))
+    assert cli.json("status")["capture"] is False
+    with console() as port:
+        settings = f'[server]\nstate="state"\n[console]\naddress="127.0.0.1:{port}"'
+        cli.write("gateway.conf", settings)
+        status, told = cli.json("status"), cli.say("status")
+    assert status["capture"] is True
+    assert status["books"]["capture"]["waiting"] == 1
+    assert told.splitlines()[1].startswith("CAPTURE: nothing leaves this machine.")
+    assert "captured, not sent" in told
 
 
 def test_waiting_in_vain_ends_with_what_is_missing(cli: Cli) -> None:

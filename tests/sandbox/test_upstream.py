@@ -38,6 +38,16 @@ def test_a_null_return_path_is_taken(serve: Any) -> None:
     assert captured.envelope.return_path is None
 
 
+def test_it_may_keep_nothing_in_memory_and_hand_all_on(serve: Any) -> None:
+    handed: list[Captured] = []
+    settings = UpstreamSettings(require_login=False, kept=0)
+    upstream: Upstream = serve(Upstream(settings, deliver=handed.append))
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+        client.sendmail("a@acme.example", ["b@example.net"], MAIL)
+    assert [one.content for one in handed] == [MAIL]
+    assert len(upstream.captured) == 0
+
+
 def test_starttls_comes_before_login(
     serve: Any, certificate: Certificate, trust: ssl.SSLContext
 ) -> None:

@@ -60,7 +60,7 @@ class Gateway:
         (self.home / "policies").mkdir()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Start it, or start it again; returns when every listener and worker is up."""
         self.begin()
         wait_until(
@@ -71,7 +71,9 @@ class Gateway:
         """Start it, and do not wait."""
         with (self.home / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve"], env=self._environment, stderr=log
+                [sys.executable, "-m", "gateway", "serve", *options],
+                env=self._environment,
+                stderr=log,
             )
 
     def kill(self) -> None:
