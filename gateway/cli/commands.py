@@ -93,7 +93,7 @@ NOUNS: dict[str, dict[str, tuple[str, Verbs]]] = {
         "tenant": ("Tenants", tenant.VERBS),
         "secrets": ("The key that seals secrets", secrets.VERBS),
         "credential": ("Submission logins of helpdesks", credential.VERBS),
-        "domain": ("What a sending domain publishes", domain.VERBS),
+        "domain": ("What a tenant sends as, and publishes", domain.VERBS),
         "upstream": ("Accounts that mail leaves by", upstream.VERBS),
         "mailbox": ("Mailboxes that are watched", mailbox.VERBS),
         "provider": ("What is known of providers", provider.VERBS),

@@ -1,53 +1,74 @@
-"""`gateway domain`: the records that a sending domain publishes."""
+"""`gateway domain`: what a tenant sends as, and the records that such a domain publishes."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Annotated
 
 import typer
 
 from gateway.cli import domain_check
-from gateway.cli.opening import Config, Json, Opened, Verbs, opened
+from gateway.cli.opening import Config, Json, Opened, Verbs, opened, utc_now
 from gateway.cli.output import print_json, print_line, print_next, warn
-from gateway.cli.refusal import refuse_unknown
+from gateway.cli.refusal import Refusal, refuse_unknown
 from gateway.domain.keys import DkimKey, make_keys
 from gateway.domain.records import DnsRecord, domain_records
 from gateway.mail.address import parse_domain
 from gateway.mail.tenant import Tenant, Upstream
+from gateway.mail.tenant_file import TenantFile, build_tenant
 from gateway.providers.catalogue import Provider, load_catalogue
 from gateway.store import tenants
 from gateway.store.sealing import Seal
 
+Name = Annotated[str, typer.Argument(metavar="DOMAIN", show_default=False)]
 MECHANISMS = ("include:", "a:", "mx:", "ip4:", "ip6:")  # RFC 7208 §5
 
 
-def records(
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", show_default=False)],
+def add(
+    domain: Name,
     *,
+    tenant: Annotated[
+        str, typer.Option(metavar="TENANT", show_default=False, help="Who sends as it.")
+    ],
     config: Config = None,
     as_json: Json = False,
 ) -> None:
+    """Add a domain that a tenant sends as: makes its DKIM keys, prints what to publish."""
+    name = _read_new(domain)
+    with opened(config) as gateway:
+        if name in gateway.find_tenant(tenant).domains:
+            step = f"gateway domain records {name} shows what it publishes"
+            raise Refusal(f"{tenant} has the domain {name} already; {step}")
+        _save(gateway, tenant, name)
+        found = _wanted(gateway, gateway.find_tenant(tenant), name)
+    if as_json:
+        shown = [dataclasses.asdict(one) for one in found]
+        print_json({"tenant": tenant, "domain": name, "records": shown})
+        return
+    print_line(
+        f"{tenant}: {name} added, with both DKIM keys; publish these records", style="green"
+    )
+    print_line("")
+    _print_records(name, found)
+    print_next(f"gateway domain check {name}")
+
+
+def records(domain: Name, *, config: Config = None, as_json: Json = False) -> None:
     """Print the DNS records that a domain publishes: DKIM, SPF and a DMARC start."""
     with opened(config) as gateway:
         tenant, name = _find_owner(gateway, domain)
-        keys = load_keys(gateway, gateway.load_seal(), tenant=tenant.id, domain=name)
-    terms = spf_terms(tenant, name, catalogue=load_catalogue())
-    found = domain_records(name, keys, spf_terms=terms, reports_to=tenant.owner)
+        found = _wanted(gateway, tenant, name)
     if as_json:
         print_json([dataclasses.asdict(one) for one in found])
         return
-    if not terms:
-        warn(f"no upstream sends for {name} yet, so nothing is said about SPF")
-    for one in found:
-        _print_record(one)
+    _print_records(name, found)
     print_next("publish them at the DNS provider of the domain, each value as one string")
 
 
 def check(
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", show_default=False)],
+    domain: Name,
     *,
     config: Config = None,
     as_json: Json = False,
@@ -55,14 +76,12 @@ def check(
     """Look the records of a domain up: published, wrong or missing; exit 1 unless all are."""
     with opened(config) as gateway:
         tenant, name = _find_owner(gateway, domain)
-        keys = load_keys(gateway, gateway.load_seal(), tenant=tenant.id, domain=name)
+        wanted = _wanted(gateway, tenant, name)
         settings = gateway.settings.dns
-    terms = spf_terms(tenant, name, catalogue=load_catalogue())
-    wanted = domain_records(name, keys, spf_terms=terms, reports_to=tenant.owner)
     domain_check.tell(name, domain_check.look_up(wanted, settings), as_json=as_json)
 
 
-VERBS: Verbs = {"records": records, "check": check}
+VERBS: Verbs = {"add": add, "records": records, "check": check}
 
 
 def load_keys(gateway: Opened, seal: Seal, *, tenant: str, domain: str) -> list[DkimKey]:
@@ -105,6 +124,42 @@ def _terms_of(
     return [f"a:{upstream.host}"] if upstream.host else []
 
 
+def _read_new(text: str) -> str:
+    """Return the name of a domain that may be somebody's own; raises Refusal."""
+    try:
+        name = parse_domain(text)
+    except ValueError as error:
+        raise Refusal(str(error)) from error
+    if name.startswith("[") or "." not in name:
+        raise Refusal(
+            f"'{text}' is not a domain that can publish records, such as acme.example"
+        )
+    for provider in load_catalogue().values():
+        if name in provider.domains:
+            step = "its senders need no domain here"
+            raise Refusal(f"{name} is {provider.name}'s own, which signs by itself: {step}")
+    return name
+
+
+def _save(gateway: Opened, tenant: str, name: str) -> None:
+    """Add the domain, and keys where none are left of an earlier time; raises Conflict."""
+    settings, items = gateway.store.read_now(tenants.tables, tenant) or ({}, {})
+    items["domain", name] = {}
+    built = build_tenant(tenant, settings, items)
+    file = TenantFile(tenant=built, settings=settings, items=items)
+    seal, now = gateway.load_seal(), utc_now()
+    secrets: dict[tuple[str, str], str] = {}
+    if not load_keys(gateway, seal, tenant=tenant, domain=name):
+        secrets = key_secrets(name, made_on=now.date())
+    gateway.store.write_now(tenants.apply_tenant, file, secrets, seal, now=now)
+
+
+def _wanted(gateway: Opened, tenant: Tenant, name: str) -> list[DnsRecord]:
+    keys = load_keys(gateway, gateway.load_seal(), tenant=tenant.id, domain=name)
+    terms = spf_terms(tenant, name, catalogue=load_catalogue())
+    return domain_records(name, keys, spf_terms=terms, reports_to=tenant.owner)
+
+
 def _find_owner(gateway: Opened, text: str) -> tuple[Tenant, str]:
     try:
         domain = parse_domain(text)
@@ -115,11 +170,14 @@ def _find_owner(gateway: Opened, text: str) -> tuple[Tenant, str]:
         if domain in tenant.domains:
             return tenant, domain
     names = [name for tenant in known.values() for name in tenant.domains]
-    make = "add it to a tenant file and gateway apply it"
+    make = f"gateway domain add {domain} --tenant TENANT"
     raise refuse_unknown(domain, names, thing="domain", make=make)
 
 
-def _print_record(record: DnsRecord) -> None:
-    print_line(f"{record.name}  {record.type}", style="bold")
-    print_line(f"  {record.value}")
-    print_line("")
+def _print_records(domain: str, records: Sequence[DnsRecord]) -> None:
+    if not any(one.value.startswith("v=spf1") for one in records):
+        warn(f"no upstream sends for {domain} yet, so nothing is said about SPF")
+    for one in records:
+        print_line(f"{one.name}  {one.type}", style="bold")
+        print_line(f"  {one.value}")
+        print_line("")

@@ -23,6 +23,40 @@ def test_the_records_of_a_domain_are_full_names_and_unquoted_strings(cli: Cli) -
     assert "did you mean 'acme.example'?" in cli.refused("domain", "records", "acme.exampel")
 
 
+def test_a_domain_is_added_with_both_keys_and_its_records_are_told(cli: Cli) -> None:
+    cli.apply()
+    before = cli.json("domain", "records", "acme.example")
+    added = cli.json("domain", "add", "Shop.Example", "--tenant", "acme")
+    assert (added["tenant"], added["domain"]) == ("acme", "shop.example")
+    assert added["records"] == cli.json("domain", "records", "shop.example")
+    kinds = [one["value"].split(";")[1].strip() for one in added["records"][:2]]
+    assert kinds == ["k=rsa", "k=ed25519"]
+    assert cli.json("domain", "records", "acme.example") == before
+    done = cli.run("domain", "add", "third.example", "--tenant", "acme")
+    assert done.returncode == 0
+    assert "next: gateway domain check third.example" in done.stdout
+    assert "_domainkey.third.example  TXT" in done.stdout
+    assert "nothing is said about SPF" in done.stderr
+    assert '[domains."third.example"]' in cli.say("export", "acme")
+
+
+def test_a_domain_that_cannot_be_added_is_refused_with_the_reason(cli: Cli) -> None:
+    cli.apply()
+    cli.say("tenant", "add", "globex")
+    said = cli.refused("domain", "add", "acme.example", "--tenant", "globex")
+    assert said == "gateway: the domain acme.example belongs to the tenant acme already\n"
+    assert "has the domain acme.example already" in cli.refused(
+        "domain", "add", "acme.example", "--tenant", "acme"
+    )
+    for wrong in ("acme", "[127.0.0.1]", "a b.example"):
+        assert "domain" in cli.refused("domain", "add", wrong, "--tenant", "globex")
+    assert "its senders need no domain here" in cli.refused(
+        "domain", "add", "163.com", "--tenant", "globex"
+    )
+    assert "did you mean 'acme'?" in cli.refused("domain", "add", "x.test", "--tenant", "acne")
+    assert "domains" not in cli.json("tenant", "show", "globex")
+
+
 def test_each_upstream_of_a_domain_stands_once_in_spf() -> None:
     """A preset's terms, those of the mailbox that is sent through, or the host itself."""
     tenant = Tenant(
