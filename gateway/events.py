@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from gateway.mail.delivery import Batch, Decision, Delivery, Lane, Outgoing, Result, Verdict
-from gateway.mail.envelope import Submission
+from gateway.mail.envelope import Refused, Submission
 from gateway.mail.reply import Reply
 from gateway.postfix_log import PostfixFormatter
 
@@ -106,6 +106,15 @@ def submission_refused(*, submission: Submission, reply: Reply) -> None:
         "submission.refused", tenant=submission.tenant, credential=submission.credential,
         return_path=str(envelope.return_path or ""), to=only and str(only),
         recipients=len(envelope.recipients), reply=reply.as_line(), **_client(submission),
+    )  # fmt: skip
+
+
+def recipient_refused(refused: Refused, *, client: str) -> None:
+    """Record that one recipient was not taken, and what the client was told."""
+    _info(
+        "submission.recipient_refused", tenant=refused.tenant, credential=refused.credential,
+        sender=refused.return_path or "<>", to=refused.recipient, client=client,
+        reply=refused.reply.as_line(),
     )  # fmt: skip
 
 

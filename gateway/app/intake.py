@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from socket import socket
 
 from gateway.app.accounts import Accounts
 from gateway.app.foundation import Foundation
 from gateway.app.submissions import Submissions
+from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing
+from gateway.mail.envelope import Refused
 from gateway.mail.reply import Reply
+from gateway.mail.suppression import Suppression
 from gateway.net.tls import ServerTls
 from gateway.policy.files import Chains
+from gateway.store import suppressions
 from gateway.submission.listener import Listeners
 from gateway.submission.login import Login, SignIn
 from gateway.submission.session import Conversation, Desk
@@ -68,8 +73,18 @@ class Intake:
             sign_in=sign_in,
             find_tenant=self._base.directory.find_tenant,
             upstream_max_bytes=self._accounts.max_message_bytes,
+            find_suppression=self._find_suppression,
+            note_refusal=self._note_refusal,
             accept=self._accept,
         )
+
+    async def _find_suppression(self, tenant: str, address: Address) -> Suppression | None:
+        store, now = self._base.store, datetime.now(UTC)
+        return await store.read(suppressions.find, tenant, address.key, now=now)
+
+    async def _note_refusal(self, refused: Refused) -> str:
+        now = datetime.now(UTC)
+        return await self._base.store.write(suppressions.note_refusal, refused, now=now)
 
     async def _accept(self, outgoing: Outgoing, login: Login) -> Reply:
         reply = await self._submissions.accept(outgoing, per_hour=login.messages_per_hour)

@@ -28,6 +28,7 @@ from gateway.cli import (
     send,
     serve,
     status,
+    suppression,
     tenant,
     upstream,
 )
@@ -102,6 +103,7 @@ NOUNS: dict[str, dict[str, tuple[str, Verbs]]] = {
         "policy": ("What happens to mail, by files", policy.VERBS),
         "queue": ("Mail that waits", queue.VERBS),
         "log": ("What happened to each message", log.VERBS),
+        "suppression": ("Addresses that nothing is sent to", suppression.VERBS),
     },
 }
 

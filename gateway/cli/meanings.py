@@ -39,6 +39,8 @@ MEANINGS = {
     "effect.discarded": "A policy discarded the message.",
     "answer.queued": "An automatic answer was queued.",
     "answer.suppressed": "No automatic answer was sent, for the reason given.",
+    "recipient.suppressed": "The address is dead: mail to it is refused at once from now on.",
+    "recipient.refused": "The recipient was not taken: mail to this address is suppressed.",
     "queue.retry": "A person asked for another try now.",
     "queue.release": "A person released the message.",
     "queue.hold": "A person holds the message.",

@@ -10,9 +10,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from gateway.delivery.bounce import bounce_for
+from gateway.delivery.suppression import find_suppressions
 from gateway.mail.delivery import Batch, Outgoing, Recorded, Result
 from gateway.mail.tenant import Tenant
-from gateway.store import queue
+from gateway.store import journal, queue, suppressions
 from gateway.store.sqlite import Db
 
 FollowUps = Callable[[Batch, Sequence[Result], Recorded, datetime], Sequence[Outgoing]]
@@ -20,7 +21,7 @@ FollowUps = Callable[[Batch, Sequence[Result], Recorded, datetime], Sequence[Out
 
 
 class Outcomes:
-    """Records results and queues the bounces and events that follow from them."""
+    """Records results and all that follows from them: bounces, events, dead addresses."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Outcomes:
         queued: list[Outgoing] = []
         if recorded.failed and (bounce := self._bounce(batch, recorded, now)):
             queued.append(bounce)
+        _suppress(db, batch, recorded, now=now)
         if self._follow_ups is not None:
             queued.extend(self._follow_ups(batch, results, recorded, now))
         for outgoing in queued:
@@ -53,4 +55,18 @@ class Outcomes:
             return None
         return bounce_for(
             batch, recorded.failed, tenant=tenant, hostname=self._hostname, now=now
+        )
+
+
+def _suppress(db: Db, batch: Batch, recorded: Recorded, *, now: datetime) -> None:
+    for entry in find_suppressions(batch, recorded.failed, now=now):
+        suppressions.suppress(db, entry, now=now)
+        journal.write(
+            db,
+            batch.message,
+            "recipient.suppressed",
+            now=now,
+            recipient=entry.address,
+            expires_on=str(entry.expires_on),
+            fix=f"if the address works again: {entry.remove_command}",
         )

@@ -76,6 +76,7 @@ class Kind(StrEnum):
     FORWARD = "forward"  # a fetched message on its way to a route or a redirect
     EVENT = "event"  # JSON for a webhook
     FETCHED = "fetched"  # as it was in a mailbox
+    REFUSED = "refused"  # a recipient that was not taken: a line for people, without content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.mail.address import Address
+from gateway.mail.reply import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +57,15 @@ class Submission:
     def client(self) -> str:
         """The IP address that it came from, empty without a network."""
         return self.peer.address if self.peer else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """One RCPT that was answered no: by whom, from and to whom, and what can be done."""
+
+    tenant: str
+    credential: str
+    return_path: Address | None
+    recipient: Address
+    reply: Reply
+    fix: str | None = None

@@ -15,6 +15,7 @@ from gateway.mail.delivery import (
     MOVES,
     Batch,
     Decision,
+    Kind,
     Lane,
     LaneKind,
     Outgoing,
@@ -87,8 +88,8 @@ def accept(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
 def count_accepted(db: Db, credential: str, *, since: datetime) -> int:
     """Return how many messages a credential has handed in since a time."""
     row = db.execute(
-        "SELECT count(*) FROM message WHERE credential = ? AND accepted_at > ?",
-        (credential, since.timestamp()),
+        "SELECT count(*) FROM message WHERE credential = ? AND accepted_at > ? AND kind = ?",
+        (credential, since.timestamp(), Kind.SUBMISSION.value),
     ).fetchone()
     return int(row[0])
 

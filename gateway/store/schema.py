@@ -48,6 +48,16 @@ CREATE TABLE chains (
     PRIMARY KEY (tenant, kind)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE suppressions (
+    tenant TEXT NOT NULL,
+    address TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    evidence TEXT NOT NULL,
+    expires_on TEXT,
+    added_at REAL NOT NULL,
+    PRIMARY KEY (tenant, address)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE counters (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL

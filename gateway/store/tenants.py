@@ -178,6 +178,7 @@ def remove_tenant(db: Db, id_: str, *, force: bool = False, now: datetime) -> No
     needs.free_lane(db, Lane(id_, LaneKind.NONE, ""), force=force)
     db.execute("DELETE FROM tenants WHERE id = ?", (id_,))
     db.execute("DELETE FROM secrets WHERE tenant = ?", (id_,))
+    db.execute("DELETE FROM suppressions WHERE tenant = ?", (id_,))
     bump(db)
 
 

@@ -14,10 +14,16 @@ from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.envelope import Submission
 from gateway.mail.message import Edit, Message, parse_message
 from gateway.mail.reply import Reply
+from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.mail.tenant import Sender, Tenant, Upstream
 from gateway.submission.author import Author, find_author, name_edits, rewrite_edits
 
 REWRITE = "rewrite"
+SUPPRESSED = {
+    SuppressionReason.RECIPIENT_DEAD: ("5.1.1", "This address was refused as dead"),
+    SuppressionReason.COMPLAINT: ("5.7.1", "This address complained about your mail"),
+    SuppressionReason.BY_HAND: ("5.7.1", "This address was suppressed by hand"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,14 @@ def find_refusal(
             f" sender that <{letter.author.address}> may use",
         )  # fmt: skip
     return _find_limit(letter, tenant, upstream_max_bytes)
+
+
+def refuse_suppressed(found: Suppression) -> Reply:
+    """Return what RCPT is answered for an address that the tenant's mail is not sent to."""
+    enhanced, why = SUPPRESSED[found.reason]
+    until = f" until {found.expires_on}" if found.expires_on else ""
+    sentence = f"{why}, nothing is sent to it{until}; to lift that: {found.remove_command}"
+    return Reply(550, enhanced, sentence)
 
 
 def find_way(letter: Letter, tenant: Tenant) -> Way:

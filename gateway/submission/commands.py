@@ -172,6 +172,8 @@ class Commands(Wire):
             await self.push(said.as_line())
         elif self._is_full_for(said):
             await self.push(f"452 4.5.3 A message takes {self._max_recipients} recipients")
+        elif refusal := await self.event_handler.find_refusal_of(self, mail, said):
+            await self.push(refusal.as_line())
         else:
             self.envelope.recipients.setdefault(said.address, said)
             await self.push("250 2.1.5 Recipient OK")

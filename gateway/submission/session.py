@@ -10,15 +10,19 @@ from datetime import UTC, datetime
 from aiosmtpd import smtp
 
 from gateway import events
+from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing
-from gateway.mail.envelope import Envelope, Peer, Submission
+from gateway.mail.envelope import Envelope, Peer, Recipient, Refused, Submission
 from gateway.mail.reply import Reply
+from gateway.mail.suppression import Suppression
 from gateway.mail.tenant import Tenant, Upstream
 from gateway.net.concurrency import spawn
 from gateway.store.errors import StoreFull
+from gateway.submission.admission import refuse_suppressed
 from gateway.submission.commands import Commands, Transaction
 from gateway.submission.door import admit
 from gateway.submission.login import Login, LoginResult
+from gateway.submission.parameters import MailArguments
 from gateway.submission.wire import report_fault
 
 HOOKS = ["handle_DATA", "handle_exception"]  # that the library calls
@@ -28,8 +32,9 @@ HOOKS = ["handle_DATA", "handle_exception"]  # that the library calls
 class Desk:
     """Whom the conversation asks: plain callables, given by `app`.
 
-    `accept` answers 250 only when the message is on disk, or how a policy or the login's
-    rate refused it.
+    `find_suppression` says why a tenant's mail is not sent to an address, `note_refusal`
+    keeps that a recipient was refused, so that people find it. `accept` answers 250 only when
+    the message is on disk, or how a policy or the login's rate refused it.
     """
 
     hostname: str
@@ -37,6 +42,8 @@ class Desk:
     """User name, password, client's address, mechanism -> who it is."""
     find_tenant: Callable[[str], Tenant | None]
     upstream_max_bytes: Callable[[Upstream], int | None]
+    find_suppression: Callable[[str, Address], Awaitable[Suppression | None]]
+    note_refusal: Callable[[Refused], Awaitable[object]]
     accept: Callable[[Outgoing, Login], Awaitable[Reply]]
 
 
@@ -55,6 +62,31 @@ class Conversation:
         username = given.login.decode("utf-8", "replace")
         password = given.password.decode("utf-8", "replace")
         return await self._desk.sign_in(username, password, server.peer[0], server.mechanism)
+
+    async def find_refusal_of(
+        self, server: Commands, mail: MailArguments, recipient: Recipient
+    ) -> Reply | None:
+        """Return why a recipient is not taken, and keep that; the others are unharmed.
+
+        This is the one place that asks: who is suppressed later gets what was accepted before.
+        """
+        login = server.login
+        if login is None:
+            return None
+        found = await self._desk.find_suppression(login.tenant, recipient.address)
+        if found is None:
+            return None
+        refused = Refused(
+            tenant=login.tenant,
+            credential=login.credential,
+            return_path=mail.return_path,
+            recipient=recipient.address,
+            reply=refuse_suppressed(found),
+            fix=found.remove_command,
+        )
+        await self._desk.note_refusal(refused)
+        events.recipient_refused(refused, client=server.peer[0])
+        return refused.reply
 
     async def handle_DATA(
         self, server: Commands, _session: smtp.Session, envelope: Transaction

@@ -10,6 +10,7 @@ import pytest
 from gateway.delivery.outcome import Outcomes
 from gateway.mail.delivery import Batch, Outgoing, Recorded, Result
 from gateway.mail.tenant import Tenant
+from gateway.store import journal, suppressions
 from gateway.store.sqlite import Db
 from tests.delivery.post_office import TENANT, PostOffice, open_post_office
 
@@ -45,6 +46,25 @@ def test_a_failure_and_its_bounce_are_one_record(
             assert await office.store.read(_bounces) == told
             states = await office.states()
             assert states == {"ann@example.net": "delivered", "ben@example.net": "failed"}
+
+    run(work())
+
+
+def test_a_dead_address_is_suppressed_with_the_record_that_proves_it(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            batch, results = await _failed(office)
+            outcomes = Outcomes(find_tenant=lambda _: TENANT, hostname="gw.example")
+            await office.store.write(outcomes.record, batch, results, now=NOW)
+            (entry,) = await office.store.read(suppressions.entries, now=NOW)
+            assert (entry.tenant, entry.address) == ("acme", "ben@example.net")
+            assert entry.evidence == f"550 5.1.1 no such user (message {batch.message})"
+            told = await office.store.read(journal.timeline, batch.message)
+            assert told is not None
+            (row,) = [one for one in told.entries if one.event == "recipient.suppressed"]
+            assert entry.remove_command in row.detail["fix"]
 
     run(work())
 

@@ -121,8 +121,12 @@ def test_a_refused_recipient_bounces_into_nothing_but_the_journal_without_a_rout
     gateway.wait_for_empty_queue()
     (found,) = gateway.json("log", "search", "nobody@example.net")
     events = gateway.json("log", "trace", found["id"])["events"]
-    assert [one["event"] for one in events] == ["message.accepted", "delivery.failed"]
-    assert "5.1.1" in events[-1]["detail"]["reply"]
+    assert [one["event"] for one in events] == [
+        "message.accepted",
+        "delivery.failed",
+        "recipient.suppressed",
+    ]
+    assert "5.1.1" in events[1]["detail"]["reply"]
 
 
 def test_a_wrong_upstream_password_pauses_the_queue_and_drains_after_repair(
@@ -161,3 +165,36 @@ def test_an_upstream_that_is_down_loses_nothing(gateway: Gateway, postfix: Postf
     postfix.start()
     gateway.run("queue", "retry", gateway.json("queue", "list")[0]["id"])
     wait_until(postfix.delivered, what=lambda: f"the mail\n{gateway.log()}")
+
+
+def test_a_dead_address_is_refused_from_then_on_and_the_others_are_served(
+    gateway: Gateway, postfix: Postfix
+) -> None:
+    apply_tenant(gateway, postfix)
+    gateway.start()
+    submit(gateway, letter(to="nobody@example.net"), security="starttls")
+    gateway.wait_for_empty_queue()
+    (entry,) = gateway.json("suppression", "list")
+    assert (entry["address"], entry["tenant"]) == ("nobody@example.net", "acme")
+    assert entry["reason"] == "recipient-dead"
+    assert "5.1.1" in entry["evidence"]
+    assert entry["expires_on"]
+    with smtplib.SMTP("127.0.0.1", gateway.plain) as client:
+        client.login("acme.zammad", PASSWORD)
+        people = ["Nobody@EXAMPLE.net", "ann@example.net"]
+        refused = client.send_message(letter(), to_addrs=people)
+    code, said = refused["Nobody@EXAMPLE.net"]
+    assert code == 550
+    assert said.startswith(b"5.1.1 ")
+    assert said.endswith(b"gateway suppression remove acme nobody@example.net")
+    wait_until(postfix.delivered, what=lambda: f"the mail\n{gateway.log()}")
+    found = gateway.json("log", "search", "nobody@example.net")
+    assert [one["kind"] for one in found] == ["refused", "submission"]
+    (event,) = gateway.json("log", "trace", found[0]["id"])["events"]
+    assert (event["event"], event["fix"]) == (
+        "recipient.refused",
+        "gateway suppression remove acme nobody@example.net",
+    )
+    gateway.run("suppression", "remove", "acme", "nobody@example.net")
+    submit(gateway, letter(to="nobody@example.net"), security="starttls")
+    assert gateway.json("status")["books"]["out"]["difference"] == 0

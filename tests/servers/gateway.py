@@ -62,12 +62,12 @@ class Gateway:
 
     def start(self, *options: str) -> None:
         """Start it, or start it again; returns when every listener and worker is up."""
-        self.begin()
+        self.begin(*options)
         wait_until(
             self._is_ready, what=lambda: f"the gateway\n{self.log()}", seconds=START_SECONDS
         )
 
-    def begin(self) -> None:
+    def begin(self, *options: str) -> None:
         """Start it, and do not wait."""
         with (self.home / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(

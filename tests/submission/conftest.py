@@ -18,8 +18,11 @@ from typing import Any, TypeVar
 import pytest
 
 from gateway.config import ListenerSettings, SubmissionSettings
+from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing
+from gateway.mail.envelope import Refused
 from gateway.mail.reply import Reply
+from gateway.mail.suppression import Suppression
 from gateway.mail.tenant import Credential, Domain, Security, Sender, Tenant, Upstream
 from gateway.net.tls import ServerTls, client_context, own_certificate
 from gateway.submission.listener import Listeners, open_sockets
@@ -72,6 +75,8 @@ class Stage:
     loop: asyncio.AbstractEventLoop
     now: float = 1000.0
     accepted: list[Outgoing] = field(default_factory=list)
+    suppressed: dict[tuple[str, str], Suppression] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
     waiting: int = 0
     watch: Callable[[], object] = lambda: None
     fault: Exception | None = None
@@ -93,6 +98,8 @@ class Stage:
             sign_in=sign_in,
             find_tenant={"acme": ACME}.get,
             upstream_max_bytes=lambda upstream: upstream.max_message_bytes,
+            find_suppression=self.find_suppression,
+            note_refusal=self.note_refusal,
             accept=self.accept,
         )
         sockets = open_sockets(self.settings)
@@ -104,6 +111,12 @@ class Stage:
             hostname="gateway.example",
             tls=ServerTls(certificate),
         )
+
+    async def find_suppression(self, tenant: str, address: Address) -> Suppression | None:
+        return self.suppressed.get((tenant, address.key))
+
+    async def note_refusal(self, refused: Refused) -> None:
+        self.refused.append(refused)
 
     async def accept(self, outgoing: Outgoing, login: Login) -> Reply:
         assert login.credential == outgoing.credential

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -11,8 +11,15 @@ from gateway.mail.address import parse_address
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.envelope import Envelope, Peer, Recipient, Submission
 from gateway.mail.reply import Reply
+from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.mail.tenant import Domain, Sender, Tenant, Upstream
-from gateway.submission.admission import Way, find_refusal, find_way, read_letter
+from gateway.submission.admission import (
+    Way,
+    find_refusal,
+    find_way,
+    read_letter,
+    refuse_suppressed,
+)
 
 ACME = Tenant(
     id="acme",
@@ -179,3 +186,44 @@ def test_the_name_of_a_sender_fills_an_empty_one() -> None:
 def test_a_letter_that_was_refused_has_no_way() -> None:
     with pytest.raises(ValueError, match="admitted"):
         find_way(read_letter(submission("ann@example.org"), ACME), ACME)
+
+
+@pytest.mark.parametrize(
+    ("reason", "expires_on", "said"),
+    [
+        (
+            SuppressionReason.RECIPIENT_DEAD,
+            date(2027, 2, 22),
+            "550 5.1.1 This address was refused",
+        ),
+        (SuppressionReason.COMPLAINT, None, "550 5.7.1 This address complained"),
+        (SuppressionReason.BY_HAND, None, "550 5.7.1 This address was suppressed by hand"),
+    ],
+)
+def test_a_suppressed_recipient_is_told_why_and_what_lifts_it(
+    reason: SuppressionReason, expires_on: date | None, said: str
+) -> None:
+    entry = Suppression(
+        tenant="acme",
+        address="ann@example.org",
+        reason=reason,
+        evidence="550 5.1.1 secret words",
+        expires_on=expires_on,
+    )
+    line = refuse_suppressed(entry).as_line()
+    assert line.startswith(said)
+    assert ("until 2027-02-22" in line) is (expires_on is not None)
+    assert line.endswith("gateway suppression remove acme ann@example.org")
+    assert "secret" not in line
+
+
+def test_the_refusal_of_the_longest_address_is_one_line() -> None:
+    """RFC 5321 §4.5.3.1.5: 512 octets with the code and CRLF."""
+    longest = Suppression(
+        tenant="a-tenant-with-a-long-name",
+        address=f"{'a' * 64}@{'b' * 255}",
+        reason=SuppressionReason.BY_HAND,
+        evidence="",
+        expires_on=date(2027, 2, 22),
+    )
+    assert len(refuse_suppressed(longest).as_line()) <= 510

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.mail.address import Address
 from gateway.mail.delivery import Kind, LaneKind
+from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.mail.tenant import Security
 from gateway.store.errors import StoreFull
 
@@ -112,6 +113,42 @@ def test_a_sender_that_is_not_the_tenants_is_refused(
         client.send_message(letter(From="ann@example.org"))
     assert refused.value.smtp_code == 550
     assert error_of(refused).startswith("5.7.1 <ann@example.org>")
+    assert stage.accepted == []
+
+
+def suppress(stage: Stage, address: str) -> Suppression:
+    entry = Suppression(
+        tenant="acme", address=address, reason=SuppressionReason.BY_HAND, evidence=""
+    )
+    stage.suppressed["acme", address] = entry
+    return entry
+
+
+def test_a_suppressed_recipient_is_refused_alone(stage: Stage, client: smtplib.SMTP) -> None:
+    entry = suppress(stage, "ann@xn--mnchen-3ya.example")
+    client.command_encoding = "utf-8"
+    client.docmd("MAIL", "FROM:<support@acme.example> SMTPUTF8")
+    code, said = client.docmd("RCPT", "TO:<Ann@MÜNCHEN.example>")
+    assert (code, said[:6]) == (550, b"5.7.1 ")
+    assert entry.remove_command.encode() in said
+    assert client.rcpt("ben@example.org")[0] == 250
+    assert client.data(letter().as_string())[0] == 250
+    assert [str(one.address) for one in stage.accepted[0].envelope.recipients] == [
+        "ben@example.org"
+    ]
+    (refused,) = stage.refused
+    assert (refused.tenant, refused.credential) == ("acme", "acme.zammad")
+    assert str(refused.recipient) == "Ann@xn--mnchen-3ya.example"
+    assert refused.fix == entry.remove_command
+
+
+def test_mail_for_suppressed_recipients_alone_is_not_taken(
+    stage: Stage, client: smtplib.SMTP
+) -> None:
+    suppress(stage, "ann@example.org")
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        client.send_message(letter())
+    assert refused.value.recipients["ann@example.org"][0] == 550
     assert stage.accepted == []
 
 
