@@ -2,8 +2,9 @@
 
 `scheduler` claims what is due, lane by lane, within what the provider allows (`rate`) and
 under leases (`leases`); `attempt` signs and sends one message by a session of `upstream`;
-`verdict` says what each reply means, `retry` when to try again, `bounce` writes what the
-sender is told, and `outcome` records it all in one transaction.
+`verdict` says what each reply means, `retry` when to try again, `bounce` what the sender is
+told, which `report` writes, `suppression` which address is dead, and `outcome` records it all
+in one transaction.
 
 What it promises: a message leaves by its tenant's own upstream or waits, since there is no
 other way out. One tenant's dead upstream delays nobody else. What a crash leaves behind:

@@ -52,6 +52,7 @@ class _Try:
     answers: tuple[Answer, ...]
     tls: str | None = None
     signed: tuple[str, ...] = ()  # domains
+    dsn_offered: bool = False
 
 
 class Sender:
@@ -120,7 +121,8 @@ class Sender:
             return _Try(_same(batch, taken.phase, taken.reply))
         tls = taken.session.tls
         try:
-            return replace(await self._send(batch, taken), tls=tls)
+            offered = "DSN" in taken.session.extensions
+            return replace(await self._send(batch, taken), tls=tls, dsn_offered=offered)
         except SessionLost as lost:
             if taken.reused and lost.phase is Phase.MAIL:
                 raise _WasClosed from lost
@@ -213,4 +215,5 @@ def _attempt(
         signed=tried.signed,
         seconds=seconds,
         remote_id=find_remote_id(answer.reply.text) if delivered else None,
+        dsn_offered=tried.dsn_offered,
     )

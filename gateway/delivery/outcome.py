@@ -9,19 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.delivery.bounce import bounce_for
+from gateway.delivery.bounce import notifications_for
 from gateway.delivery.suppression import find_suppressions
 from gateway.mail.delivery import Batch, Outgoing, Recorded, Result
 from gateway.mail.tenant import Tenant
 from gateway.store import journal, queue, suppressions
 from gateway.store.sqlite import Db
 
-FollowUps = Callable[[Batch, Sequence[Result], Recorded, datetime], Sequence[Outgoing]]
+FollowUps = Callable[[Batch, Recorded, datetime], Sequence[Outgoing]]
 """What else is queued because of a record, such as the events for webhooks; pure."""
 
 
 class Outcomes:
-    """Records results and all that follows from them: bounces, events, dead addresses."""
+    """Records results and what follows from them: notifications, events, dead addresses."""
 
     def __init__(
         self,
@@ -39,22 +39,22 @@ class Outcomes:
     ) -> Recorded:
         """Keep what became of a batch; runs inside a transaction of the store."""
         recorded = queue.record(db, batch, results, now=now)
-        queued: list[Outgoing] = []
-        if recorded.failed and (bounce := self._bounce(batch, recorded, now)):
-            queued.append(bounce)
+        queued = [*self._notifications(batch, recorded, now)]
         _suppress(db, batch, recorded, now=now)
         if self._follow_ups is not None:
-            queued.extend(self._follow_ups(batch, results, recorded, now))
+            queued.extend(self._follow_ups(batch, recorded, now))
         for outgoing in queued:
             queue.accept(db, outgoing, now=now)
         return replace(recorded, queued=tuple(queued))
 
-    def _bounce(self, batch: Batch, recorded: Recorded, now: datetime) -> Outgoing | None:
+    def _notifications(
+        self, batch: Batch, recorded: Recorded, now: datetime
+    ) -> Sequence[Outgoing]:
         tenant = self._find_tenant(batch.lane.tenant)
         if tenant is None:
-            return None
-        return bounce_for(
-            batch, recorded.failed, tenant=tenant, hostname=self._hostname, now=now
+            return ()
+        return notifications_for(
+            batch, recorded, tenant=tenant, hostname=self._hostname, now=now
         )
 
 

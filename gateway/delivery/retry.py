@@ -12,6 +12,7 @@ SPREAD = 0.1  # of a wait, so that what failed together is not tried together
 UNKNOWN_WAIT = timedelta(minutes=15)  # after a connection lost past the final dot
 QUOTA_WAIT = timedelta(hours=24)  # a limit whose window is not known: providers.md §8
 DAY = timedelta(days=1)
+DELAY = timedelta(hours=4)  # after so much trying a sender is told that it takes longer
 FINAL = frozenset({Decision.DELIVERED, Decision.FAIL, Decision.SET_ASIDE})
 AT_ONCE = frozenset({"recipients-too-many"})  # RFC 5321 §4.5.3.1.10
 SIGN_IN_WAITS = (
@@ -90,7 +91,7 @@ def schedule_result(
     if verdict.decision is Decision.SIGN_IN_REFUSED or verdict.cause in AT_ONCE:
         return replace(result, next_attempt_at=now)  # at once, when the lane is open again
     if verdict.decision is Decision.WAIT_QUOTA:
-        return replace(result, next_attempt_at=now + QUOTA_WAIT)
+        return _put_off(result, delivery, schedule, next_at=now + QUOTA_WAIT)
     next_at = schedule.next_attempt(
         sendable_for=timedelta(seconds=delivery.sendable_seconds),
         attempts=delivery.attempts + 1,
@@ -101,7 +102,19 @@ def schedule_result(
         return _given_up(result, kind)
     if verdict.decision is Decision.UNKNOWN:  # a message that perhaps arrived
         next_at = max(next_at, now + UNKNOWN_WAIT)
-    return replace(result, next_attempt_at=next_at)
+    return _put_off(result, delivery, schedule, next_at=next_at)
+
+
+def _put_off(
+    result: Result, delivery: Delivery, schedule: RetrySchedule, *, next_at: datetime
+) -> Result:
+    """Return the deferral; a delay is told once, and at once where the next try is far off."""
+    at, waited = result.attempt.at, timedelta(seconds=delivery.sendable_seconds)
+    is_late = waited >= DELAY or next_at - at >= DELAY
+    if delivery.is_delay_told or not is_late:
+        return replace(result, next_attempt_at=next_at)
+    until = max(next_at, at + schedule.give_up_after - waited)
+    return replace(result, next_attempt_at=next_at, delayed_until=until)
 
 
 def _given_up(result: Result, kind: LaneKind) -> Result:

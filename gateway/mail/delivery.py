@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -105,6 +105,7 @@ class Delivery:
     recipient: Recipient
     attempts: int  # tries before this one
     sendable_seconds: float  # time in which it could have been tried, for the give-up clock
+    is_delay_told: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +154,7 @@ class Attempt:
     signed: tuple[str, ...] = ()  # the domains whose DKIM signatures it left with
     seconds: float = 0.0
     remote_id: str | None = None  # the id that the remote gave it, where its text says one
+    dsn_offered: bool = False  # it was handed what the sender asked to be told (RFC 3461)
 
     @property
     def outcome(self) -> Outcome:
@@ -192,13 +194,15 @@ class Result:
     verdict: Verdict
     next_attempt_at: datetime | None  # None: finished or held
     give_up: bool = False  # deferred for too long: failed now
+    delayed_until: datetime | None = None  # a delay to tell of, once: it is tried until then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """What the store answers to a record: which deliveries this made final, what follows."""
 
-    failed: tuple[tuple[Delivery, Result], ...] = field(default=())
-    delivered: int = 0
+    failed: tuple[tuple[Delivery, Result], ...] = ()
+    delivered: tuple[tuple[Delivery, Result], ...] = ()
+    delayed: tuple[tuple[Delivery, Result], ...] = ()
     is_finished: bool = False  # nothing of the message waits any more
-    queued: tuple[Outgoing, ...] = ()  # the notification and the events that follow
+    queued: tuple[Outgoing, ...] = ()  # the notifications and the events that follow

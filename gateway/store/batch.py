@@ -54,13 +54,14 @@ def time_of(seconds: float) -> datetime:
 
 def delivery_of(row: Sequence[Any], now: datetime) -> Delivery:
     """Return the delivery of a claimed row, its give-up clock read at `now`."""
-    number, recipient, notify, orcpt, attempts, seconds, since = row
+    number, recipient, notify, orcpt, attempts, seconds, since, delay_told = row
     running = now.timestamp() - since if since is not None else 0.0
     return Delivery(
         number=number,
         recipient=Recipient(_stored_address(recipient), notify, orcpt),
         attempts=attempts,
         sendable_seconds=seconds + running,
+        is_delay_told=bool(delay_told),
     )
 
 

@@ -153,15 +153,19 @@ def is_current(db: Db, batch: Batch) -> bool:
 def record(db: Db, batch: Batch, results: Sequence[Result], *, now: datetime) -> Recorded:
     """Keep what became of a batch; a stale token changes nothing."""
     by_number = {one.number: one for one in batch.deliveries}
-    kept = [one for one in results if _record_one(db, batch, one, now)]
-    failed = [(by_number[one.delivery], one) for one in kept if _is_final_failure(one)]
-    delivered = sum(one.verdict.decision is Decision.DELIVERED for one in kept)
+    kept = [
+        (by_number[one.delivery], one) for one in results if _record_one(db, batch, one, now)
+    ]
+    failed = tuple(one for one in kept if _state_after(one[1]) is State.FAILED)
+    delivered = tuple(one for one in kept if _state_after(one[1]) is State.DELIVERED)
     side = books.side(batch.lane.kind)
-    books.add(db, batch.lane.tenant, f"{side}.delivered", delivered)
+    books.add(db, batch.lane.tenant, f"{side}.delivered", len(delivered))
     books.add(db, batch.lane.tenant, f"{side}.failed", len(failed))
+    delayed = tuple(one for one in kept if one[1].delayed_until is not None)
     return Recorded(
-        failed=tuple(failed),
+        failed=failed,
         delivered=delivered,
+        delayed=delayed,
         is_finished=bool(kept) and not _waits(db, batch.message),
     )
 
@@ -286,8 +290,8 @@ def _claim_message(
     recipients: int,
 ) -> Batch:
     rows = db.execute(
-        "SELECT number, recipient, notify, orcpt, attempts, sendable_seconds, sendable_since"
-        f" FROM delivery WHERE {DUE} AND message = ? AND lane_kind = ? AND lane = ?"
+        "SELECT number, recipient, notify, orcpt, attempts, sendable_seconds, sendable_since,"
+        f" delay_told FROM delivery WHERE {DUE} AND message = ? AND lane_kind = ? AND lane = ?"
         " AND next_attempt_at <= ? LIMIT ?",
         (message, lane.kind.value, lane.name, now.timestamp(), recipients),
     ).fetchall()
@@ -314,14 +318,15 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
         " reason = ?7, fix = ?8, finished_at = ?9, token = NULL, owner = NULL,"
         " lease_until = NULL,"
         " sendable_since = iif(?1 = 'deferred', coalesce(sendable_since, ?10), sendable_since),"
-        " stalled_since = iif(?11 IS NULL, NULL, coalesce(stalled_since, ?11))"
+        " stalled_since = iif(?11 IS NULL, NULL, coalesce(stalled_since, ?11)),"
+        " delay_told = max(delay_told, ?14)"
         " WHERE number = ?12 AND token = ?13 AND state = 'claimed'",
         (
             state.value, int(tried), due_at.timestamp() if due_at else None, reply.code,
             reply.as_line(), result.attempt.remote_id,
             result.verdict.meaning if waits else None, result.verdict.fix if waits else None,
             None if waits else now.timestamp(), clock.sendable_since, clock.stalled_since,
-            result.delivery, batch.token,
+            result.delivery, batch.token, int(result.delayed_until is not None),
         ),
     )  # fmt: skip
     if changed.rowcount:
@@ -337,10 +342,6 @@ def _waits(db: Db, message: str) -> bool:
 
 def _state_after(result: Result) -> State:
     return State.FAILED if result.give_up else STATES[result.verdict.decision]
-
-
-def _is_final_failure(result: Result) -> bool:
-    return _state_after(result) is State.FAILED
 
 
 def _tried(batch: Batch, result: Result, now: datetime) -> dict[str, object]:

@@ -108,6 +108,7 @@ CREATE TABLE delivery (
     sendable_seconds REAL NOT NULL DEFAULT 0,
     sendable_since REAL,
     stalled_since REAL,
+    delay_told INTEGER NOT NULL DEFAULT 0,
     token TEXT,
     lease_until REAL,
     owner TEXT,

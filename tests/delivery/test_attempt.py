@@ -63,6 +63,23 @@ def test_the_domains_that_signed_are_told_each_once(run: Run, tmp_path: Path) ->
     run(work())
 
 
+def test_a_try_says_whether_the_server_was_handed_what_the_sender_asked_to_be_told(
+    run: Run, tmp_path: Path
+) -> None:
+    """RFC 3461 §5.2.1 and §5.2.2."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            [result] = await _tried(office)
+            assert result.attempt.dsn_offered
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(without=frozenset({"DSN"}))
+            [result] = await _tried(office)
+            assert not result.attempt.dsn_offered
+
+    run(work())
+
+
 def test_an_account_may_ask_for_no_signature(run: Run, tmp_path: Path) -> None:
     async def work() -> None:
         async with open_post_office(tmp_path, started=False) as office:

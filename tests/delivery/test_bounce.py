@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.delivery.bounce import bounce_for
+from gateway.delivery.bounce import notifications_for
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import (
     Attempt,
@@ -20,6 +20,7 @@ from gateway.mail.delivery import (
     LaneKind,
     Outgoing,
     Phase,
+    Recorded,
     Result,
     Verdict,
 )
@@ -79,8 +80,28 @@ NO_USER = Reply(550, "5.1.1", "no such user")
 def _bounce(
     batch: Batch, reply: Reply = NO_USER, *, tenant: Tenant = TENANT, give_up: bool = False
 ) -> Outgoing | None:
-    failures = [_failure(batch, reply, give_up=give_up)]
-    return bounce_for(batch, failures, tenant=tenant, hostname="gw.example", now=NOON)
+    recorded = Recorded(failed=(_failure(batch, reply, give_up=give_up),))
+    return next(iter(_written(batch, recorded, tenant=tenant)), None)
+
+
+def _written(batch: Batch, recorded: Recorded, *, tenant: Tenant = TENANT) -> list[Outgoing]:
+    return notifications_for(batch, recorded, tenant=tenant, hostname="gw.example", now=NOON)
+
+
+def _relayed(batch: Batch, *, dsn_offered: bool = False) -> Recorded:
+    delivery, result = _failure(batch, Reply(250, "2.0.0", "queued as 4711"))
+    attempt = replace(result.attempt, dsn_offered=dsn_offered)
+    return Recorded(delivered=((delivery, replace(result, attempt=attempt)),))
+
+
+def _delayed(batch: Batch) -> Recorded:
+    delivery, result = _failure(batch, Reply(450, "4.2.0", "not now"))
+    return Recorded(delayed=((delivery, replace(result, delayed_until=NOON)),))
+
+
+def _actions(written: list[Outgoing]) -> list[str]:
+    lines = [line for one in written for line in one.content.decode().split("\r\n")]
+    return [line for line in lines if line.startswith("Action: ")]
 
 
 def _parts(outgoing: Outgoing | None) -> tuple[Message, list[Message]]:
@@ -197,10 +218,54 @@ def test_notify_is_honoured(notify: str | None, told: bool) -> None:
     assert (_bounce(_batch(replace(ANN, notify=notify))) is not None) is told
 
 
-def test_nothing_is_bounced_to_a_null_sender() -> None:
-    batch = _batch()
+@pytest.mark.parametrize(("notify", "told"), [
+    (None, False), ("FAILURE", False), ("NEVER", False), ("SUCCESS,FAILURE", True),
+])  # fmt: skip
+def test_a_success_is_told_where_it_was_asked_and_the_upstream_cannot(
+    notify: str | None, told: bool
+) -> None:
+    """RFC 3461 §5.2.2, and §5.2.1 for the server that was handed NOTIFY."""
+    batch = _batch(replace(ANN, notify=notify))
+    assert _actions(_written(batch, _relayed(batch))) == ["Action: relayed"] * told
+    assert _written(batch, _relayed(batch, dsn_offered=True)) == []
+
+
+@pytest.mark.parametrize(("notify", "told"), [
+    (None, False), ("FAILURE", False), ("NEVER", False), ("DELAY", True),
+])  # fmt: skip
+def test_a_delay_is_told_where_it_was_asked(notify: str | None, told: bool) -> None:
+    """RFC 3461 §5.2.5."""
+    batch = _batch(replace(ANN, notify=notify))
+    assert _actions(_written(batch, _delayed(batch))) == ["Action: delayed"] * told
+
+
+def test_each_action_is_a_notification_of_its_own() -> None:
+    batch = _batch(replace(ANN, notify="SUCCESS,FAILURE,DELAY"))
+    recorded = Recorded(
+        failed=(_failure(batch, NO_USER),),
+        delivered=_relayed(batch).delivered,
+        delayed=_delayed(batch).delayed,
+    )
+    written = _written(batch, recorded)
+    assert _actions(written) == ["Action: failed", "Action: delayed", "Action: relayed"]
+    assert len({one.message_id for one in written}) == 3
+    assert {one.origin for one in written} == {batch.message}
+
+
+def test_nothing_is_told_to_a_null_sender() -> None:
+    batch = _batch(replace(ANN, notify="SUCCESS,FAILURE,DELAY"))
     null = replace(batch, envelope=replace(batch.envelope, return_path=None))
+    for recorded in (_relayed(null), _delayed(null)):
+        assert _written(null, recorded) == []
     assert _bounce(null) is None
+
+
+def test_a_notification_is_never_told_of_whatever_its_sender() -> None:
+    kind = b'multipart/report; report-type="delivery-status"; boundary=x'
+    content = b"Content-Type: " + kind + b"\r\n" + CONTENT
+    assert _bounce(_batch(content=content)) is None
+    letter = CONTENT.replace(b"Subject", b"Content-Type: text/plain\r\nSubject")
+    assert _bounce(_batch(content=letter)) is not None
 
 
 def test_without_a_route_nothing_is_written() -> None:

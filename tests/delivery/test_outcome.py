@@ -88,9 +88,9 @@ def test_what_follows_is_queued_with_the_record(run: Run, tmp_path: Path) -> Non
             seen: list[tuple[int, int]] = []
 
             def follow_ups(
-                _batch: Batch, _results: Sequence[Result], recorded: Recorded, _now: datetime
+                _batch: Batch, recorded: Recorded, _now: datetime
             ) -> Sequence[Outgoing]:
-                seen.append((recorded.delivered, len(recorded.failed)))
+                seen.append((len(recorded.delivered), len(recorded.failed)))
                 return ()
 
             outcomes = Outcomes(

@@ -31,6 +31,7 @@ def _result(
     attempts: int = 0,
     waited: timedelta = HOUR,
     kind: LaneKind = LaneKind.UPSTREAM,
+    is_delay_told: bool = False,
 ) -> Result:
     return schedule_result(
         Delivery(
@@ -38,6 +39,7 @@ def _result(
             recipient=Recipient(parse_address("ann@example.net")),
             attempts=attempts,
             sendable_seconds=waited.total_seconds(),
+            is_delay_told=is_delay_told,
         ),
         Attempt(at=NOON, host="mx", phase=Phase.RCPT, reply=Reply(450, None, "later")),
         verdict=Verdict(decision=decision, cause=cause, meaning="m"),
@@ -95,6 +97,32 @@ def test_each_decision_has_its_wait(decision: Decision, cause: str, wait: timede
 
 def test_what_perhaps_arrived_keeps_a_longer_wait_of_the_schedule() -> None:
     assert _result(Decision.UNKNOWN, attempts=5).next_attempt_at == NOON + 2 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("decision", "waited", "told"),
+    [
+        (Decision.DEFER, 4 * HOUR - MINUTE, False),
+        (Decision.DEFER, 4 * HOUR, True),
+        (Decision.UNKNOWN, 5 * HOUR, True),
+        (Decision.WAIT_QUOTA, MINUTE, True),  # the next try is a day away
+        (Decision.SIGN_IN_REFUSED, 9 * HOUR, False),
+        (Decision.FAIL, 9 * HOUR, False),
+        (Decision.DEFER, 6 * DAY, False),  # given up: that is told instead
+    ],
+)
+def test_a_delay_is_told_after_four_hours_of_trying(
+    decision: Decision, waited: timedelta, told: bool
+) -> None:
+    assert (_result(decision, waited=waited).delayed_until is not None) is told
+    assert _result(decision, waited=waited, is_delay_told=True).delayed_until is None
+
+
+def test_a_delay_tells_until_when_it_is_tried() -> None:
+    """The time that is left of giving up after five days (RFC 3464 §2.3.9)."""
+    assert _result(Decision.DEFER, waited=5 * HOUR).delayed_until == NOON + 5 * DAY - 5 * HOUR
+    last = _result(Decision.DEFER, waited=5 * DAY - MINUTE, attempts=9)
+    assert last.delayed_until == last.next_attempt_at
 
 
 def test_given_up_means_failed_for_an_upstream_and_set_aside_for_a_helpdesk() -> None:

@@ -51,6 +51,7 @@ smtpd_sasl_local_domain = provider.example
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 smtpd_recipient_restrictions =
   check_recipient_access inline:{{ {{ nobody@example.net = 550 5.1.1 No such user }},
+    {{ late@example.net = 450 4.2.0 Come again later }},
     {{ busy@example.net = 450 4.2.0 Try later }} }},
   permit_sasl_authenticated, reject
 smtpd_client_connection_count_limit = 0

@@ -133,6 +133,25 @@ def test_the_books_balance_whatever_becomes_of_a_message(store: Store) -> None:
     assert out.difference == 0
 
 
+def test_a_delay_is_told_once_whatever_comes_after(store: Store) -> None:
+    id_ = store.write_now(queue.accept, outgoing(), now=NOON)
+    (batch,) = claim(store)
+    assert not batch.deliveries[0].is_delay_told
+    late = [
+        replace(one, delayed_until=NOON + LEASE)
+        for one in result(batch, Decision.DEFER, wait=LEASE)
+    ]
+    recorded = store.write_now(queue.record, batch, late, now=NOON)
+    assert [one.number for one, _ in recorded.delayed] == [batch.deliveries[0].number]
+    assert store.write_now(queue.record, batch, late, now=NOON).delayed == ()  # a stale token
+    store.write_now(people.retry, id_, now=NOON)
+    (again,) = claim(store)
+    assert again.deliveries[0].is_delay_told
+    store.write_now(queue.record, again, result(again, Decision.DEFER, wait=LEASE), now=NOON)
+    (third,) = claim(store, now=NOON + 2 * LEASE)
+    assert third.deliveries[0].is_delay_told
+
+
 def test_a_paused_lane_gives_nothing_and_stops_the_give_up_clock(store: Store) -> None:
     store.write_now(queue.accept, outgoing(), now=NOON)
     hour = timedelta(hours=1)
