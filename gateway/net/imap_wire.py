@@ -69,6 +69,8 @@ class Wire(imaplib.IMAP4):
         self._connected = connected
         self._buffer = bytearray()
         self._idle_tag: bytes | None = None
+        self._exists = 0  # messages in the open folder, as last told
+        self._has_arrivals = False  # since the folder was last listed
         try:
             super().__init__(endpoint.host, endpoint.port)
         except Refusal:
@@ -142,11 +144,16 @@ class Wire(imaplib.IMAP4):
 
     def list_above(self, uid: int, items: str) -> list[Any]:
         """FETCH `items` of what is above `uid`; imapclient takes no open ranges."""
+        self._has_arrivals = False  # what comes while the list is made may not be in it
         answer: tuple[str, list[Any]] = self.uid("FETCH", f"{uid + 1}:*", items)
         return answer[1]
 
     def start_idle(self) -> bool:
-        """Begin IDLE (RFC 2177); return whether the server has already more to say."""
+        """Begin IDLE (RFC 2177); return whether there is news to look at already.
+
+        What arrived since the folder was listed may have been told with the answer to
+        another command (RFC 9051 §7.4.1), and is not told again.
+        """
         self.untagged_responses.clear()  # the library would keep them for ever
         tag: bytes = self._command("IDLE")
         while self._get_response() is not None:  # news may come before the "+"
@@ -154,7 +161,8 @@ class Wire(imaplib.IMAP4):
                 self._get_tagged_response(tag)
                 raise self.abort("IDLE ended before it began")
         self._idle_tag = tag
-        return bool(self.untagged_responses) or self._has_pending()
+        has_news = self._has_arrivals or bool(self.untagged_responses)
+        return has_news or self._has_pending()
 
     def stop_idle(self) -> None:
         """End IDLE; raises what the connection has come to meanwhile."""
@@ -172,6 +180,15 @@ class Wire(imaplib.IMAP4):
         if typ in ("NO", "BAD"):
             raise Refusal(typ, _bytes_of(lines))
         return typ, lines
+
+    def _append_untagged(self, typ: str, dat: bytes) -> None:
+        if typ == "EXISTS" and dat.isdigit():
+            self._has_arrivals |= int(dat) > self._exists
+            self._exists = int(dat)
+        elif typ == "EXPUNGE":
+            self._exists -= 1
+        library: Any = super()
+        library._append_untagged(typ, dat)
 
     def _check_bye(self) -> None:
         if lines := self.untagged_responses.get("BYE"):

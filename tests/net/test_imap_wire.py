@@ -6,7 +6,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pytest
 
@@ -235,3 +235,34 @@ def test_a_folder_that_is_read_only_opens_all_the_same() -> None:
         assert talk(endpoint, work) == Folder(
             name="INBOX", uidvalidity=7, next_uid=None, messages=2
         )
+
+
+@pytest.mark.parametrize(
+    ("told", "idles"),
+    [(b"* 3 EXISTS\r\n", False), (b"* 2 EXISTS\r\n", True), (b"* 1 EXPUNGE\r\n", True)],
+)
+def test_mail_that_was_told_with_another_answer_is_not_waited_for(
+    told: bytes, idles: bool
+) -> None:
+    opened = b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\nTAG OK [READ-WRITE] done\r\n"
+    listed = b'* 1 FETCH (UID 5 INTERNALDATE "24-Nov-2026 12:00:00 +0000" FLAGS ())\r\n'
+    content = b"* 1 FETCH (UID 5 BODY[] {2}\r\nhi)\r\n"
+
+    waits: list[bool] = []
+
+    class Stirred(asyncio.Event):
+        async def wait(self) -> Literal[True]:
+            waits.append(True)
+            return True
+
+    async def work(session: ImapSession) -> ImapRefused | None:
+        await session.login("a", "b")
+        await session.select("INBOX")
+        await session.messages_above(0, sizes=False)
+        await session.content(5, size_bytes=2)
+        return await session.idle(Stirred(), seconds=60)
+
+    fetched = (listed + DONE, content + told + DONE)
+    with scripted(CAPABLE, DONE, opened, *fetched, b"+ idling\r\n", DONE) as endpoint:
+        assert talk(endpoint, work) is None
+    assert bool(waits) is idles
