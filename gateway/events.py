@@ -240,6 +240,22 @@ def mailbox_renumbered(*, mailbox: str, folder: str, messages: int, new: int) ->
     _warn("mailbox.renumbered", mailbox=mailbox, folder=folder, messages=messages, new=new)
 
 
+def ledger_compared(
+    *, mailbox: str, folder: str, server: int, known: int, missing: int, fetched: int
+) -> None:
+    """Record what a folder has on the server against what we have of it."""
+    tell = _warn if missing else _info
+    tell(
+        "mailbox.ledger",
+        mailbox=mailbox,
+        folder=folder,
+        server=server,
+        known=known,
+        missing=missing,
+        fetched=fetched,
+    )
+
+
 def after_fetch_refused(*, mailbox: str, action: str, uid: int, text: str) -> None:
     """Record that the server refused what `after_fetch` asks for; the message is fetched."""
     _warn("mailbox.after_fetch_refused", mailbox=mailbox, action=action, uid=uid, text=text)

@@ -87,6 +87,10 @@ class Inbound:
         self._judge.close()
         self._pools.close()
 
+    def wake(self) -> None:
+        """Look for fetched messages now: another process may have brought some."""
+        self._woken.set()
+
     def refresh(self) -> None:
         """Watch the mailboxes of every tenant whose policies compile."""
         self._watched = {

@@ -9,7 +9,7 @@ from gateway.app.foundation import Foundation
 from gateway.delivery.probe import Step, probe
 from gateway.mail.address import parse_address
 from gateway.mail.tenant import Mailbox, Tenant
-from gateway.mailbox.account import account_of
+from gateway.mailbox.account import Account, account_of
 from gateway.mailbox.connect import Proof, prove
 from gateway.net.imap import ImapPools
 
@@ -42,15 +42,8 @@ class MailboxTrial:
 
         What a server says is a value. Raises ValueError, a sentence, when no server is known.
         """
-        settings, catalogue = self._base.settings, self._base.catalogue
-        trusted = settings.delivery.trusted_ca
-        account = account_of(
-            tenant.id,
-            mailbox,
-            provider=catalogue[mailbox.provider],
-            poll_every=settings.mailboxes.poll_every,
-            trusted_ca=str(settings.resolve(trusted)) if trusted else None,
-        )
+        account = account_for(self._base, tenant, mailbox)
+        catalogue = self._base.catalogue
         proof = await prove(account, secret, pools=self._pools, catalogue=catalogue)
         steps = as_steps(proof)
         sends = self._accounts.lane_of_mailbox(tenant, mailbox) is not None
@@ -74,6 +67,19 @@ class MailboxTrial:
             return_path=parse_address(mailbox.address),
             local_name=self._base.settings.server.hostname,
         )
+
+
+def account_for(base: Foundation, tenant: Tenant, mailbox: Mailbox) -> Account:
+    """Return how a mailbox is reached; raises ValueError when no server is known."""
+    settings = base.settings
+    trusted = settings.delivery.trusted_ca
+    return account_of(
+        tenant.id,
+        mailbox,
+        provider=base.catalogue[mailbox.provider],
+        poll_every=settings.mailboxes.poll_every,
+        trusted_ca=str(settings.resolve(trusted)) if trusted else None,
+    )
 
 
 def as_steps(proof: Proof) -> list[Step]:

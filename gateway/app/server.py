@@ -175,6 +175,8 @@ class Server:
                 outbound.scheduler.wake()
             if inbound is None:
                 continue
+            if written:
+                inbound.wake()
             if changed:
                 inbound.refresh()
             else:

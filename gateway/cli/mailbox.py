@@ -1,4 +1,4 @@
-"""`gateway mailbox`: connect, list, answers, pause, resume, delete."""
+"""`gateway mailbox`: connect, list, answers, pause, resume, ledger, replay, delete."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from gateway.cli.mailbox_connect import connect
+from gateway.cli.mailbox_ledger import ledger, replay
 from gateway.cli.mailbox_state import answers, delete, pause, resume
 from gateway.cli.opening import Config, Json, OfTenant, Verbs, opened
 from gateway.cli.output import print_json, print_next, print_table, stamp
@@ -75,6 +76,8 @@ VERBS: Verbs = {
     "answers": answers,
     "pause": pause,
     "resume": resume,
+    "ledger": ledger,
+    "replay": replay,
     "delete": delete,
 }
 

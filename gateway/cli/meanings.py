@@ -27,6 +27,7 @@ MEANINGS = {
     "delivery.stale": "The message waited too long for a chance to be tried; a person decides.",
     "message.fetched": "The message was read from the mailbox; it is on disk.",
     "message.set_aside": "The message could not be taken in; its bytes are kept for replay.",
+    "message.replayed": "A person had the message that was set aside tried again.",
     "message.planned": "The policies judged the message and decided what to do with it.",
     "message.routed": "Everything is done: the message went on to the helpdesk.",
     "message.answered": "Everything is done: the message was answered automatically.",

@@ -87,6 +87,13 @@ def warn(sentence: str) -> None:
     typer.echo(f"warning: {sentence}", err=True)
 
 
+@contextmanager
+def working(sentence: str) -> Iterator[None]:
+    """Show a person at a terminal that work goes on, on standard error."""
+    with Console(stderr=True).status(f"{sentence} ..."):
+        yield
+
+
 def stamp(at: datetime | None) -> str | None:
     """Return a time as ISO 8601 in UTC with Z, to the millisecond."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

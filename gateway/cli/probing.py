@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.opening import Opened
-from gateway.cli.output import print_line
+from gateway.cli.output import print_line, working
 from gateway.cli.refusal import Refusal
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import Lane
@@ -14,9 +14,11 @@ from gateway.mail.tenant import Mailbox, Tenant, Upstream
 from gateway.providers.catalogue import load_catalogue
 
 if TYPE_CHECKING:  # they bring Twisted, which only a verb that reaches out pays for
+    from gateway.app.foundation import Foundation
     from gateway.app.proving import Tried
     from gateway.delivery.probe import Step
     from gateway.delivery.upstream import Account
+    from gateway.mailbox.ledger import Page
 
 
 def probe_lane(gateway: Opened, lane: Lane, *, sender: str) -> list[Step]:
@@ -65,22 +67,12 @@ def try_mailbox(gateway: Opened, tenant: Tenant, mailbox: Mailbox, *, secret: st
     """Return what came of a mailbox's code, tried both ways; raises Refusal."""
     from gateway.app import reactor  # noqa: PLC0415 - see above
     from gateway.app.accounts import Accounts  # noqa: PLC0415
-    from gateway.app.directory import Directory  # noqa: PLC0415
-    from gateway.app.foundation import Foundation  # noqa: PLC0415
     from gateway.app.proving import MailboxTrial  # noqa: PLC0415
 
     async def work() -> Tried:
-        seal, catalogue = gateway.load_seal(), load_catalogue()
-        directory = Directory(gateway.store, seal)
-        await directory.look()
-        base = Foundation(
-            settings=gateway.settings,
-            store=gateway.store,
-            seal=seal,
-            directory=directory,
-            catalogue=catalogue,
-        )
-        trial = MailboxTrial(base, Accounts(gateway.settings, directory, catalogue))
+        base = await _lay_foundation(gateway)
+        accounts = Accounts(gateway.settings, base.directory, base.catalogue)
+        trial = MailboxTrial(base, accounts)
         try:
             return await trial.run(tenant, mailbox, secret=secret)
         except ValueError as error:
@@ -88,7 +80,44 @@ def try_mailbox(gateway: Opened, tenant: Tenant, mailbox: Mailbox, *, secret: st
         finally:
             trial.close()
 
-    return reactor.ask(work)
+    with working(f"signing in to {mailbox.address}"):
+        return reactor.ask(work)
+
+
+def compare_mailbox(gateway: Opened, tenant: Tenant, mailbox: Mailbox) -> Page:
+    """Return what the server of a mailbox has against what we have; raises Refusal."""
+    from gateway.app import reactor  # noqa: PLC0415 - see above
+    from gateway.app.ledger import compare  # noqa: PLC0415
+    from gateway.net.unreachable import Unreachable  # noqa: PLC0415
+    from gateway.providers.diagnosis import Diagnosis  # noqa: PLC0415
+
+    async def work() -> Page | Diagnosis:
+        try:
+            return await compare(await _lay_foundation(gateway), tenant, mailbox)
+        except (ValueError, Unreachable) as error:
+            raise Refusal(str(error)) from error
+
+    with working(f"comparing {mailbox.address}"):
+        found = reactor.ask(work)
+    if isinstance(found, Diagnosis):
+        raise Refusal(f"{mailbox.address}: {found.meaning} {found.fix or ''}".strip())
+    return found
+
+
+async def _lay_foundation(gateway: Opened) -> Foundation:
+    from gateway.app.directory import Directory  # noqa: PLC0415 - see above
+    from gateway.app.foundation import Foundation  # noqa: PLC0415
+
+    seal = gateway.load_seal()
+    directory = Directory(gateway.store, seal)
+    await directory.look()
+    return Foundation(
+        settings=gateway.settings,
+        store=gateway.store,
+        seal=seal,
+        directory=directory,
+        catalogue=load_catalogue(),
+    )
 
 
 async def probe_account(gateway: Opened, account: Account, *, sender: str) -> list[Step]:

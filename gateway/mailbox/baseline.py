@@ -57,7 +57,7 @@ def begin_folder(
     at, still_open = folders.note_uids(db, at, uids, now=now)
     for uid in still_open:
         if uid not in wanted:
-            folders.close_uid(db, at, uid)
+            folders.skip_uid(db, at, uid)
     return at
 
 

@@ -59,6 +59,11 @@ class Fetcher:
         self._excused: dict[tuple[str, int], int] = {}  # tries that the network ended
         self._failed: dict[tuple[str, int], int] = {}
         self._faults: dict[tuple[str, int], str] = {}
+        self._missed: set[tuple[str, int]] = set()
+
+    def look_again(self) -> None:
+        """Forget that nothing was open: another process may have opened a UID."""
+        self._nothing_open.clear()
 
     async def begin(self, session: ImapSession, folder: Folder) -> ImapRefused | None:
         """Settle from which UID on the selected `folder` is fetched, where it is not yet."""
@@ -216,8 +221,10 @@ class Fetcher:
     ) -> bool | ImapRefused:
         """Try one message: True closes its UID, ImapRefused ends the session."""
         key = (at.folder, listed.uid)
-        counted = await self._store.write(folders.begin_try, at, listed.uid)
-        tries = counted - self._excused.get(key, 0)
+        begun = await self._store.write(folders.begin_try, at, listed.uid)
+        tries = begun.number - self._excused.get(key, 0)
+        if begun.was_missed:
+            self._missed.add(key)
         if tries > TRIES_WITH_BYTES:
             error = self._faults.get(key, "it could not be taken in, nor be set aside")
             return await self._set_aside(self._fetched(at, listed, b"", junk=junk), error)
@@ -256,6 +263,7 @@ class Fetcher:
     def _forget(self, key: tuple[str, int]) -> None:
         for memory in (self._excused, self._failed, self._faults):
             memory.pop(key, None)
+        self._missed.discard(key)
 
     async def _not_given(
         self,
@@ -347,5 +355,6 @@ class Fetcher:
             internal_date=dated,
             content=content,
             junk=junk,
-            backfill=is_backfill(self._account.mailbox.fetch_from, at, dated),
+            backfill=(at.folder, listed.uid) in self._missed
+            or is_backfill(self._account.mailbox.fetch_from, at, dated),
         )

@@ -16,8 +16,10 @@ from datetime import datetime, timedelta
 
 from gateway import events
 from gateway.config import MailboxSettings
-from gateway.mailbox.account import Account, find_junk
+from gateway.mailbox.account import Account
 from gateway.mailbox.fetch import Fetcher
+from gateway.mailbox.ledger import Ledger
+from gateway.mailbox.sign_in import open_mailbox, watched_folders
 from gateway.mailbox.slots import Slots
 from gateway.mailbox.standing import Standing
 from gateway.net.imap import Folder, ImapPools, ImapRefused, ImapSession
@@ -71,6 +73,7 @@ class Watcher:
         self._around = around
         self._slots = slots
         self._fetcher = Fetcher(account, around.store, arrived=around.arrived, now=around.now)
+        self._ledger = Ledger(account, around.store, self._fetcher, now=around.now)
         self._standing = Standing(
             account,
             around.store,
@@ -95,6 +98,7 @@ class Watcher:
     def recheck(self) -> None:
         """Sign in anew if the secret or the pause has changed."""
         self._rechecks = True
+        self._fetcher.look_again()
         self._stirred.set()
 
     async def run(self) -> None:
@@ -129,27 +133,19 @@ class Watcher:
                 if isinstance(session, ImapRefused):
                     return session
                 ending.callback(session.hang_up)
-                folder = await self._open(session, secret)
+                folder = await open_mailbox(
+                    session, self.account, secret, says_id=self._says_id
+                )
             if isinstance(folder, ImapRefused):
                 return folder
             refused = await self._watch(session, folder)
             await session.logout()
             return refused
 
-    async def _open(self, session: ImapSession, secret: str) -> Folder | ImapRefused:
-        """Sign in and prove it by SELECT: some providers refuse only there."""
-        if refused := await session.login(self.account.username, secret):
-            return refused
-        refused = await session.identify(always=self._says_id)
-        if refused is not None and refused.code == "BYE":
-            return refused  # another answer to ID does not matter
-        return await session.select(self.account.mailbox.folders[0])
-
     async def _watch(self, session: ImapSession, first: Folder) -> ImapRefused | None:
         """Fetch and wait in turns; returns at a refusal, or when a fresh sign-in is due."""
         idles = self.account.may_idle and await session.offers("IDLE")
-        junk = await self._junk_folder(session)
-        names = list(dict.fromkeys([*self.account.mailbox.folders, *([junk] if junk else [])]))
+        names, junk = await watched_folders(session, self.account)
         rounds = _Rounds(session, names=names, junk=junk, first=first if idles else None)
         if refused := await self._begin(rounds):
             return refused
@@ -187,14 +183,6 @@ class Watcher:
                 return refused
         return None
 
-    async def _junk_folder(self, session: ImapSession) -> str | None:
-        if self.account.mailbox.junk == "off":
-            return None
-        folders = await session.folders()
-        if isinstance(folders, ImapRefused):
-            return None
-        return find_junk(folders, self.account.provider)
-
     async def _is_overtaken(self) -> bool:
         """Whether there is another secret now, or a person has paused or resumed it."""
         if not self._rechecks:
@@ -216,13 +204,19 @@ class Watcher:
                     return folder
                 continue
             async with self._slots.of(self.account.endpoint.host, self.account.tenant):
-                taken = await self._fetcher.fetch(
-                    rounds.session, folder, junk=name == rounds.junk
-                )
+                taken = await self._take(rounds, folder)
             if isinstance(taken, ImapRefused):
                 return taken
             still_open += taken
         return still_open
+
+    async def _take(self, rounds: _Rounds, folder: Folder) -> int | ImapRefused:
+        """Fetch what is new, and once a day whatever was missed, too."""
+        junk = folder.name == rounds.junk
+        if await self._ledger.is_due(folder.name):
+            page = await self._ledger.check(rounds.session, folder, junk=junk)
+            return page if isinstance(page, ImapRefused) else page.still_open
+        return await self._fetcher.fetch(rounds.session, folder, junk=junk)
 
     def _round_seconds(self, *, idles: bool, folders: int) -> float:
         if idles and folders == 1:

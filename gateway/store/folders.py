@@ -5,7 +5,7 @@ The try counter is committed before each try, so a mail that kills the process i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -43,6 +43,14 @@ def cursor(db: Db, mailbox: str, folder: str) -> Cursor | None:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """How often a UID was tried, this time included; `was_missed`: found by the ledger."""
+
+    number: int = 0
+    was_missed: bool = False
+
+
 def start_folder(
     db: Db, *, mailbox: str, folder: str, uidvalidity: int, baseline_uid: int, now: datetime
 ) -> Cursor:
@@ -55,10 +63,15 @@ def start_folder(
     connected_at = known.connected_at if known else now.replace(microsecond=0)
     db.execute(
         "INSERT OR REPLACE INTO folders (mailbox, folder, uidvalidity, highest_uid,"
-        " baseline_uid, connected_at) VALUES (?,?,?,?,?,?)",
-        (mailbox, folder, uidvalidity, baseline_uid, baseline_uid, connected_at.timestamp()),
-    )
-    db.execute("DELETE FROM open_uids WHERE mailbox = ? AND folder = ?", (mailbox, folder))
+        " baseline_uid, connected_at, checked_at) VALUES (?,?,?,?,?,?,?)",
+        (
+            mailbox, folder, uidvalidity, baseline_uid, baseline_uid, connected_at.timestamp(),
+            now.timestamp(),
+        ),
+    )  # fmt: skip
+    for table in ("open_uids", "skipped_uids"):
+        where = "mailbox = ? AND folder = ?"
+        db.execute(f"DELETE FROM {table} WHERE {where}", (mailbox, folder))
     return Cursor(
         mailbox=mailbox,
         folder=folder,
@@ -92,13 +105,13 @@ def note_uids(
     return replace(at, highest_uid=highest), still_open
 
 
-def begin_try(db: Db, at: Cursor, uid: int) -> int:
-    """Count a try to fetch a UID, committed before it; return how many, this one included."""
+def begin_try(db: Db, at: Cursor, uid: int) -> Try:
+    """Count a try to fetch a UID, committed before it."""
     where = "mailbox = ? AND folder = ? AND uidvalidity = ? AND uid = ?"
     key = (at.mailbox, at.folder, at.uidvalidity, uid)
     db.execute(f"UPDATE open_uids SET tries = tries + 1 WHERE {where}", key)
-    row = db.execute(f"SELECT tries FROM open_uids WHERE {where}", key).fetchone()
-    return int(row[0]) if row else 0
+    row = db.execute(f"SELECT tries, missed FROM open_uids WHERE {where}", key).fetchone()
+    return Try(number=row[0], was_missed=bool(row[1])) if row else Try()
 
 
 def close_uid(db: Db, at: Cursor, uid: int) -> None:
@@ -108,10 +121,56 @@ def close_uid(db: Db, at: Cursor, uid: int) -> None:
     db.execute(f"DELETE FROM open_uids WHERE {where}", key)
 
 
+def skip_uid(db: Db, at: Cursor, uid: int) -> None:
+    """Close a UID for good: too old, or had before under another UIDVALIDITY."""
+    close_uid(db, at, uid)
+    db.execute(
+        "INSERT OR IGNORE INTO skipped_uids (mailbox, folder, uidvalidity, uid)"
+        " VALUES (?,?,?,?)",
+        (at.mailbox, at.folder, at.uidvalidity, uid),
+    )
+
+
 def known_uids(db: Db, at: Cursor) -> set[int]:
-    """Return the UIDs that were fetched or set aside under this UIDVALIDITY."""
-    query = "SELECT uid FROM inbox WHERE mailbox = ? AND folder = ? AND uidvalidity = ?"
+    """Return the UIDs under this UIDVALIDITY that were fetched, set aside or skipped."""
+    where = "mailbox = ? AND folder = ? AND uidvalidity = ?"
+    key = (at.mailbox, at.folder, at.uidvalidity)
+    return {
+        row[0]
+        for table in ("inbox", "skipped_uids")
+        for row in db.execute(f"SELECT uid FROM {table} WHERE {where}", key)
+    }
+
+
+def open_uids(db: Db, at: Cursor) -> set[int]:
+    """Return the UIDs that are still to be fetched."""
+    query = "SELECT uid FROM open_uids WHERE mailbox = ? AND folder = ? AND uidvalidity = ?"
     return {row[0] for row in db.execute(query, (at.mailbox, at.folder, at.uidvalidity))}
+
+
+def open_missed(db: Db, at: Cursor, uids: Iterable[int], *, now: datetime) -> None:
+    """Open UIDs that were missed; they are fetched as backfill, and never answered."""
+    db.executemany(
+        "INSERT INTO open_uids (mailbox, folder, uidvalidity, uid, seen_at, missed)"
+        " VALUES (?,?,?,?,?,1) ON CONFLICT (mailbox, folder, uidvalidity, uid)"
+        " DO UPDATE SET missed = 1",
+        [(at.mailbox, at.folder, at.uidvalidity, uid, now.timestamp()) for uid in uids],
+    )
+
+
+def checked_at(db: Db, mailbox: str, folder: str) -> datetime | None:
+    """Return when a folder was last compared with the server, None when it never began."""
+    query = "SELECT checked_at FROM folders WHERE mailbox = ? AND folder = ?"
+    row = db.execute(query, (mailbox, folder)).fetchone()
+    return datetime.fromtimestamp(row[0], UTC) if row else None
+
+
+def note_check(db: Db, at: Cursor, *, now: datetime) -> None:
+    """Record that a folder was compared with the server."""
+    db.execute(
+        "UPDATE folders SET checked_at = ? WHERE mailbox = ? AND folder = ?",
+        (now.timestamp(), at.mailbox, at.folder),
+    )
 
 
 def is_known_message(

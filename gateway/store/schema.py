@@ -166,6 +166,7 @@ CREATE TABLE folders (
     highest_uid INTEGER NOT NULL,
     baseline_uid INTEGER NOT NULL,
     connected_at REAL NOT NULL,
+    checked_at REAL NOT NULL,
     PRIMARY KEY (mailbox, folder)
 ) STRICT, WITHOUT ROWID;
 
@@ -175,7 +176,16 @@ CREATE TABLE open_uids (
     uidvalidity INTEGER NOT NULL,
     uid INTEGER NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0,
+    missed INTEGER NOT NULL DEFAULT 0,
     seen_at REAL NOT NULL,
+    PRIMARY KEY (mailbox, folder, uidvalidity, uid)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE skipped_uids (
+    mailbox TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    uidvalidity INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
     PRIMARY KEY (mailbox, folder, uidvalidity, uid)
 ) STRICT, WITHOUT ROWID;
 

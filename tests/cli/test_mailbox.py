@@ -54,5 +54,7 @@ def test_a_person_switches_pauses_and_removes_a_mailbox(cli: Cli) -> None:
     assert "watched again, 0 deliveries due now" in cli.say("mailbox", "resume", "shop@163.com")
     assert cli.json("mailbox", "list")[0]["paused"] is False
     assert "did you mean 'shop@163.com'" in cli.refused("mailbox", "pause", "shp@163.com")
+    assert cli.json("mailbox", "replay", "shop@163.com") == {"replayed": []}
+    assert "is set aside" in cli.refused("mailbox", "replay", "01M8756NHBP3DFJ1QV")
     assert "removed" in cli.say("mailbox", "delete", "shop@163.com")
     assert cli.json("mailbox", "list") == []
