@@ -19,6 +19,7 @@ from gateway.mail.reply import Reply
 from gateway.postfix_log import PostfixFormatter
 
 LOGGER = logging.getLogger("gateway")
+LOGGER.addHandler(logging.NullHandler())  # a verb without a log tells its end by itself
 LIBRARIES = (
     "mail.log", "imapclient", "httpx", "httpcore", "asyncio", "uvicorn", "uvicorn.error",
     "uvicorn.access", "twisted", "dkimpy",

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeGuard, TypeVar
 
 from sqlite_utils import Database
 
@@ -28,6 +28,10 @@ Db: TypeAlias = sqlite3.Connection
 GROUP_CALLERS = 50
 GROUP_BYTES = 8 * 1024 * 1024
 BUSY_SECONDS = 30  # another process of ours may hold the write lock for one group
+FAULTS_OF_THE_FILE = frozenset({
+    sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY,
+})  # fmt: skip
 FULL_AT = 0.9  # of [retention] max_bytes, and of what the disk has for us
 
 
@@ -50,6 +54,7 @@ class Store:
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._left_over: _Call | None = None
         self._full: str | None = None  # why there is no room for new mail
+        self._has_failed = False  # the last commit found no room: told once
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
@@ -168,36 +173,68 @@ class Store:
         reads = [call for call in group if not call.writes]
         writes = [call for call in group if call.writes]
         if reads:
-            _settle_all([(call, _in_snapshot(call.work, db)) for call in reads])
+            _settle_all([(call, self._in_snapshot(db, call)) for call in reads])
         if writes:
             _settle_all(self._commit(db, writes))
 
     def _commit(self, db: Db, calls: list[_Call]) -> list[tuple[_Call, _Outcome]]:
-        if any(call.size_bytes for call in calls):
-            self._look_for_room(db)
-        settled: list[tuple[_Call, _Outcome]] = []
         try:
+            if any(call.size_bytes for call in calls):
+                self._look_for_room(db)
             db.execute("BEGIN IMMEDIATE")
             settled = [(call, self._in_savepoint(db, call)) for call in calls]
             db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             with suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
-            kind = StoreFull if _is_full(error) else StoreError
-            failure = _Outcome(error=kind(f"{self._path}: not written: {error}"))
-            settled = [(call, failure) for call in calls]
+            return self._commit_alone(db, calls, error)
+        self._has_failed = False
         return settled
+
+    def _commit_alone(
+        self, db: Db, calls: list[_Call], error: Exception
+    ) -> list[tuple[_Call, _Outcome]]:
+        """Give each caller of a group that failed a try of its own: a record of a few bytes
+        does not fail with the large message that stood beside it."""
+        if len(calls) > 1 and _code_of(error) != sqlite3.SQLITE_BUSY:
+            return [one for call in calls for one in self._commit(db, [call])]
+        failure = _as_store_error(error, self._path, what="not written")
+        if isinstance(failure, StoreFull):
+            self._give_room_back(db)
+            if not self._has_failed:
+                events.store_full(reason=str(error))
+            self._has_failed = True
+        return [(call, _Outcome(error=failure)) for call in calls]
+
+    def _give_room_back(self, db: Db) -> None:
+        """What did not fit has made the log beside the file longer, and that stays so."""
+        with suppress(sqlite3.Error):
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _in_savepoint(self, db: Db, call: _Call) -> _Outcome:
         if call.size_bytes and self._full:
             return _Outcome(error=StoreFull(self._full))
         db.execute("SAVEPOINT caller")
         outcome = _try(call.work, db)
+        if _is_of_store(outcome.error):
+            raise outcome.error
         if outcome.error is not None:
-            if isinstance(outcome.error, sqlite3.OperationalError) and _is_full(outcome.error):
-                raise outcome.error
             db.execute("ROLLBACK TO caller")
         db.execute("RELEASE caller")
+        return outcome
+
+    def _in_snapshot(self, db: Db, call: _Call) -> _Outcome:
+        """Run a read on one state of the file, whatever other processes commit meanwhile."""
+        try:
+            db.execute("BEGIN")
+            outcome = _try(call.work, db)
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            outcome = _Outcome(error=error)
+        if _is_of_store(outcome.error):
+            with suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+            return _Outcome(error=_as_store_error(outcome.error, self._path, what="not read"))
         return outcome
 
     def _look_for_room(self, db: Db) -> None:
@@ -234,14 +271,6 @@ def _try(work: Callable[[Db], Any], db: Db) -> _Outcome:
         return _Outcome(error=error)
 
 
-def _in_snapshot(work: Callable[[Db], Any], db: Db) -> _Outcome:
-    """Run a read on one state of the file, whatever other processes commit meanwhile."""
-    db.execute("BEGIN")
-    outcome = _try(work, db)
-    db.execute("COMMIT")
-    return outcome
-
-
 def _settle_all(settled: list[tuple[_Call, _Outcome]]) -> None:
     """Answer a whole group; a loop is woken once for all of its callers."""
     by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[_Call, _Outcome]]] = {}
@@ -274,11 +303,26 @@ def _used_bytes(db: Db) -> int:
     return int((pages - unused) * size_bytes)
 
 
-def _is_full(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", None) in (
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-    )
+def _is_of_store(error: BaseException | None) -> TypeGuard[sqlite3.Error]:
+    """Whether the file failed, not what was asked of it: of a full disk SQLite may have
+    undone the whole transaction already."""
+    return isinstance(error, sqlite3.Error) and _code_of(error) in FAULTS_OF_THE_FILE
+
+
+def _as_store_error(error: Exception, path: Path, *, what: str) -> StoreError:
+    sentence = f"{path}: {what}: {error}"
+    made = StoreFull(sentence) if _is_full(error) else StoreError(sentence)
+    made.__cause__ = error
+    return made
+
+
+def _is_full(error: Exception) -> bool:
+    return _code_of(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def _code_of(error: Exception) -> int:
+    """Return the primary result code: the upper bits tell which call it was."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _connect(path: Path) -> Db:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -77,6 +78,38 @@ def test_one_callers_failure_is_its_own(store: Store) -> None:
     assert isinstance(accepted, str)
     assert isinstance(refused, ValueError)
     assert store.read_now(lambda db: db.execute("SELECT * FROM counters").fetchall()) == []
+
+
+def test_a_small_record_is_kept_beside_a_message_that_finds_no_room(tmp_path: Path) -> None:
+    """Both wait for one commit: the disk fills up in the middle of it."""
+    store = Store.open(tmp_path / "gateway.db")
+    large = outgoing(content=CONTENT + b"x" * 1_000_000)
+
+    def bound_file(db: Db) -> None:
+        pages = db.execute("PRAGMA page_count").fetchone()[0]
+        db.execute(f"PRAGMA max_page_count = {pages + 20}")
+
+    async def both() -> list[object]:
+        await store.read(bound_file)
+        gate = store.read(lambda _: None)  # so that what follows is one group
+        writes = [
+            store.write(queue.accept, large, now=NOON),
+            store.write(queue.accept, outgoing(), now=NOON),
+        ]
+        return list(await asyncio.gather(gate, *writes, return_exceptions=True))
+
+    _, refused, accepted = asyncio.run(both())
+    assert isinstance(refused, StoreFull)
+    assert isinstance(accepted, str)
+    assert [one.id for one in store.read_now(people.entries)] == [accepted]
+    store.close()
+
+
+def test_a_fault_in_what_was_asked_is_not_one_of_the_file(store: Store) -> None:
+    for ask in (store.read_now, store.write_now):
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            ask(lambda db: db.execute("SELECT 1 FROM nowhere"))
+    assert store.read_now(people.entries) == []
 
 
 def test_new_content_is_refused_when_the_disk_has_less_than_keep_free(tmp_path: Path) -> None:
