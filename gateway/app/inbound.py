@@ -27,6 +27,7 @@ from gateway.net.imap import ImapPools
 from gateway.policy.files import Chains
 from gateway.sieve.interface import CompileError
 from gateway.store import inbox, queue
+from gateway.store.errors import StoreError
 from gateway.store.states import MailboxState
 
 WORKERS = 4
@@ -119,7 +120,7 @@ class Inbound:
         slots = asyncio.Semaphore(WORKERS)
         while True:
             self._woken.clear()
-            waiting = await self._base.store.read(inbox.unfinished)
+            waiting = await self._unfinished()
             now = time.monotonic()
             for id_ in waiting:
                 if id_ in self._in_work or self._not_before.get(id_, now) > now:
@@ -133,6 +134,13 @@ class Inbound:
                     await self._woken.wait()
             except TimeoutError:
                 continue
+
+    async def _unfinished(self) -> list[str]:
+        try:
+            return await self._base.store.read(inbox.unfinished)
+        except StoreError as error:  # it may pass
+            events.task_failed(task="inbound work", error=error)
+            return []
 
     async def _perform(self, id_: str) -> None:
         try:

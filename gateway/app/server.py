@@ -33,6 +33,7 @@ from gateway.net.concurrency import spawn, stop_tasks
 from gateway.policy.files import Chains
 from gateway.store import books, figures, queue
 from gateway.store.capturing import set_capturing
+from gateway.store.errors import StoreError
 from gateway.store.sqlite import Db, Store
 from gateway.submission.listener import open_sockets
 from gateway.web.downloads import Links, routes
@@ -170,7 +171,11 @@ class Server:
         while True:
             await compile_all(chains, list(base.directory.tenants.values()))
             await asyncio.sleep(LOOK_SECONDS)
-            written, changed = await base.directory.look()
+            try:
+                written, changed = await base.directory.look()
+            except StoreError as error:  # it may pass
+                events.task_failed(task="look for changes", error=error)
+                continue
             if written:
                 outbound.scheduler.wake()
             if inbound is None:

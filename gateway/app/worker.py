@@ -18,6 +18,7 @@ from gateway.app.policies import open_chains
 from gateway.app.workers import READY
 from gateway.config import Settings
 from gateway.net.concurrency import spawn, stop_tasks
+from gateway.store.errors import StoreError
 
 LOOK_SECONDS = 0.5
 TELL_SECONDS = 0.01  # the server is told once for what is queued within this time
@@ -91,4 +92,7 @@ class Worker:
 async def _look(base: Foundation) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        await base.directory.look()
+        try:
+            await base.directory.look()
+        except StoreError as error:  # it may pass
+            events.task_failed(task="look for changes", error=error)

@@ -30,13 +30,14 @@ from gateway.mail.delivery import (
 )
 from gateway.net.concurrency import spawn, stop_tasks
 from gateway.store import lanes, queue
-from gateway.store.errors import StoreError
+from gateway.store.errors import StoreError, StoreFull
 from gateway.store.lanes import LaneState
 from gateway.store.queue import DueLane
 from gateway.store.sqlite import Db, Store
 
 STOPS = frozenset({Decision.SIGN_IN_REFUSED, Decision.WAIT_QUOTA})
 LOOK_EVERY_SECONDS = 1.0
+STORE_REST_SECONDS = 1.0  # after a write that failed, such as on a full disk
 LOOK_PAUSE_SECONDS = 0.01  # accepting fast must not mean looking as often
 
 AttemptBatch = Callable[[Batch], Awaitable[list[Result]]]
@@ -76,6 +77,8 @@ class Scheduler:
         self._ways: dict[Lane, Way] = {}
         self._woken = asyncio.Event()
         self._is_stopping = False
+        self._unrecorded = 0  # batches that were sent while the disk was full
+        self._rests_until = 0.0  # by the loop's clock
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -117,8 +120,8 @@ class Scheduler:
             wait = LOOK_EVERY_SECONDS
             try:
                 wait = await self._look()
-            except StoreError as error:  # such as a full disk: it may pass
-                events.task_failed(task="delivery scheduler", error=error)
+            except StoreError as error:
+                self._rest(error)
             await asyncio.sleep(LOOK_PAUSE_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
@@ -126,6 +129,8 @@ class Scheduler:
 
     async def _look(self) -> float:
         """Start to drain each lane that may go; return the seconds until the next look."""
+        if self._unrecorded or self._rests_until > asyncio.get_running_loop().time():
+            return STORE_REST_SECONDS
         now = datetime.now(UTC)
         due, states = await self._store.read(_situation, now=now)
         known = {one.lane: one for one in states}
@@ -161,6 +166,8 @@ class Scheduler:
         try:
             while batches := await self._claim(way):
                 await self._carry_all(way, batches)
+        except StoreError as error:
+            self._rest(error)
         finally:
             way.is_draining = False
             self._woken.set()
@@ -168,7 +175,7 @@ class Scheduler:
     async def _claim(self, way: Way) -> list[Batch]:
         await way.wait_for_slot()
         now = datetime.now(UTC)
-        room = 0 if self._is_stopping else way.room(now)
+        room = 0 if self._is_stopping or self._unrecorded else way.room(now)
         if room == 0:
             return []
         batches = await self._store.write(
@@ -214,7 +221,7 @@ class Scheduler:
         stop = next((one for one in results if one.verdict.decision in STOPS), None)
         if stop is not None and not way.is_pausing:
             await self._pause(way, stop, now=now)
-        recorded = await self._store.write(self._record, batch, results, now=now)
+        recorded = await self._record_surely(batch, results, now=now)
         _report(batch, results, recorded)
         if stop is not None:
             return
@@ -225,6 +232,40 @@ class Scheduler:
             learned = way.throttle.learned_per_minute
             await self._store.write(lanes.set_rate, way.lane, per_minute=learned)
             events.lane_rate_changed(lane=way.lane, per_minute=learned)
+
+    async def _record_surely(
+        self, batch: Batch, results: Sequence[Result], *, now: datetime
+    ) -> Recorded:
+        """Record; on a full disk again and again, and nothing more is begun until then.
+
+        What was sent and never recorded would be sent again once its lease has run out.
+        """
+        try:
+            return await self._store.write(self._record, batch, results, now=now)
+        except StoreFull:
+            self._unrecorded += 1
+        try:
+            return await self._record_again(batch, results, now=now)
+        finally:
+            self._unrecorded -= 1
+            self._woken.set()
+
+    async def _record_again(
+        self, batch: Batch, results: Sequence[Result], *, now: datetime
+    ) -> Recorded:
+        while True:
+            await asyncio.sleep(STORE_REST_SECONDS)
+            try:
+                return await self._store.write(self._record, batch, results, now=now)
+            except StoreFull:
+                if self._is_stopping:
+                    raise  # the next life finds the lease, and says so in the journal
+
+    def _rest(self, error: StoreError) -> None:
+        """Begin nothing for a moment: it may pass. A full disk is told by the store."""
+        self._rests_until = asyncio.get_running_loop().time() + STORE_REST_SECONDS
+        if not isinstance(error, StoreFull):
+            events.task_failed(task="delivery scheduler", error=error)
 
     async def _pause(self, way: Way, reason: Result, *, now: datetime) -> None:
         way.is_pausing = True  # what is in flight will be refused as well: it counts once

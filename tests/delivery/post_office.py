@@ -56,6 +56,7 @@ class PostOffice:
         self.accounts: dict[Lane, Account | None] = {}
         self.signed: list[tuple[str, str]] = []
         self.signature = b"DKIM-Signature: v=1\r\n"
+        self.record_faults: list[Exception] = []  # raised by the next records
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._outcomes = Outcomes(find_tenant=lambda _: TENANT, hostname="gw.example")
@@ -73,7 +74,7 @@ class PostOffice:
             store,
             attempts={LaneKind.UPSTREAM: self.sender.attempt},
             limits=lambda lane: self.limits.get(lane, LIMITS),
-            record=Outcomes(find_tenant=lambda _: TENANT, hostname="gw.example").record,
+            record=self._record,
             leases=self.leases,
             owner="node",
             stale_after=DeliverySettings().stale_after,
@@ -149,6 +150,8 @@ class PostOffice:
         self, db: Db, batch: Batch, results: Sequence[Result], *, now: datetime
     ) -> Recorded:
         self._loop.call_soon_threadsafe(self._news.set)
+        if self.record_faults:
+            raise self.record_faults.pop()
         return self._outcomes.record(db, batch, results, now=now)
 
     def _sign(self, content: bytes, batch: Batch, profile: str) -> bytes:
