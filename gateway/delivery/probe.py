@@ -1,13 +1,13 @@
 """Tries an account step by step, as far as MAIL, and says what is wrong and what to do.
 
-Nothing is sent: MAIL is taken back with RSET. The steps are those of a delivery, taken one by
-one on a session of their own.
+Nothing is sent unless a letter is given: MAIL is taken back with RSET. The steps are those of
+a delivery, taken one by one on a session of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from gateway.delivery.reach import (
@@ -20,7 +20,7 @@ from gateway.delivery.upstream import Account
 from gateway.delivery.verdict import PHASES
 from gateway.mail.address import Address
 from gateway.mail.delivery import Phase
-from gateway.mail.envelope import Envelope
+from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Security
 from gateway.net.smtp import NO_REPLY, Session, SessionLost, SessionRefused, Timeouts
@@ -41,7 +41,7 @@ Said = str | SessionRefused
 class Step:
     """One step: how long it took and what was said; `cause` is None when it went well."""
 
-    name: str  # name | tcp | tls | ehlo | auth | mail
+    name: str  # name | tcp | tls | ehlo | auth | mail | sent
     seconds: float
     said: str
     cause: str | None = None
@@ -54,6 +54,14 @@ class Step:
         return self.cause is None
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message to one recipient, from the probe's return path."""
+
+    to: Address
+    content: bytes
+
+
 async def probe(
     account: Account,
     catalogue: Mapping[str, Provider],
@@ -61,12 +69,15 @@ async def probe(
     return_path: Address | None,
     local_name: str,
     timeouts: Timeouts = PATIENCE,
+    letter: Letter | None = None,
 ) -> list[Step]:
     """Return the steps up to the first that fails, or to the answer to MAIL.
 
-    A refusal and a loss are values; nothing that a server does is raised.
+    A `letter` is sent as the last step. A refusal and a loss are values; nothing that a
+    server does is raised.
     """
     probing = _Probing(account, return_path, local_name=local_name, timeouts=timeouts)
+    probing.letter = letter
     steps: list[Step] = []
     try:
         for name, take in probing.steps():
@@ -95,16 +106,23 @@ class _Probing:
         self._timeouts = timeouts
         self._addresses: tuple[str, ...] = ()
         self._open: list[Session] = []
+        self.letter: Letter | None = None
 
     def steps(self) -> list[tuple[str, Callable[[], Awaitable[Said]]]]:
         """Return the steps of this account, in order."""
-        steps = [("name", self._name), ("tcp", self._tcp)]
+        steps: list[tuple[str, Callable[[], Awaitable[Said]]]] = [
+            ("name", self._name),
+            ("tcp", self._tcp),
+        ]
         if self._account.endpoint.security is not Security.NONE:
             steps.append(("tls", self._tls))
         steps.append(("ehlo", self._ehlo))
         if self._account.credentials is not None:
             steps.append(("auth", self._auth))
-        return [*steps, ("mail", self._mail)]
+        steps.append(("mail", self._mail))
+        if self.letter is not None:
+            steps.append(("sent", self._send))
+        return steps
 
     def hang_up(self) -> None:
         """End what was begun."""
@@ -163,6 +181,19 @@ class _Probing:
         if reply.code // 100 != 2:
             return SessionRefused(Phase.MAIL, reply)
         return f"<{envelope.return_path or ''}> may send"
+
+    async def _send(self) -> Said:
+        if self.letter is None:
+            raise ValueError("there is no letter")
+        to = Recipient(self.letter.to)
+        envelope = self._account.as_allowed(replace(self._envelope, recipients=(to,)))
+        [answer] = await self._session.send(envelope, self.letter.content)
+        if answer.reply.code == NO_REPLY:
+            raise SessionLost(answer.phase, answer.reply.text)
+        if answer.reply.code // 100 != 2:
+            return SessionRefused(answer.phase, answer.reply)
+        await self._session.close()
+        return answer.reply.as_line()
 
     @property
     def _session(self) -> Session:

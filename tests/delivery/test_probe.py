@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from gateway.delivery.probe import PATIENCE, Step, probe
+from gateway.delivery.probe import PATIENCE, Letter, Step, probe
 from gateway.delivery.upstream import Account
 from gateway.mail.address import parse_address
 from gateway.mail.tenant import Security
 from gateway.net.smtp import Endpoint, Login, TlsPolicy
 from gateway.net.tls import own_certificate
 from gateway.providers.catalogue import load_catalogue
-from gateway.sandbox.misbehaviour import Misbehaviour, Phase
+from gateway.sandbox.misbehaviour import Fault, Misbehaviour, Phase
 from gateway.sandbox.upstream import Upstream, UpstreamSettings
 from tests.servers.ports import free_ports
 
@@ -50,11 +50,12 @@ async def provider(
         await upstream.stop()
 
 
-async def tried(account: Account) -> list[Step]:
+async def tried(account: Account, *, letter: Letter | None = None) -> list[Step]:
     path = parse_address("support@acme.example")
     return await probe(
-        account, CATALOGUE, return_path=path, local_name="gw.example", timeouts=QUICK
-    )
+        account, CATALOGUE, return_path=path, local_name="gw.example", timeouts=QUICK,
+        letter=letter,
+    )  # fmt: skip
 
 
 def at(account: Account, **changes: Any) -> Account:
@@ -78,6 +79,25 @@ def test_an_account_that_works_passes_every_step_and_sends_nothing(
             assert [one.name for one in steps] == names
             assert all(one.is_ok and one.seconds >= 0 for one in steps), steps
             assert not list(upstream.captured)
+
+    run(work())
+
+
+def test_a_letter_is_sent_as_the_last_step(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with provider(tmp_path, Security.NONE) as (upstream, account):
+            letter = Letter(parse_address("ann@example.net"), b"Subject: x\r\n\r\nHello\r\n")
+            *_, mail, last = await tried(account, letter=letter)
+            assert (mail.name, last.name, last.is_ok) == ("mail", "sent", True)
+            assert [one.content for one in upstream.captured] == [letter.content]
+            refusal = "550 5.1.1 no such user"
+            upstream.misbehaviour = Misbehaviour(recipients={"ann@example.net": refusal})
+            *_, last = await tried(account, letter=letter)
+            assert (last.name, last.said) == ("sent", refusal)
+            assert last.fix
+            upstream.misbehaviour = Misbehaviour(at={Phase.DOT: Fault.DROP})
+            *_, last = await tried(account, letter=letter)
+            assert (last.name, last.is_ok, last.cause) == ("sent", False, "closed")
 
     run(work())
 
