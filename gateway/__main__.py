@@ -15,6 +15,7 @@ WITH_REACTOR = (
     ("mailbox", "connect"),
     ("mailbox", "ledger"),
     ("mailbox", "reauth"),
+    ("alerts", "test"),
 )
 
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from gateway.mail.address import parse_address
 from gateway.mail.schema import SchemaError, Size, read_table, unknown_key
 from gateway.mail.tenant import Security
 
@@ -167,6 +168,33 @@ class ConsoleSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSettings:
+    """[alerts]: whom to tell, by an SMTP path of its own; left out: nobody is told."""
+
+    to: tuple[str, ...] | None = None
+    sender: str | None = None  # the key is `from`
+    host: str | None = None
+    port: int = 25
+    security: Security | None = None
+    username: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+    retry_waits: tuple[timedelta, ...] = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR)
+    give_up_after: timedelta = 7 * DAY
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody is told."""
+        return bool(self.to and self.sender and self.host)
+
+    @property
+    def protection(self) -> Security:
+        """How the path is protected: on loopback in the clear, where nothing is said."""
+        here = Security.NONE if is_loopback(self.host or "") else Security.STARTTLS
+        return self.security or here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
     """[tenants]: what tenants may point us at."""
 
@@ -197,6 +225,7 @@ class Settings:
     answers: AnswerSettings = AnswerSettings()
     policies: PolicySettings = PolicySettings()
     console: ConsoleSettings = ConsoleSettings()
+    alerts: AlertSettings = AlertSettings()
     tenants: TenantSettings = TenantSettings()
     log: LogSettings = LogSettings()
 
@@ -209,6 +238,9 @@ class Settings:
         """Return `path` as seen from the file's directory."""
         return (self.path.parent / path).resolve()
 
+
+KEY_NAMES = {"alerts": {"from": "sender"}}
+"""Keys whose field is called otherwise, by section."""
 
 SECTIONS = {one.name: one for one in dataclasses.fields(Settings) if one.name != "path"}
 
@@ -240,6 +272,11 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: {_toml_sentence(str(error))}") from error
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its name or IP address."""
+    return host == "localhost" or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
+
+
 def _read_section(path: Path, name: str, section: dict[str, Any]) -> Any:
     cls = type(SECTIONS[name].default)
     given: dict[str, Any] = {}
@@ -247,7 +284,7 @@ def _read_section(path: Path, name: str, section: dict[str, Any]) -> Any:
         if name == "submission" and "listeners" in section:
             given["listeners"] = _read_listeners(section["listeners"])
             section = {key: value for key, value in section.items() if key != "listeners"}
-        return read_table(cls, section, given=given)
+        return read_table(cls, section, given=given, names=KEY_NAMES.get(name))
     except SchemaError as error:
         raise ConfigError(f"{path}: [{name}] {error}") from error
 
@@ -278,7 +315,33 @@ def _faults(settings: Settings) -> list[str]:
     if settings.policies.on_error not in ("hold", "keep"):
         faults.append('[policies] on_error: write "hold" or "keep"')
     faults.extend(_listener_faults(settings.submission))
+    faults.extend(f"[alerts] {sentence}" for sentence in _alert_faults(settings.alerts))
     return faults
+
+
+def _alert_faults(alerts: AlertSettings) -> list[str]:
+    if alerts == AlertSettings():
+        return []
+    faults = [
+        _address_fault(one) for one in (*(alerts.to or ()), alerts.sender or "a@b.example")
+    ]
+    faults = [one for one in faults if one]
+    if not alerts.is_on:
+        faults.append("to, from and host go together: give all three")
+    if (alerts.username is None) != (alerts.password_file is None):
+        faults.append("username and password_file go together: give both or neither")
+    in_clear = alerts.protection is Security.NONE and not is_loopback(alerts.host or "")
+    if in_clear and alerts.username is not None:
+        faults.append('security: no password is sent in the clear: write "starttls" or "tls"')
+    return faults
+
+
+def _address_fault(text: str) -> str:
+    try:
+        parse_address(text)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _listener_faults(submission: SubmissionSettings) -> list[str]:

@@ -6,16 +6,17 @@ look; error: we broke a promise. Never logged: bodies, subjects, passwords, toke
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import traceback
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TextIO
 
+from gateway.log_formats import JsonFormatter, TextFormatter
 from gateway.mail.delivery import Batch, Decision, Delivery, Lane, Outgoing, Result, Verdict
 from gateway.mail.envelope import Refused, Submission
 from gateway.mail.reply import Reply
+from gateway.mail.trouble import Alert, Trouble
 from gateway.postfix_log import PostfixFormatter
 
 LOGGER = logging.getLogger("gateway")
@@ -31,31 +32,6 @@ TRIED = {
     Decision.FAIL: "failed",
     Decision.SET_ASIDE: "set_aside",
 }
-
-
-class TextFormatter(logging.Formatter):
-    """`2026-11-24T10:00:00.000Z info submission.accepted id=... tenant=...`"""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line."""
-        details = getattr(record, "details", {})
-        words = [f"{key}={_word(value)}" for key, value in details.items() if value is not None]
-        name = getattr(record, "event", record.name)
-        text = record.getMessage() if name == record.name else ""
-        return " ".join(
-            filter(None, [_stamp(record), record.levelname.lower(), name, text, *words])
-        )
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: at, level, event, and the event's own keys."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line of JSON."""
-        event = getattr(record, "event", record.name)
-        head = {"at": _stamp(record), "level": record.levelname.lower(), "event": event}
-        details = getattr(record, "details", {"text": record.getMessage()})
-        return json.dumps(head | details, default=str, ensure_ascii=False)
 
 
 def set_up(
@@ -363,6 +339,31 @@ def work_failed(*, message_id: str, error: BaseException) -> None:
     _error("message.not_performed", id=message_id, error=_fault(error))
 
 
+def trouble_begun(*, trouble: Trouble) -> None:
+    """Record that something needs a person; whoever [alerts] names is told."""
+    _warn("trouble.begun", cause=trouble.cause, what=trouble.what, why=trouble.why)
+
+
+def trouble_ended(*, trouble: Trouble) -> None:
+    """Record that it is over."""
+    _info("trouble.ended", cause=trouble.cause, what=trouble.what)
+
+
+def alert_sent(*, alert: Alert, reply: str) -> None:
+    """Record that the server of [alerts] took an alert."""
+    _info("alert.sent", **_alert(alert), reply=reply)
+
+
+def alert_deferred(*, alert: Alert, reply: str) -> None:
+    """Record that an alert was not taken; it is tried again."""
+    _warn("alert.deferred", **_alert(alert), reply=reply)
+
+
+def alert_failed(*, alert: Alert, reply: str) -> None:
+    """Record that an alert was given up: nobody was told by mail."""
+    _error("alert.failed", **_alert(alert), reply=reply)
+
+
 def tls_is_self_signed(*, path: str) -> None:
     """Record that clients must trust our own authority, whose certificate is at `path`."""
     _warn("tls.self_signed", ca=path)
@@ -394,6 +395,10 @@ def _letter(outgoing: Outgoing) -> dict[str, Any]:
         "recipients": len(outgoing.envelope.recipients),
         "size_bytes": len(outgoing.content),
     }
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    return {"message_id": alert.message_id, "cause": alert.cause, "to": alert.recipient}
 
 
 def _debug(name: str, **details: Any) -> None:
@@ -428,13 +433,3 @@ def _fault(error: BaseException) -> str:
         f" at {frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
     )
     return f"{type(error).__name__}: {error}{where}"
-
-
-def _stamp(record: logging.LogRecord) -> str:
-    at = datetime.fromtimestamp(record.created, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _word(value: Any) -> str:
-    text = str(value).replace("\r", " ").replace("\n", " ")
-    return json.dumps(text, ensure_ascii=False) if " " in text or not text else text

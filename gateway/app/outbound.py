@@ -23,7 +23,7 @@ class Outbound:
     """Everything that leaves: by upstreams, routes and hooks."""
 
     def __init__(
-        self, base: Foundation, *, webhook: AttemptBatch, capture: Capture | None, owner: str
+        self, base: Foundation, *, webhook: AttemptBatch, capture: Capture | None
     ) -> None:
         """`webhook` carries the lanes of hooks and of webhook routes.
 
@@ -37,7 +37,7 @@ class Outbound:
         self._pool = SessionPool(local_name=base.settings.server.hostname)
         leases = Leases(base.store)
         self._sender = self._make_sender(leases)
-        self.scheduler = self._make_scheduler(leases, owner)
+        self.scheduler = self._make_scheduler(leases)
 
     async def start(self) -> None:
         """Begin to deliver."""
@@ -59,7 +59,7 @@ class Outbound:
             schedules=_schedules(self._base.settings),
         )
 
-    def _make_scheduler(self, leases: Leases, owner: str) -> Scheduler:
+    def _make_scheduler(self, leases: Leases) -> Scheduler:
         outcomes = Outcomes(
             find_tenant=self._base.directory.find_tenant,
             hostname=self._base.settings.server.hostname,
@@ -71,7 +71,7 @@ class Outbound:
             limits=self.accounts.limits,
             record=outcomes.record,
             leases=leases,
-            owner=owner,
+            owner=f"{self._base.settings.server.hostname}/",
             stale_after=self._base.settings.delivery.stale_after,
         )
 

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 
 from gateway import events
 from gateway.app import reactor
+from gateway.app.alarms import begin_alerts
 from gateway.app.capture import Capture
 from gateway.app.cleaning import keep_clean
 from gateway.app.foundation import Foundation, lay_foundation, open_store
@@ -31,7 +32,7 @@ from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
 from gateway.policy.files import Chains
-from gateway.store import books, figures, queue
+from gateway.store import alerts, books, figures, queue
 from gateway.store.capturing import set_capturing
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import Db, Store
@@ -93,9 +94,8 @@ class Server:
         )
         hooks = HookCarrier(base, link=links.make)
         stack.push_async_callback(hooks.close)
-        owner = f"{settings.server.hostname}/"
         chains = await open_chains(base)
-        outbound = Outbound(base, webhook=hooks.attempt, capture=self._capture, owner=owner)
+        outbound = Outbound(base, webhook=hooks.attempt, capture=self._capture)
         await self._serve_pages(store, links)
         self._waiting_for.remove("store")
         inbound = await self._begin_inbound(base, outbound, chains)
@@ -108,6 +108,7 @@ class Server:
             spawn(self._look(base, chains, outbound, inbound), name="look for changes"),
             spawn(renew_certificate(settings), name="renew certificate"),
             spawn(keep_clean(store, settings.retention), name="retention"),
+            *begin_alerts(base, chains),
         ]
         stack.push_async_callback(stop_tasks, tasks)
         _report_start(base, ports)
@@ -222,6 +223,7 @@ def _measure(db: Db, *, now: datetime) -> Figures:
         differences={page: one.difference for page, one in pages.items()},
         lanes_paused=counts.lanes_paused,
         mailboxes=counts.mailboxes,
+        alerts=asdict(alerts.count_alerts(db)),
     )
 
 

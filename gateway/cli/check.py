@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -12,7 +13,7 @@ from gateway.cli.opening import Config, Json, find_config
 from gateway.cli.output import print_json, print_line, print_next, warn
 from gateway.cli.refusal import Refusal
 from gateway.cli.tenant_source import load_source
-from gateway.config import ConfigError, Settings, load_settings
+from gateway.config import ConfigError, Settings, is_loopback, load_settings
 
 
 def check(
@@ -46,6 +47,8 @@ def _file_faults(settings: Settings) -> Iterator[str]:
         "[tls] certificate": settings.tls.certificate,
         "[tls] key": settings.tls.key,
         "[delivery] trusted_ca": settings.delivery.trusted_ca,
+        "[alerts] password_file": settings.alerts.password_file,
+        "[alerts] ca_file": settings.alerts.ca_file,
     }
     for key, name in named.items():
         if name is not None and not settings.resolve(name).is_file():
@@ -60,6 +63,13 @@ def _warnings(settings: Settings) -> Iterator[str]:
         yield "[tls] certificate is left out: a certificate of our own is made at the start"
     if settings.delivery.trusted_ca is not None:
         yield "[delivery] trusted_ca holds for every tenant; ca_file of one account is narrower"
+    if not settings.alerts.is_on:
+        yield "[alerts] is left out: nobody is told of what needs a person, nor reminded"
+    if is_loopback(urlsplit(settings.console.public_url).hostname or ""):
+        yield (
+            f"[console] public_url {settings.console.public_url} is on loopback: links in"
+            " mails and webhooks lead nowhere for others, so nobody can be reminded"
+        )
 
 
 def _tell(paths: list[Path], faults: list[str], warnings: list[str], *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ import typer
 from typer.main import get_command
 
 from gateway.cli import (
+    alerts,
     apply,
     check,
     credential,
@@ -90,6 +91,7 @@ def build() -> typer.Typer:
 
 
 NOUNS: dict[str, dict[str, tuple[str, Verbs]]] = {
+    SERVER: {"alerts": ("Mails to whoever has to know", alerts.VERBS)},
     TENANTS: {
         "tenant": ("Tenants", tenant.VERBS),
         "secrets": ("The key that seals secrets", secrets.VERBS),

@@ -15,13 +15,14 @@ import typer
 
 from gateway.cli.mailbox import row_of
 from gateway.cli.opening import Config, Json, Opened, opened, utc_now
-from gateway.cli.output import print_json, print_line, print_next, print_table, stamp
+from gateway.cli.output import counted, print_json, print_line, print_next, print_table, stamp
 from gateway.cli.policy import find_faults
 from gateway.cli.refusal import Refusal
 from gateway.policy.rendering import fault_rows
 from gateway.providers.catalogue import load_catalogue
 from gateway.sieve.interface import CompileError
 from gateway.store import books, chains, tenants
+from gateway.store.alerts import count_alerts, waiting_alerts
 from gateway.store.capturing import is_capturing
 from gateway.store.lanes import lane_states
 from gateway.store.states import mailbox_states
@@ -113,6 +114,17 @@ def _collect(gateway: Opened) -> dict[str, Any]:
         "policies": _policies(gateway),
         "mailboxes": dict(Counter(row["state"] for row in mailboxes)),
         "unhealthy": [row for row in mailboxes if row["state"] != "ok"],
+        "alerts": _alerts(gateway),
+    }
+
+
+def _alerts(gateway: Opened) -> dict[str, Any]:
+    waiting = gateway.store.read_now(waiting_alerts)
+    return {
+        "on": gateway.settings.alerts.is_on,
+        **dataclasses.asdict(gateway.store.read_now(count_alerts)),
+        "oldest_at": stamp(waiting[0].queued_at) if waiting else None,
+        "last_reply": next((one.last_reply for one in waiting if one.last_reply), None),
     }
 
 
@@ -215,6 +227,10 @@ def _print_troubles(found: dict[str, Any]) -> None:
         style = "red" if row["state"] == "dead" else "yellow"
         print_line(f"mailbox {row['address']}: {row['state']}: {row['reason']}", style=style)
         steps.append(row["fix"])
+    if waiting := found["alerts"]["waiting"]:
+        said = found["alerts"]["last_reply"] or "not tried yet"
+        print_line(f"alerts: {counted(waiting, 'mail')} not sent: {said}", style="yellow")
+        steps.append("gateway alerts test")
     if not found["ready"] and found["waiting_for"] == [NOT_RUNNING]:
         steps.append("gateway serve")
     print_next(*dict.fromkeys(filter(None, steps)) or ["gateway queue list"])

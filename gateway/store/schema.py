@@ -250,6 +250,25 @@ CREATE TABLE mailbox_states (
     evidence TEXT NOT NULL DEFAULT '[]'
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE troubles (
+    cause TEXT PRIMARY KEY,
+    trouble TEXT NOT NULL,
+    is_open INTEGER NOT NULL,
+    is_told INTEGER NOT NULL,
+    told_at REAL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE alerts (
+    message_id TEXT PRIMARY KEY,
+    cause TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    content BLOB NOT NULL,
+    queued_at REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at REAL NOT NULL,
+    last_reply TEXT
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE threads (
     tenant TEXT NOT NULL,
     id TEXT NOT NULL,

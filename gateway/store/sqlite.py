@@ -103,6 +103,10 @@ class Store:
         bound = partial(_bound, work, args, kwargs)
         return await self._submit_and_wait(bound, writes=False, size_bytes=0)
 
+    async def why_full(self) -> str | None:
+        """Return why there is no room for new mail at this moment, None when there is."""
+        return await self.read(self._find_why_full)
+
     def write_now(
         self, work: Callable[Concatenate[Db, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -238,11 +242,14 @@ class Store:
         return outcome
 
     def _look_for_room(self, db: Db) -> None:
-        free = shutil.disk_usage(self._path.parent).free
-        reason = self._why_full(_used_bytes(db), free)
+        reason = self._find_why_full(db)
         if reason and not self._full:
             events.store_full(reason=reason)
         self._full = reason
+
+    def _find_why_full(self, db: Db) -> str | None:
+        free = shutil.disk_usage(self._path.parent).free
+        return self._why_full(_used_bytes(db), free)
 
     def _why_full(self, used: int, free: int) -> str | None:
         if free < self._keep_free:

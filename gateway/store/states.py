@@ -32,6 +32,11 @@ def mailbox_states(db: Db) -> dict[str, MailboxState]:
     return {one.address: one for one in _states(db, "", ())}
 
 
+def dead_mailboxes(db: Db) -> list[MailboxState]:
+    """Return the mailboxes whose sign-in is refused for good."""
+    return list(_states(db, "WHERE state = 'dead'", ()))
+
+
 def save_mailbox_state(db: Db, state: MailboxState) -> None:
     """Keep a mailbox's health; its pause is a person's and stays as it is."""
     db.execute(

@@ -16,6 +16,7 @@ from gateway.store.lanes import is_paused
 from gateway.store.sqlite import Db
 
 DAY = timedelta(days=1)
+STALE_REASON = "it could not be tried for "
 STALE = (
     "FROM delivery d LEFT JOIN lanes l ON l.tenant = d.tenant AND l.kind = d.lane_kind"
     " AND l.name = d.lane AND l.paused_by IS NOT NULL WHERE d.stalled_since <= ?"
@@ -99,6 +100,27 @@ def hold_stale(
     return [_hold(db, row, stale_after=stale_after, now=now) for row in rows]
 
 
+def held_stale(db: Db) -> list[Stale]:
+    """Return what is held because it waited too long: for each lane the first message.
+
+    `recipients` counts those of the whole lane.
+    """
+    found = db.execute(
+        "SELECT min(message), tenant, lane_kind, lane, count(*), min(reason) FROM delivery"
+        " WHERE state = 'held' AND substr(reason, 1, ?) = ? GROUP BY tenant, lane_kind, lane",
+        (len(STALE_REASON), STALE_REASON),
+    )
+    return [
+        Stale(
+            message=message,
+            lane=Lane(tenant, LaneKind(kind), name),
+            recipients=recipients,
+            reason=reason,
+        )
+        for message, tenant, kind, name, recipients, reason in found
+    ]
+
+
 def _hold(
     db: Db,
     row: tuple[str, str, str, str, int, str | None],
@@ -107,7 +129,7 @@ def _hold(
     now: datetime,
 ) -> Stale:
     message, tenant, kind, name, recipients, cause = row
-    reason = f"it could not be tried for {_for_people(stale_after)}"
+    reason = f"{STALE_REASON}{_for_people(stale_after)}"
     reason = f"{reason}: {cause}" if cause else reason
     fix = f"mend that, then gateway queue release {message}"
     db.execute(

@@ -23,6 +23,7 @@ class Figures:
     differences: Mapping[str, int] = field(default_factory=dict)  # by page; zero, or an alert
     lanes_paused: Mapping[str, int] = field(default_factory=dict)  # by who paused
     mailboxes: Mapping[str, int] = field(default_factory=dict)  # by state
+    alerts: Mapping[str, int] = field(default_factory=dict)  # waiting, sent, failed
 
 
 def as_text(figures: Figures, *, waiting_for: int) -> bytes:
@@ -56,6 +57,8 @@ class _Moment(Collector):
         )  # fmt: skip
         yield _gauges("lanes_paused", "Ways out that are paused", "by", figures.lanes_paused)
         yield _gauges("mailboxes", "Watched mailboxes", "state", figures.mailboxes)
+        yield _gauge("alerts_waiting", "Alerts not sent yet", figures.alerts.get("waiting", 0))
+        yield _alerts(figures.alerts)
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:
@@ -66,6 +69,14 @@ def _gauges(name: str, what: str, label: str, values: Mapping[str, int]) -> Metr
     family = GaugeMetricFamily(f"gateway_{name}", what, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
+    return family
+
+
+def _alerts(alerts: Mapping[str, int]) -> Metric:
+    what = "Alerts that are done with: sent, or failed for good"
+    family = CounterMetricFamily("gateway_alerts", what, labels=["outcome"])
+    for outcome in ("sent", "failed"):
+        family.add_metric([outcome], alerts.get(outcome, 0))
     return family
 
 

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.cli.running import TENANT, Cli
+
+WHOLE = 'to = ["it@gw.example"]\nfrom = "gateway@gw.example"\nhost = "127.0.0.1"\n'
 
 
 def test_what_is_right_is_said_so(cli: Cli) -> None:
@@ -34,6 +38,40 @@ def test_files_that_are_not_there_are_faults(cli: Cli) -> None:
     said = cli.refused("check")
     assert f"[tls] certificate: {cli.home / 'a.pem'} is not a file" in said
     assert f"[policies] directory: {cli.home / 'none'} is not a directory" in said
+
+
+def test_without_alerts_and_with_a_public_url_on_loopback_it_warns(cli: Cli) -> None:
+    warned = cli.json("check")["warnings"]
+    assert any(one.startswith("[alerts] is left out: nobody is told") for one in warned)
+    assert any("public_url http://127.0.0.1:8080 is on loopback" in one for one in warned)
+    cli.write(
+        "gateway.conf",
+        '[console]\npublic_url = "https://gw.example"\n[alerts]\nto = ["it@gw.example"]\n'
+        'from = "gateway@gw.example"\nhost = "127.0.0.1"\n',
+    )
+    assert not any("alerts" in one or "public" in one for one in cli.json("check")["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ('to = ["a@b.example"]', "[alerts] to, from and host go together: give all three"),
+        (WHOLE.replace("it@", "it "), "[alerts] 'it gw.example' is not an address"),
+        (WHOLE + 'username = "x"', "[alerts] username and password_file go together"),
+        (
+            WHOLE.replace("127.0.0.1", "mx.example")
+            + 'security = "none"\nusername = "x"\npassword_file = "y"',
+            "[alerts] security: no password is sent in the clear",
+        ),
+        (
+            WHOLE + 'username = "x"\npassword_file = "gone"',
+            "[alerts] password_file: ",
+        ),
+    ],
+)
+def test_alerts_that_cannot_work_are_faults(cli: Cli, keys: str, fault: str) -> None:
+    cli.write("gateway.conf", f"[alerts]\n{keys}\n")
+    assert fault in cli.refused("check")
 
 
 def test_a_line_that_is_not_toml_is_told_with_its_number(cli: Cli) -> None:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from gateway.store import books, chains, queue
+from gateway.mail.trouble import Alert, TroubleChanges
+from gateway.store import alerts, books, chains, queue
 from gateway.store.capturing import set_capturing
 from gateway.store.chains import KeptChain
 from tests.cli.running import TENANT, Cli
@@ -80,6 +81,22 @@ def test_a_capture_is_said_aloud_while_it_runs(cli: Cli) -> None:
 def test_waiting_in_vain_ends_with_what_is_missing(cli: Cli) -> None:
     said = cli.refused("status", "--wait", "1")
     assert said == "gateway: not ready after 1 seconds: the server does not run\n"
+
+
+def test_alerts_that_wait_are_shown_with_what_was_said(cli: Cli) -> None:
+    now = datetime.now(UTC)
+    alert = Alert(
+        message_id="<1@gw>", cause="store full", recipient="it@x.example", content=b"",
+        queued_at=now,
+    )  # fmt: skip
+    cli.write_store(alerts.keep_changes, TroubleChanges(), [alert], now=now)
+    cli.write_store(alerts.defer_alert, alert, reply="550 no", next_attempt_at=now)
+    found = cli.json("status")["alerts"]
+    assert (found["waiting"], found["sent"], found["failed"]) == (1, 0, 0)
+    assert found["last_reply"] == "550 no"
+    told = cli.say("status")
+    assert "alerts: 1 mail not sent: 550 no" in told
+    assert "gateway alerts test" in told
 
 
 def test_books_that_do_not_balance_are_an_alert(cli: Cli) -> None:

@@ -10,12 +10,18 @@ from typing import Any
 
 import pytest
 
-from gateway.config import SECTIONS, ListenerSettings, load_settings
+from gateway.config import KEY_NAMES, SECTIONS, ListenerSettings, load_settings
 from gateway.mail.schema import read_table
 
 EXAMPLE = Path(__file__).parents[2] / "gateway.conf.example"
 DEFAULTS: dict[str, Any] = {name: section.default for name, section in SECTIONS.items()}
 KEY = re.compile(r"^# (\w+ = .*|\[\[\w.+\]\])$")
+
+
+def key_of(section: str, field: str) -> str:
+    """Return the key of a field, which is called otherwise where Python has the word."""
+    names = KEY_NAMES.get(section, {})
+    return next((key for key, name in names.items() if name == field), field)
 
 
 def shown() -> str:
@@ -38,13 +44,13 @@ def test_it_has_every_section_and_no_other() -> None:
 def test_it_names_every_key_of_a_section_with_its_default(name: str) -> None:
     table: dict[str, Any] = tomllib.loads(shown())[name]
     default = DEFAULTS[name]
-    assert set(table) == {field.name for field in dataclasses.fields(default)}
+    assert set(table) == {key_of(name, one.name) for one in dataclasses.fields(default)}
     listeners = [read_table(ListenerSettings, one) for one in table.pop("listeners", [])]
     assert tuple(listeners) == getattr(default, "listeners", ())
-    read = read_table(type(default), table)
-    for key in table:
-        if (value := getattr(default, key)) is not None:
-            assert getattr(read, key) == value
+    read = read_table(type(default), table, names=KEY_NAMES.get(name))
+    for field in dataclasses.fields(default):
+        if (value := getattr(default, field.name)) is not None and field.name != "listeners":
+            assert getattr(read, field.name) == value
 
 
 def test_a_key_without_a_default_says_what_leaving_it_out_means() -> None:
@@ -52,8 +58,18 @@ def test_a_key_without_a_default_says_what_leaving_it_out_means() -> None:
     for name, default in DEFAULTS.items():
         for field in dataclasses.fields(default):
             if getattr(default, field.name) is None:
-                [line] = [one for one in lines if one.startswith(f"# {field.name} = ")]
+                key = key_of(name, field.name)
+                [line] = _of_section(lines, name, key)
                 assert "# left out: " in line, name
+
+
+def _of_section(lines: list[str], section: str, key: str) -> list[str]:
+    """Return the lines of a key within its section: others may have one of that name."""
+    begin = lines.index(f"[{section}]") + 1
+    ends = [at for at, line in enumerate(lines) if at >= begin and line.startswith("[")]
+    return [
+        one for one in lines[begin : min(ends, default=None)] if one.startswith(f"# {key} = ")
+    ]
 
 
 def test_switched_on_as_a_whole_it_loads(tmp_path: Path) -> None:

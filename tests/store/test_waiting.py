@@ -53,6 +53,18 @@ def test_mail_in_a_paused_lane_is_held_with_the_reason_of_the_pause(store: Store
     assert the_entry(store).reason == "it could not be tried for 7 days: refused"
 
 
+def test_what_is_held_for_that_is_told_by_lane_until_it_is_released(store: Store) -> None:
+    store.write_now(queue.accept, outgoing("a@x.example", "b@x.example"), now=NOON)
+    second = store.write_now(queue.accept, outgoing(hold="a person holds it"), now=NOON)
+    pause(store)
+    hold_stale(store, after=WEEK)
+    (found,) = store.read_now(waiting.held_stale)
+    assert (found.lane, found.recipients) == (LANE, 2)
+    assert found.message != second
+    store.write_now(people.release, found.message, now=NOON + WEEK)
+    assert store.read_now(waiting.held_stale) == []
+
+
 def test_mail_that_was_accepted_under_a_pause_waits_from_then_on(store: Store) -> None:
     pause(store)
     store.write_now(queue.accept, outgoing(), now=NOON + HOUR)

@@ -11,6 +11,7 @@ FIGURES = Figures(
     differences={"out": 0, "in": 0},
     lanes_paused={"sign-in": 1},
     mailboxes={"ok": 7, "dead": 1},
+    alerts={"waiting": 2, "sent": 5, "failed": 1},
 )
 
 
@@ -34,6 +35,9 @@ def test_every_figure_has_a_name_of_ours() -> None:
     assert found["gateway_books_difference", "out"] == 0
     assert found["gateway_lanes_paused", "sign-in"] == 1
     assert found["gateway_mailboxes", "dead"] == 1
+    assert found["gateway_alerts_waiting",] == 2
+    assert found["gateway_alerts_total", "sent"] == 5
+    assert found["gateway_alerts_total", "failed"] == 1
 
 
 def test_what_is_not_up_is_not_ready() -> None:

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from gateway import events
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    root, before = logging.getLogger(), logging.getLogger().handlers[:]
+    level = root.level
+    yield io.StringIO()
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def test_a_line_has_time_level_name_and_its_own_words(log: io.StringIO) -> None:
+    events.set_up(log_format="text", stream=log)
+    events.sign_in_refused(client="192.0.2.1", username="acme nobody", reason="wrong password")
+    at, level, name, *words = log.getvalue().split(" ", 3)
+    assert at.endswith("Z")
+    assert (level, name) == ("warning", "submission.sign_in_refused")
+    assert words == [
+        'client=192.0.2.1 username="acme nobody" reason="wrong password" mechanism=PLAIN\n'
+    ]
+
+
+def test_json_is_one_object_a_line(log: io.StringIO) -> None:
+    events.set_up(log_format="json", stream=log)
+    events.server_stopping()
+    found = json.loads(log.getvalue())
+    assert (found["level"], found["event"]) == ("info", "server.stopping")
+
+
+def test_no_value_can_begin_a_line_of_its_own(log: io.StringIO) -> None:
+    events.set_up(log_format="text", stream=log)
+    events.sign_in_refused(client="192.0.2.1", username="a\r\n2026 error", reason="x")
+    assert log.getvalue().count("\n") == 1
