@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -12,9 +12,13 @@ from gateway.config import AlertSettings
 from gateway.mail.ids import new_id
 from gateway.mail.trouble import Alert, Trouble, TroubleChanges
 
-TEST = "test"
+TEST, MANY = "test", "many"
+MOST_MAILS = 10  # to one person after one look: a provider may refuse a hundred sign-ins
 SEVEN_BIT = SMTP.clone(cte_type="7bit")  # any server takes it
 UNFOLDED = SEVEN_BIT.clone(max_line_length=998)  # RFC 5322 §2.1.1
+
+Tell = Callable[[Trouble, datetime], tuple[str, str]]
+"""A trouble and the time -> subject and text."""
 
 
 class Scribe:
@@ -26,14 +30,11 @@ class Scribe:
 
     def write_all(self, changes: TroubleChanges, *, now: datetime) -> list[Alert]:
         """Return the alerts of a look; nobody hears of the end of what he was not told of."""
-        begun = [one for trouble in changes.told for one in self._begun(trouble, now)]
-        ended = [
-            one
-            for known in changes.ended
-            if known.is_told
-            for one in self._ended(known.trouble, now)
+        ended = [one.trouble for one in changes.ended if one.is_told]
+        return [
+            *self._write(changes.told, _begun, now, of_many="{count} things need a person"),
+            *self._write(ended, _ended, now, of_many="Resolved: {count} things are over"),
         ]
-        return [*begun, *ended]
 
     def write_tests(self, *, now: datetime) -> list[Alert]:
         """Return a test alert to each of `to`."""
@@ -48,30 +49,30 @@ class Scribe:
             for recipient in self._settings.to or ()
         ]
 
-    def _begun(self, trouble: Trouble, now: datetime) -> Iterator[Alert]:
-        text = (
-            f"{trouble.what}.\n\n"
-            f"Since:  {_when(trouble.since)}\n"
-            f"Why:    {trouble.why}\n"
-            f"Fix:    {trouble.fix}\n"
-            f"Look:   {trouble.command}\n\n"
-            "You are told of this once, and once more when it is over.\n"
-        )
-        for recipient in self._recipients(trouble):
+    def _write(
+        self, troubles: Sequence[Trouble], tell: Tell, now: datetime, *, of_many: str
+    ) -> Iterator[Alert]:
+        """Yield a mail for each trouble; whoever would get many of a look gets one of all."""
+        for recipient, mine in self._by_recipient(troubles).items():
+            if len(mine) <= MOST_MAILS:
+                for trouble in mine:
+                    subject, text = tell(trouble, now)
+                    yield self._alert(
+                        trouble.cause, recipient, subject=subject, text=text, now=now
+                    )
+                continue
+            texts = (tell(trouble, now)[1] for trouble in mine)
             yield self._alert(
-                trouble.cause, recipient, subject=trouble.what, text=text, now=now
-            )
+                MANY, recipient, subject=of_many.format(count=len(mine)),
+                text="\n\n".join(texts), now=now,
+            )  # fmt: skip
 
-    def _ended(self, trouble: Trouble, now: datetime) -> Iterator[Alert]:
-        text = (
-            f"This is over: {trouble.what}.\n\n"
-            f"Since:  {_when(trouble.since)}\n"
-            f"Until:  {_when(now)}\n"
-            f"Why:    {trouble.why}\n"
-        )
-        subject = f"Resolved: {trouble.what}"
-        for recipient in self._recipients(trouble):
-            yield self._alert(trouble.cause, recipient, subject=subject, text=text, now=now)
+    def _by_recipient(self, troubles: Sequence[Trouble]) -> dict[str, list[Trouble]]:
+        found: dict[str, list[Trouble]] = {}
+        for trouble in troubles:
+            for recipient in self._recipients(trouble):
+                found.setdefault(recipient, []).append(trouble)
+        return found
 
     def _recipients(self, trouble: Trouble) -> list[str]:
         told: dict[str, str] = {}
@@ -98,6 +99,26 @@ class Scribe:
             content=message.as_bytes(policy=UNFOLDED if subject.isascii() else SEVEN_BIT),
             queued_at=now,
         )
+
+
+def _begun(trouble: Trouble, _now: datetime) -> tuple[str, str]:
+    return trouble.what, (
+        f"{trouble.what}.\n\n"
+        f"Since:  {_when(trouble.since)}\n"
+        f"Why:    {trouble.why}\n"
+        f"Fix:    {trouble.fix}\n"
+        f"Look:   {trouble.command}\n\n"
+        "You are told of this once, and once more when it is over.\n"
+    )
+
+
+def _ended(trouble: Trouble, now: datetime) -> tuple[str, str]:
+    return f"Resolved: {trouble.what}", (
+        f"This is over: {trouble.what}.\n\n"
+        f"Since:  {_when(trouble.since)}\n"
+        f"Until:  {_when(now)}\n"
+        f"Why:    {trouble.why}\n"
+    )
 
 
 def _when(at: datetime) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from gateway.mail.delivery import LaneKind
 from gateway.mail.tenant import Tenant
@@ -14,6 +15,18 @@ from gateway.store.waiting import Stale
 
 ANNOUNCED = timedelta(days=14)  # before a certificate ends
 PAGES = {"out": "sent", "route": "to the helpdesks", "hook": "events", "in": "received"}
+
+
+class Fault(Protocol):
+    """Where a policy does not compile, and why."""
+
+    @property
+    def file(self) -> str: ...  # noqa: D102 - a field
+    @property
+    def line(self) -> int: ...  # noqa: D102 - a field
+    @property
+    def message(self) -> str: ...  # noqa: D102 - a field
+
 
 Tenants = Mapping[str, Tenant]
 
@@ -119,18 +132,21 @@ def ending_certificate(path: str, expires_at: datetime, *, now: datetime) -> Ite
 
 
 def broken_chains(
-    faults: Mapping[tuple[str, str], str], tenants: Tenants, *, now: datetime
+    faults: Mapping[tuple[str, str], Fault], tenants: Tenants, *, now: datetime
 ) -> Iterator[Trouble]:
-    """Yield the policy chains, by tenant and kind, that do not compile."""
-    for (tenant, kind), fault in faults.items():
-        if tenant in tenants:
-            yield Trouble(
-                cause=f"policies {tenant} {kind}",
-                what=f"{tenant}: the {kind} policies do not compile",
-                why=f"{fault}; the last good ones run; where there were none mail waits.",
-                fix="Mend the file: a change is used within a second.",
-                command="gateway policy check",
-                since=now,
-                tenant=tenant,
-                owner=tenants[tenant].owner or None,
-            )
+    """Yield the policies that do not compile: a shared file once, not for each tenant."""
+    for (id_, kind), fault in faults.items():
+        if (tenant := tenants.get(id_)) is None:
+            continue
+        own = fault.file.startswith(f"tenants/{id_}/")
+        yield Trouble(
+            cause=f"policies {id_} {kind}" if own else f"policies {fault.file}",
+            what=f"{id_ if own else 'All tenants'}: the {kind} policies do not compile",
+            why=f"{fault.file}:{fault.line}: {fault.message}. The last good ones run; where"
+            " there were none mail waits.",
+            fix="Mend the file: a change is used within a second.",
+            command="gateway policy check",
+            since=now,
+            tenant=id_ if own else None,
+            owner=tenant.owner or None if own else None,
+        )

@@ -106,13 +106,14 @@ class Alarms:
 
     def _found(self, seen: _Seen, why_full: str | None, now: datetime) -> Iterator[Trouble]:
         tenants = self._base.directory.tenants
-        faults = {key: _first_of(error) for key, error in self._chains.faults().items()}
+        faults = self._chains.faults().items()
+        first = {key: error.diagnostics[0] for key, error in faults if error.diagnostics}
         return chain(
             troubles.refused_sign_ins(seen.lanes, tenants, now=now),
             troubles.dead_mailboxes(seen.dead, tenants),
             troubles.held_mail(seen.stale, tenants, now=now),
             troubles.full_store(why_full, now=now),
-            troubles.broken_chains(faults, tenants, now=now),
+            troubles.broken_chains(first, tenants, now=now),
         )
 
     async def _count(self, now: datetime) -> list[Trouble]:
@@ -137,10 +138,6 @@ class Alarms:
             return list(troubles.ending_certificate(str(file), expiry(file), now=now))
         except (ConfigError, OSError):  # half of a renewal: the listeners tell of it
             return ()
-
-
-def _first_of(error: CompileError) -> str:
-    return next((f"{one.file}:{one.line}: {one.message}" for one in error.diagnostics), "")
 
 
 def _see(db: Db) -> _Seen:

@@ -61,6 +61,19 @@ def test_the_end_is_told_to_those_who_were_told_of_the_beginning() -> None:
     assert SCRIBE.write_all(TroubleChanges(ended=(silent,)), now=NOON) == []
 
 
+def test_many_troubles_of_one_look_are_one_mail_to_each_person() -> None:
+    many = [
+        replace(TROUBLE, cause=f"mailbox {n}", what=f"mailbox {n}", owner=f"o{n}@acme.example")
+        for n in range(30)
+    ]
+    told = SCRIBE.write_all(TroubleChanges(told=tuple(many)), now=NOON)
+    assert len(told) == 1 + 30
+    assert told[0].recipient == "it@gw.example"
+    mail = message_from_bytes(told[0].content, policy=policy.default)
+    assert mail["Subject"] == "[gw.example] 30 things need a person"
+    assert all(f"mailbox {n}." in mail.get_content() for n in range(30))
+
+
 def test_a_name_cannot_add_a_header_field() -> None:
     bad = replace(TROUBLE, what="acme\r\nBcc: all@x.example")
     [told, _] = SCRIBE.write_all(TroubleChanges(told=(bad,)), now=NOON)

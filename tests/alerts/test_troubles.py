@@ -7,6 +7,7 @@ import pytest
 from gateway.alerts import troubles
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant import Mailbox, Tenant, Upstream
+from gateway.sieve.interface import Diagnostic
 from gateway.store.lanes import LaneState
 from gateway.store.states import MailboxState
 from gateway.store.waiting import Stale
@@ -87,8 +88,18 @@ def test_a_certificate_is_told_14_days_ahead(days: int, told: int) -> None:
     assert len(list(troubles.ending_certificate("/c.pem", ends, now=NOON))) == told
 
 
-def test_a_broken_chain_is_told_with_its_place() -> None:
-    faults = {("acme", "inbound"): "inbound/10.sieve:1:1: no", ("gone", "inbound"): "x"}
+def test_a_chain_that_is_broken_by_a_file_of_its_own_is_told_to_the_owner() -> None:
+    fault = Diagnostic(file="tenants/acme/inbound/10.sieve", line=3, column=1, message="no")
+    faults = {("acme", "inbound"): fault, ("gone", "inbound"): fault}
     [one] = troubles.broken_chains(faults, TENANTS, now=NOON)
-    assert one.cause == "policies acme inbound"
-    assert "inbound/10.sieve:1:1: no" in one.why
+    assert (one.cause, one.owner) == ("policies acme inbound", "boss@acme.example")
+    assert one.why.startswith("tenants/acme/inbound/10.sieve:3: no.")
+
+
+def test_a_shared_file_is_the_operators_and_one_cause_for_all() -> None:
+    fault = Diagnostic(file="inbound/10.sieve", line=1, column=1, message="no")
+    faults = {("acme", "inbound"): fault, ("zeta", "inbound"): fault}
+    both = {**TENANTS, "zeta": Tenant(id="zeta")}
+    found = list(troubles.broken_chains(faults, both, now=NOON))
+    assert {one.cause for one in found} == {"policies inbound/10.sieve"}
+    assert {one.owner for one in found} == {None}

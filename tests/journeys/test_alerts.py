@@ -161,8 +161,8 @@ def test_what_is_wrong_with_the_server_itself_is_told_and_when_it_is_mended(
     gateway.stop()
     change_books(gateway, by=+1)
     gateway.config.write_text(tight)
-    (gateway.home / "policies/outbound").mkdir()
-    policy = gateway.home / "policies/outbound/10-broken.sieve"
+    policy = gateway.home / "policies/tenants/acme/outbound/10-broken.sieve"
+    policy.parent.mkdir(parents=True)
     policy.write_text("kepe;\n")
     with pytest.raises(AssertionError, match="books do not balance"):
         gateway.start()  # it is up: that is what status says of it
@@ -174,7 +174,9 @@ def test_what_is_wrong_with_the_server_itself_is_told_and_when_it_is_mended(
         "acme: the outbound policies do not compile",
     ]
     told = [wait_for(alert_host, gateway, subject, to=OPERATOR) for subject in begun]
-    assert "outbound/10-broken.sieve:1: there is no command 'kepe'" in told[-1].get_content()
+    assert (
+        "acme/outbound/10-broken.sieve:1: there is no command 'kepe'" in told[-1].get_content()
+    )
     wait_for(alert_host, gateway, begun[-1], to=BOSS)
     assert len(subjects(alert_host, BOSS)) == 2  # what is the tenant's
     gateway.stop()
