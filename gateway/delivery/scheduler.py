@@ -245,12 +245,12 @@ class Scheduler:
         except StoreFull:
             self._unrecorded += 1
         try:
-            return await self._record_again(batch, results, now=now)
+            return await self._record_when_there_is_room(batch, results, now=now)
         finally:
             self._unrecorded -= 1
             self._woken.set()
 
-    async def _record_again(
+    async def _record_when_there_is_room(
         self, batch: Batch, results: Sequence[Result], *, now: datetime
     ) -> Recorded:
         while True:

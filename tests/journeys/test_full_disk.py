@@ -93,12 +93,13 @@ def submit(gateway: Gateway, *numbers: int, more: bytes = b"") -> None:
 
 def is_put_off(gateway: Gateway, number: int, *, more: bytes = b"") -> bool:
     """Whether a mail is answered 452 4.3.1 (RFC 5321 §4.2.3, RFC 3463 §3.4)."""
+    refused = None
     try:
         submit(gateway, number, more=more)
-    except smtplib.SMTPDataError as refused:
-        assert (refused.smtp_code, refused.smtp_error[:6]) == (452, b"4.3.1 ")
-        return True
-    return False
+    except smtplib.SMTPDataError as error:
+        refused = (error.smtp_code, error.smtp_error[:6])
+    assert refused in (None, (452, b"4.3.1 "))
+    return refused is not None
 
 
 def release(gateway: Gateway) -> None:
