@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -59,7 +60,9 @@ def ask(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     async def end() -> None:
         return None
 
+    before = signal.getsignal(signal.SIGINT)
     run(begin, end)
+    signal.signal(signal.SIGINT, before)  # the reactor leaves one that does nothing
     if not answers:
         raise KeyboardInterrupt
     return answers[0]

@@ -115,7 +115,6 @@ def _course(db: Db, message: str, *, at: datetime) -> Course:
 
 def _told(course: Course) -> str:
     way = course.entry.upstream or "an upstream"
-    said = course.recipient.last_reply
-    return f"{course.recipient.state}: waiting for {way}" + (
-        f", which said {said}" if said else ""
-    )
+    said = course.reply or course.meaning
+    waits = f"{course.recipient.state}: waiting for {way}"
+    return f"{waits}: {said}" if said else waits
