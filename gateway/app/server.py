@@ -111,7 +111,7 @@ class Server:
             *begin_alerts(base, chains),
         ]
         stack.push_async_callback(stop_tasks, tasks)
-        _report_start(base, ports)
+        _report_start(base, ports, inbound)
 
     async def _start_intake(
         self, base: Foundation, chains: Chains, outbound: Outbound
@@ -231,12 +231,13 @@ def _answer(db: Db) -> object:
     return db.execute("SELECT 1").fetchone()
 
 
-def _report_start(base: Foundation, ports: list[int]) -> None:
-    mailboxes = sum(len(one.mailboxes) for one in base.directory.tenants.values())
+def _report_start(base: Foundation, ports: list[int], inbound: Inbound | None) -> None:
+    tenants = base.directory.tenants.values()
+    mailboxes = sum(len(one.mailboxes) for one in tenants) if inbound else 0
     events.server_started(
         listeners=",".join(str(port) for port in ports),
         mailboxes=mailboxes,
-        tenants=len(base.directory.tenants),
+        tenants=len(tenants),
     )
     _notify("READY=1")
 

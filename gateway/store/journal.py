@@ -168,7 +168,11 @@ def _summary(db: Db, id_: str) -> Summary | None:
     ).fetchone()
     if row is None:
         return None
-    query = "SELECT recipient, state FROM delivery WHERE message = ? ORDER BY number LIMIT 20"
+    query = (
+        "SELECT recipient,"
+        " iif(lane_kind = 'capture' AND state = 'delivered', 'captured', state) FROM delivery"
+        " WHERE message = ? ORDER BY number LIMIT 20"
+    )
     owed = db.execute(query, (id_,)).fetchall()
     inbound = db.execute(
         "SELECT mailbox, coalesce(outcome, state) FROM inbox WHERE message = ?", (id_,)

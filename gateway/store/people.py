@@ -17,6 +17,7 @@ from gateway.store.queue import STOPPED, sources
 from gateway.store.sqlite import Db
 from gateway.store.waiting import Clocks, clocks, why_waiting
 
+STAND_STILL = (LaneKind.UPSTREAM, LaneKind.ROUTE, LaneKind.HOOK)  # while it is captured
 FINISHED_SHOWN = "('delivered', 'failed', 'cancelled')"
 
 
@@ -221,7 +222,7 @@ def _recipients(db: Db, message: str) -> tuple[QueueRecipient, ...]:
 def _recipient(row: tuple[Any, ...], *, capturing: bool) -> QueueRecipient:
     address, state, attempts, last_reply, next_at, reason, fix, finished_at, kind = row
     waits = finished_at is None
-    if reason is None and capturing and kind != LaneKind.CAPTURE:
+    if capturing and kind in STAND_STILL and state != State.HELD:
         reason, fix = WAITS, WAITS_FIX
     return QueueRecipient(
         address=address,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.delivery import Decision, Lane, LaneKind
 from gateway.mail.tenant_file import read_tenant_file
-from gateway.store import books, lanes, people, queue, tenants, waiting
+from gateway.store import books, journal, lanes, people, queue, tenants, waiting
 from gateway.store.capturing import CAPTURED, WAITS, is_capturing, set_capturing
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
+from tests.store.test_queue import result
 from tests.store.values import LANE, NOON, outgoing
 
 NOWHERE = Lane("acme", LaneKind.NONE, "")
@@ -61,8 +62,22 @@ def test_both_kinds_of_waiting_mail_say_why(store: Store) -> None:
     assert entry(store, real).reason is None
     captured = accept(store, capturing=True)
     assert (entry(store, real).reason, entry(store, captured).reason) == (WAITS, CAPTURED)
+    nowhere = store.write_now(queue.accept, outgoing(lane=NOWHERE, hold="look"), now=NOON)
+    assert entry(store, nowhere).reason == "look"
     store.write_now(set_capturing, on=False)
     assert (entry(store, real).reason, entry(store, captured).reason) == (None, CAPTURED)
+
+
+def test_a_search_does_not_take_a_capture_for_a_delivery(store: Store) -> None:
+    id_ = accept(store, capturing=True)
+    (batch,) = store.write_now(
+        queue.claim, CAPTURE, owner="n", now=NOON, lease=timedelta(minutes=1), messages=1,
+        recipients=1,
+    )  # fmt: skip
+    results = result(batch, Decision.DELIVERED)
+    store.write_now(queue.record, batch, results, now=NOON)
+    (found,) = store.write_now(journal.search, id_)
+    assert found.states == ("captured",)
 
 
 def test_what_goes_to_the_helpdesk_keeps_its_way(store: Store) -> None:
