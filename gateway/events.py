@@ -233,6 +233,16 @@ def ledger_compared(
     )
 
 
+def code_renewed(*, tenant: str, mailbox: str, by_file: bool) -> None:
+    """Record that a code was proven and is in use from now on."""
+    _info("mailbox.code_renewed", tenant=tenant, mailbox=mailbox, by_file=by_file)
+
+
+def code_refused(*, tenant: str, mailbox: str, cause: str, said: str) -> None:
+    """Record that a code did not open the mailbox; the one before stays in use."""
+    _warn("mailbox.code_refused", tenant=tenant, mailbox=mailbox, cause=cause, said=said)
+
+
 def after_fetch_refused(*, mailbox: str, action: str, uid: int, text: str) -> None:
     """Record that the server refused what `after_fetch` asks for; the message is fetched."""
     _warn("mailbox.after_fetch_refused", mailbox=mailbox, action=action, uid=uid, text=text)

@@ -44,6 +44,10 @@ class Directory:
             self._secrets[key] = await self._store.read(stored.open_secret, self._seal, *key)
         return self._secrets[key]
 
+    def expect_change(self) -> None:
+        """Have the next look read the tenants, though no other process wrote."""
+        self._data_version = -1
+
     async def look(self) -> tuple[bool, bool]:
         """Look whether the store was written by another process, and whether tenants changed.
 

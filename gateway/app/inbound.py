@@ -14,6 +14,7 @@ from gateway.actions.perform import Neighbours, Performer
 from gateway.app.accounts import Accounts
 from gateway.app.foundation import Foundation
 from gateway.app.judge import Judge
+from gateway.app.renewing import Renewals
 from gateway.authenticity.origin import Checker, authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops
 from gateway.conversation.thread import take_out
@@ -68,6 +69,7 @@ class Inbound:
             ),
             trusted_ca=_trusted(base),
         )
+        self.renewals = Renewals(base, accounts)
         self._performer = Performer(base.store, self._neighbours(), answers=settings.answers)
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -77,7 +79,10 @@ class Inbound:
 
     async def start(self) -> None:
         """Take up what an earlier life left, then watch the mailboxes."""
-        self._tasks = [spawn(self._work(), name="inbound work")]
+        self._tasks = [
+            spawn(self._work(), name="inbound work"),
+            spawn(self.renewals.run(), name="renew codes"),
+        ]
         self.refresh()
 
     async def stop(self) -> None:
@@ -86,6 +91,7 @@ class Inbound:
         await stop_tasks(self._tasks)
         await self._checker.close()
         self._judge.close()
+        self.renewals.close()
         self._pools.close()
 
     def wake(self) -> None:
@@ -93,7 +99,8 @@ class Inbound:
         self._woken.set()
 
     def refresh(self) -> None:
-        """Watch the mailboxes of every tenant whose policies compile."""
+        """Watch the mailboxes of every tenant whose policies compile; try new codes."""
+        self.renewals.wake()
         self._watched = {
             id_: tenant
             for id_, tenant in self._base.directory.tenants.items()

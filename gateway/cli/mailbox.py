@@ -1,19 +1,20 @@
-"""`gateway mailbox`: connect, list, answers, pause, resume, ledger, replay, delete."""
+"""`gateway mailbox`: connect, list, answers, reauth, ledger and the others joined."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, timedelta
 from typing import Any
 
 from gateway.cli.mailbox_connect import connect
 from gateway.cli.mailbox_ledger import ledger, replay
+from gateway.cli.mailbox_reauth import reauth
 from gateway.cli.mailbox_state import answers, delete, pause, resume
-from gateway.cli.opening import Config, Json, OfTenant, Verbs, opened
+from gateway.cli.opening import Config, Json, OfTenant, Opened, Verbs, opened
 from gateway.cli.output import print_json, print_next, print_table, stamp
 from gateway.mail.tenant import Mailbox
+from gateway.mailbox.renewal import expires_on
 from gateway.providers.catalogue import Provider, load_catalogue
-from gateway.store import tenants
+from gateway.store import codes, tenants
+from gateway.store.codes import CodeDays
 from gateway.store.states import MailboxState, mailbox_states
 
 UNTRIED = "it was not tried yet"
@@ -22,17 +23,9 @@ UNTRIED_FIX = "gateway serve"
 
 def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = False) -> None:
     """List the mailboxes with their health, and what to do about it."""
-    catalogue = load_catalogue()
     with opened(config) as gateway:
         gateway.check_tenant(tenant)
-        known = gateway.store.read_now(tenants.load_all)
-        states = gateway.store.read_now(mailbox_states)
-    rows = [
-        row_of(one.id, mailbox, states.get(mailbox.address), catalogue=catalogue)
-        for one in known.values()
-        if tenant in (None, one.id)
-        for mailbox in one.mailboxes.values()
-    ]
+        rows = [row for row in rows_of(gateway) if tenant in (None, row["tenant"])]
     if as_json:
         print_json(rows)
         return
@@ -45,12 +38,31 @@ def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = Fal
     print_next(*dict.fromkeys(row["fix"] for row in rows if row["fix"]))
 
 
+def rows_of(gateway: Opened) -> list[dict[str, Any]]:
+    """Return every mailbox as `mailbox list --json` shows it."""
+    catalogue = load_catalogue()
+    states = gateway.store.read_now(mailbox_states)
+    days = gateway.store.read_now(codes.days)
+    return [
+        row_of(
+            tenant.id,
+            mailbox,
+            states.get(mailbox.address),
+            provider=catalogue.get(mailbox.provider),
+            code=days.get(mailbox.address),
+        )
+        for tenant in gateway.store.read_now(tenants.load_all).values()
+        for mailbox in tenant.mailboxes.values()
+    ]
+
+
 def row_of(
     tenant: str,
     mailbox: Mailbox,
     state: MailboxState | None,
     *,
-    catalogue: Mapping[str, Provider],
+    provider: Provider | None,
+    code: CodeDays | None = None,
 ) -> dict[str, Any]:
     """Return a mailbox as `mailbox list --json` shows it.
 
@@ -63,7 +75,12 @@ def row_of(
         "state": state.state if state else "suspect",
         "answers": mailbox.answers,
         "paused": state.paused if state else False,
-        "expires_on": _expires_on(mailbox, catalogue.get(mailbox.provider)),
+        "expires_on": expires_on(
+            provider.login.secret_life_days if provider else 0,
+            issued=mailbox.issued,
+            entered_on=code.entered_on if code else None,
+            renewed_on=code.renewed_on if code else None,
+        ),
         "last_fetched_at": stamp(state.last_fetched_at) if state else None,
         "reason": state.reason if state else UNTRIED,
         "fix": state.fix if state else UNTRIED_FIX,
@@ -76,13 +93,8 @@ VERBS: Verbs = {
     "answers": answers,
     "pause": pause,
     "resume": resume,
+    "reauth": reauth,
     "ledger": ledger,
     "replay": replay,
     "delete": delete,
 }
-
-
-def _expires_on(mailbox: Mailbox, provider: Provider | None) -> date | None:
-    if mailbox.issued is None or provider is None or not provider.login.secret_life_days:
-        return None
-    return mailbox.issued + timedelta(days=provider.login.secret_life_days)

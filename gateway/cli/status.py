@@ -13,19 +13,17 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.mailbox import row_of
+from gateway.cli.mailbox import rows_of
 from gateway.cli.opening import Config, Json, Opened, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next, print_table, stamp
 from gateway.cli.policy import find_faults
 from gateway.cli.refusal import Refusal
 from gateway.policy.rendering import fault_rows
-from gateway.providers.catalogue import load_catalogue
 from gateway.sieve.interface import CompileError
 from gateway.store import books, chains, tenants
 from gateway.store.alerts import count_alerts, waiting_alerts
 from gateway.store.capturing import is_capturing
 from gateway.store.lanes import lane_states
-from gateway.store.states import mailbox_states
 
 PAGES = ("out", "route", "hook")
 CAPTURE = "capture"  # shown where something was ever captured
@@ -107,7 +105,7 @@ def _collect(gateway: Opened) -> dict[str, Any]:
     if captured.accepted:
         found[CAPTURE] = _book(captured)
     found["in"] = _book(store.read_now(books.inbound))
-    mailboxes = _mailboxes(gateway)
+    mailboxes = rows_of(gateway)
     return {
         "books": found,
         "paused": _paused(gateway, utc_now()),
@@ -168,16 +166,6 @@ def _paused(gateway: Opened, now: datetime) -> list[dict[str, Any]]:
         }
         for one in gateway.store.read_now(lane_states)
         if one.paused_by and (one.until is None or one.until > now)
-    ]
-
-
-def _mailboxes(gateway: Opened) -> list[dict[str, Any]]:
-    catalogue = load_catalogue()
-    states = gateway.store.read_now(mailbox_states)
-    return [
-        row_of(tenant.id, mailbox, states.get(mailbox.address), catalogue=catalogue)
-        for tenant in gateway.store.read_now(tenants.load_all).values()
-        for mailbox in tenant.mailboxes.values()
     ]
 
 

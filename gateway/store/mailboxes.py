@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from gateway.store import needs, states, tenants
+from gateway.store import codes, needs, states, tenants
 from gateway.store.errors import Conflict
 from gateway.store.lanes import resume_lane
+from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
 
 Items = dict[tuple[str, str], dict[str, object]]
@@ -32,6 +33,26 @@ def resume(db: Db, tenant: str, address: str, *, now: datetime) -> int:
     due = sum(resume_lane(db, lane, now=now) for lane in needs.own_lanes(db, tenant, address))
     tenants.bump(db)
     return due
+
+
+def renew(
+    db: Db,
+    seal: Seal,
+    tenant: str,
+    address: str,
+    code: str,
+    *,
+    by_file: bool = False,
+    now: datetime,
+) -> int:
+    """Put a code that was proven in the place of the one before; return what is due now.
+
+    Its term begins today, unless it came `by_file`, which says when it was issued.
+    """
+    tenants.put_secret(db, seal, tenant, "mailbox", address, code, now=now)
+    codes.note_renewal(db, tenant, address, at=None if by_file else now)
+    codes.drop_candidate(db, tenant, address)
+    return sum(resume_lane(db, lane, now=now) for lane in needs.own_lanes(db, tenant, address))
 
 
 def delete(db: Db, tenant: str, address: str, *, force: bool, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.mail.delivery import Lane, LaneKind
-from gateway.store import inbox
+from gateway.store import codes, inbox
 from gateway.store.errors import Conflict
 from gateway.store.sqlite import Db
 
@@ -54,6 +54,7 @@ def free_mailbox(db: Db, tenant: str, address: str, *, force: bool, now: datetim
     db.execute("DELETE FROM folders WHERE mailbox = ?", (address,))
     db.execute("DELETE FROM open_uids WHERE mailbox = ?", (address,))
     db.execute("DELETE FROM mailbox_states WHERE address = ?", (address,))
+    codes.drop_candidate(db, tenant, address)
 
 
 def _waiting_in(db: Db, lane: Lane) -> int:

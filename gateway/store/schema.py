@@ -36,6 +36,7 @@ CREATE TABLE secrets (
     sealed BLOB NOT NULL,
     applied_hash TEXT,
     changed_at REAL NOT NULL,
+    renewed_at REAL,
     PRIMARY KEY (tenant, kind, name)
 ) STRICT, WITHOUT ROWID;
 

@@ -15,7 +15,7 @@ from typing import Any
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant import Tenant
 from gateway.mail.tenant_file import Items, TenantFile, build_tenant
-from gateway.store import needs, states
+from gateway.store import codes, needs, states
 from gateway.store.errors import Conflict
 from gateway.store.lanes import resume_lane
 from gateway.store.sealing import Seal
@@ -107,8 +107,9 @@ def apply_tenant(
     """Make the store say what `file` says; return what changed.
 
     Without `prune`, what the file does not name stays. A secret that was applied before
-    is not applied again: it may have been replaced since. Raises Conflict when a domain or
-    mailbox is another tenant's, or mail still needs what would be removed.
+    is not applied again: it may have been replaced since. A new one for a mailbox that works
+    is only a candidate. Raises Conflict when a domain or mailbox is another tenant's, or mail
+    still needs what would be removed.
     """
     id_ = file.tenant.id
     changes = find_changes(db, file, prune=prune)
@@ -276,7 +277,11 @@ def _apply_secret(
     row = db.execute(f"SELECT applied_hash FROM secrets WHERE {where}", key).fetchone()
     if row is not None and row[0] == hashed:
         return False
-    put_secret(db, seal, *key, secret, now=now)
+    tenant, kind, name = key
+    if kind == "mailbox" and codes.is_in_use(db, tenant, name):
+        codes.propose(db, seal, tenant, name, secret, now=now)
+    else:
+        put_secret(db, seal, *key, secret, now=now)
     db.execute(f"UPDATE secrets SET applied_hash = ? WHERE {where}", (hashed, *key))
     return True
 

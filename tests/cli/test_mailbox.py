@@ -34,14 +34,14 @@ def test_mailboxes_are_listed_in_the_shape_others_rely_on(cli: Cli) -> None:
 
 def test_a_code_with_a_known_life_has_its_last_day() -> None:
     """The authorization codes of that provider live for 180 days."""
-    catalogue = load_catalogue()
+    provider = load_catalogue()["netease-163"]
     mailbox = Mailbox(
         address="a@163.com", provider="netease-163", issued=date(2026, 11, 1), answers=True
     )
-    row = row_of("acme", mailbox, None, catalogue=catalogue)
+    row = row_of("acme", mailbox, None, provider=provider)
     assert row["expires_on"] == date(2027, 4, 30)
     without = Mailbox(address="a@163.com", provider="netease-163")
-    assert row_of("acme", without, None, catalogue=catalogue)["expires_on"] is None
+    assert row_of("acme", without, None, provider=provider)["expires_on"] is None
 
 
 def test_a_person_switches_pauses_and_removes_a_mailbox(cli: Cli) -> None:

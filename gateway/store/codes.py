@@ -1,0 +1,75 @@
+"""Codes of mailboxes: the one in use, and a candidate that was not tried yet.
+
+A file that brings another code for a mailbox that works makes a candidate of it: the running
+server tries it, and only a code that opened everything takes the place of the one before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Db
+
+CANDIDATE = "candidate"
+WHERE = "tenant = ? AND kind = ? AND name = ?"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeDays:
+    """When the code in use was entered; `renewed_on`: by a person who re-authenticated."""
+
+    entered_on: date
+    renewed_on: date | None
+
+
+def is_in_use(db: Db, tenant: str, address: str) -> bool:
+    """Whether a mailbox has a code that nothing has found dead."""
+    query = f"SELECT 1 FROM secrets WHERE {WHERE}"
+    if db.execute(query, (tenant, "mailbox", address)).fetchone() is None:
+        return False
+    row = db.execute(
+        "SELECT state FROM mailbox_states WHERE address = ?", (address,)
+    ).fetchone()
+    return row is not None and row[0] != "dead"
+
+
+def propose(db: Db, seal: Seal, tenant: str, address: str, code: str, *, now: datetime) -> None:
+    """Keep a candidate, in the place of one before it."""
+    db.execute(
+        "INSERT OR REPLACE INTO secrets (tenant, kind, name, sealed, changed_at)"
+        " VALUES (?,?,?,?,?)",
+        (tenant, CANDIDATE, address, seal.seal(code), now.timestamp()),
+    )
+
+
+def candidates(db: Db) -> list[tuple[str, str]]:
+    """Return (tenant, address) of each mailbox that has a candidate."""
+    query = "SELECT tenant, name FROM secrets WHERE kind = ? ORDER BY changed_at"
+    return [(row[0], row[1]) for row in db.execute(query, (CANDIDATE,))]
+
+
+def drop_candidate(db: Db, tenant: str, address: str) -> None:
+    """Forget a candidate: it was tried, or is not wanted any more."""
+    db.execute(f"DELETE FROM secrets WHERE {WHERE}", (tenant, CANDIDATE, address))
+
+
+def note_renewal(db: Db, tenant: str, address: str, *, at: datetime | None) -> None:
+    """Record when a person re-authenticated; None: the file's day is the truth again."""
+    seconds = at.timestamp() if at else None
+    update = f"UPDATE secrets SET renewed_at = ? WHERE {WHERE}"
+    db.execute(update, (seconds, tenant, "mailbox", address))
+
+
+def days(db: Db) -> dict[str, CodeDays]:
+    """Return since when each mailbox has its code."""
+    rows = db.execute("SELECT name, changed_at, renewed_at FROM secrets WHERE kind = 'mailbox'")
+    return {
+        name: CodeDays(entered_on=_day(changed), renewed_on=_day(renewed) if renewed else None)
+        for name, changed, renewed in rows
+    }
+
+
+def _day(seconds: float) -> date:
+    return datetime.fromtimestamp(seconds, UTC).date()

@@ -1,0 +1,85 @@
+"""A code that died, and its repair: by the command, by a file, and never by a wrong code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.journeys.customer import Customer
+from tests.journeys.test_in import BOX, apply_tenant
+from tests.servers.dovecot import Dovecot
+from tests.servers.gateway import Gateway
+from tests.servers.ports import wait_until
+from tests.servers.postfix import Postfix
+from tests.servers.webhook import Helpdesk
+from tests.servers.zone import Zone
+
+pytestmark = pytest.mark.servers
+
+IMPATIENT = '[mailboxes]\ndead_after = "1s"\nlogin_waits = ["1s"]\n'
+
+
+@pytest.fixture
+def gateway(zone: Zone) -> Iterator[Gateway]:
+    server = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n{IMPATIENT}')
+    yield server
+    server.close()
+
+
+def state_of(gateway: Gateway) -> str:
+    state: str = gateway.json("mailbox", "list")[0]["state"]
+    return state
+
+
+def reauth(gateway: Gateway, code: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gateway", "mailbox", "reauth", BOX]
+    return subprocess.run(
+        [*command, "--config", str(gateway.config)],
+        input=f"{code}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_dead_mailbox_is_repaired_and_catches_up(
+    gateway: Gateway, postfix: Postfix, dovecot: Dovecot, helpdesk: Helpdesk, zone: Zone
+) -> None:
+    apply_tenant(gateway, postfix, dovecot, helpdesk)
+    gateway.start()
+    wait_until(lambda: state_of(gateway) == "ok", what=gateway.log)
+    dovecot.add_user("support", "the-second-code")
+    dovecot.stop()
+    dovecot.start()
+    wait_until(lambda: state_of(gateway) == "dead", what=gateway.log)
+    dovecot.deliver("support", Customer(zone).write(to=BOX))
+    refused = reauth(gateway, "not-the-code")
+    assert refused.returncode == 1
+    assert "the code was not taken" in refused.stderr
+    assert "not-the-code" not in refused.stdout + refused.stderr + gateway.log()
+    assert state_of(gateway) == "dead"
+    accepted = reauth(gateway, "the-second-code")
+    assert accepted.returncode == 0, accepted.stderr
+    wait_until(lambda: state_of(gateway) == "ok", what=gateway.log)
+    wait_until(lambda: helpdesk.of_type("message.received"), what=gateway.log)
+
+
+def test_a_file_brings_a_candidate_and_the_code_that_works_stays(
+    gateway: Gateway, postfix: Postfix, dovecot: Dovecot, helpdesk: Helpdesk
+) -> None:
+    apply_tenant(gateway, postfix, dovecot, helpdesk)
+    gateway.start()
+    wait_until(lambda: state_of(gateway) == "ok", what=gateway.log)
+    (gateway.home / "mailbox-password").write_text("a-slip-of-the-pen")
+    gateway.run("apply", str(gateway.home / "tenant.toml"))
+    wait_until(lambda: "mailbox.code_refused" in gateway.log(), what=gateway.log)
+    assert state_of(gateway) == "ok"
+    dovecot.add_user("support", "the-second-code")
+    (gateway.home / "mailbox-password").write_text("the-second-code")
+    gateway.run("apply", str(gateway.home / "tenant.toml"))
+    wait_until(lambda: "mailbox.code_renewed" in gateway.log(), what=gateway.log)
+    wait_until(lambda: gateway.log().count("mailbox.connected") == 2, what=gateway.log)
+    assert "a-slip-of-the-pen" not in gateway.log()
