@@ -8,9 +8,13 @@ it was a tenant.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from gateway import events
+from gateway.mail.address import Address
+from gateway.mail.suppression import Suppression
 from gateway.mail.tenant import Tenant
+from gateway.store import suppressions
 from gateway.store import tenants as stored
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db, Store
@@ -28,6 +32,8 @@ class Directory:
         self._credentials: Mapping[str, StoredCredential] = {}
         self._secrets: dict[tuple[str, str, str], str | None] = {}
         self._data_version = -1
+        self._suppressions: Mapping[tuple[str, str], Suppression] = {}
+        self._suppressions_revision = 0
 
     def find_tenant(self, id_: str) -> Tenant | None:
         """Return a tenant, None when there is none of that id."""
@@ -36,6 +42,11 @@ class Directory:
     async def find_credential(self, username: str) -> StoredCredential | None:
         """Return a submission login by its user name."""
         return self._credentials.get(username)
+
+    def find_suppression(self, tenant: str, address: Address) -> Suppression | None:
+        """Return why a tenant's mail is not sent to an address; None: it is."""
+        found = self._suppressions.get((tenant, address.key))
+        return found if found and found.is_in_force(datetime.now(UTC).date()) else None
 
     async def secret(self, tenant: str, kind: str, name: str) -> str | None:
         """Return a secret, None when none is kept."""
@@ -53,7 +64,9 @@ class Directory:
 
         Changed tenants are read; both answers are for those who act on a change.
         """
-        version = await self._store.read(_data_version)
+        version, suppressions_revision = await self._store.read(_versions)
+        if suppressions_revision != self._suppressions_revision:
+            await self._read_suppressions(suppressions_revision)
         written, self._data_version = version != self._data_version, version
         if not written:
             return False, False
@@ -68,6 +81,12 @@ class Directory:
         events.tenants_read(tenants=len(self.tenants), revision=revision)
         return True, True
 
+    async def _read_suppressions(self, revision: int) -> None:
+        found = await self._store.read(suppressions.entries, now=datetime.now(UTC))
+        self._suppressions = {(one.tenant, one.address): one for one in found}
+        self._suppressions_revision = revision
 
-def _data_version(db: Db) -> int:
-    return int(db.execute("PRAGMA data_version").fetchone()[0])
+
+def _versions(db: Db) -> tuple[int, int]:
+    data_version = db.execute("PRAGMA data_version").fetchone()[0]
+    return int(data_version), suppressions.revision(db)

@@ -13,11 +13,9 @@ from socket import socket
 from gateway.app.accounts import Accounts
 from gateway.app.foundation import Foundation
 from gateway.app.submissions import Submissions
-from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing
 from gateway.mail.envelope import Refused
 from gateway.mail.reply import Reply
-from gateway.mail.suppression import Suppression
 from gateway.net.tls import ServerTls
 from gateway.policy.files import Chains
 from gateway.store import suppressions
@@ -73,14 +71,10 @@ class Intake:
             sign_in=sign_in,
             find_tenant=self._base.directory.find_tenant,
             upstream_max_bytes=self._accounts.max_message_bytes,
-            find_suppression=self._find_suppression,
+            find_suppression=self._base.directory.find_suppression,
             note_refusal=self._note_refusal,
             accept=self._accept,
         )
-
-    async def _find_suppression(self, tenant: str, address: Address) -> Suppression | None:
-        store, now = self._base.store, datetime.now(UTC)
-        return await store.read(suppressions.find, tenant, address.key, now=now)
 
     async def _note_refusal(self, refused: Refused) -> str:
         now = datetime.now(UTC)

@@ -26,6 +26,10 @@ class Suppression:
     evidence: str  # the remote's words and our message id, or a person's note
     expires_on: date | None = None  # in UTC; None: until somebody removes it
 
+    def is_in_force(self, today: date) -> bool:
+        """Whether it holds on `today`, in UTC."""
+        return self.expires_on is None or self.expires_on > today
+
     @property
     def remove_command(self) -> str:
         """What a person types to let mail go to the address again."""

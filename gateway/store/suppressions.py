@@ -1,6 +1,7 @@
 """Addresses that a tenant's mail is not sent to, and the recipients refused for it.
 
-Whether an address is suppressed is asked in one place, at RCPT. What was accepted before an
+Whether an address is suppressed is asked in one place, at RCPT, of what was read when the
+revision changed: a recipient costs no question to the store. What was accepted before an
 address was suppressed is on its way, and stays so.
 """
 
@@ -41,16 +42,13 @@ def suppress(db: Db, entry: Suppression, *, now: datetime) -> None:
             now.timestamp(),
         ),
     )  # fmt: skip
+    _count_change(db)
 
 
-def find(db: Db, tenant: str, address: str, *, now: datetime) -> Suppression | None:
-    """Return why a tenant's mail is not sent to `address`, folded; None: it is."""
-    row = db.execute(
-        f"SELECT {COLUMNS} FROM suppressions WHERE tenant = :tenant AND address = :address"
-        f" AND {IN_FORCE}",
-        {"tenant": tenant, "address": address, "on": _on(now)},
-    ).fetchone()
-    return _suppression(row) if row else None
+def revision(db: Db) -> int:
+    """Return a number that changes with every change of the entries."""
+    row = db.execute("SELECT value FROM counters WHERE name = 'suppressions'").fetchone()
+    return int(row[0]) if row else 0
 
 
 def entries(db: Db, *, tenant: str | None = None, now: datetime) -> list[Suppression]:
@@ -68,6 +66,7 @@ def lift(db: Db, tenant: str, address: str) -> bool:
     changed = db.execute(
         "DELETE FROM suppressions WHERE tenant = ? AND address = ?", (tenant, address)
     )
+    _count_change(db)
     return changed.rowcount > 0
 
 
@@ -98,6 +97,13 @@ def note_refusal(db: Db, refused: Refused, *, now: datetime) -> str:
         credential=refused.credential, reply=said, fix=refused.fix, **{"from": sender},
     )  # fmt: skip
     return id_
+
+
+def _count_change(db: Db) -> None:
+    db.execute(
+        "INSERT INTO counters (name, value) VALUES ('suppressions', 1)"
+        " ON CONFLICT (name) DO UPDATE SET value = value + 1"
+    )
 
 
 def _on(now: datetime) -> str:

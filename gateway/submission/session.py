@@ -42,7 +42,7 @@ class Desk:
     """User name, password, client's address, mechanism -> who it is."""
     find_tenant: Callable[[str], Tenant | None]
     upstream_max_bytes: Callable[[Upstream], int | None]
-    find_suppression: Callable[[str, Address], Awaitable[Suppression | None]]
+    find_suppression: Callable[[str, Address], Suppression | None]
     note_refusal: Callable[[Refused], Awaitable[object]]
     accept: Callable[[Outgoing, Login], Awaitable[Reply]]
 
@@ -73,7 +73,7 @@ class Conversation:
         login = server.login
         if login is None:
             return None
-        found = await self._desk.find_suppression(login.tenant, recipient.address)
+        found = self._desk.find_suppression(login.tenant, recipient.address)
         if found is None:
             return None
         refused = Refused(

@@ -26,7 +26,8 @@ DAY = timedelta(days=1)
 
 def found(store: Store, tenant: str = "acme", *, days: int = 0) -> Suppression | None:
     now = NOON + days * DAY
-    return store.read_now(suppressions.find, tenant, "ann@example.org", now=now)
+    entries = store.read_now(suppressions.entries, tenant=tenant, now=now)
+    return next((one for one in entries if one.address == "ann@example.org"), None)
 
 
 def test_an_address_is_suppressed_for_its_tenant_alone(store: Store) -> None:
@@ -65,6 +66,15 @@ def test_what_is_lifted_is_gone(store: Store) -> None:
     assert store.write_now(suppressions.lift, "acme", "ann@example.org")
     assert found(store) is None
     assert not store.write_now(suppressions.lift, "acme", "ann@example.org")
+
+
+def test_the_revision_tells_of_every_change(store: Store) -> None:
+    seen = [store.read_now(suppressions.revision)]
+    store.write_now(suppressions.suppress, BY_HAND, now=NOON)
+    seen.append(store.read_now(suppressions.revision))
+    store.write_now(suppressions.lift, "acme", "ann@example.org")
+    seen.append(store.read_now(suppressions.revision))
+    assert len(set(seen)) == 3
 
 
 def test_a_refused_recipient_is_found_and_counts_in_no_book(store: Store) -> None:

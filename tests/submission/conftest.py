@@ -112,7 +112,7 @@ class Stage:
             tls=ServerTls(certificate),
         )
 
-    async def find_suppression(self, tenant: str, address: Address) -> Suppression | None:
+    def find_suppression(self, tenant: str, address: Address) -> Suppression | None:
         return self.suppressed.get((tenant, address.key))
 
     async def note_refusal(self, refused: Refused) -> None:
