@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.app.directory import Directory
 from gateway.config import Settings
@@ -23,12 +24,18 @@ class Foundation:
     catalogue: Mapping[str, Provider]
 
 
+def path_of_store(settings: Settings) -> Path:
+    """Return where the store's file is, or will be."""
+    return settings.state / "gateway.db"
+
+
 def open_store(settings: Settings) -> Store:
     """Open the store with the bounds of the configuration; raises StoreError."""
     return Store.open(
-        settings.state / "gateway.db",
+        path_of_store(settings),
         keep_free=settings.storage.keep_free,
         max_bytes=settings.retention.max_bytes,
+        shared=True,
     )
 
 

@@ -21,7 +21,7 @@ from gateway.app import reactor
 from gateway.app.alarms import begin_alerts
 from gateway.app.capture import Capture
 from gateway.app.cleaning import keep_clean
-from gateway.app.foundation import Foundation, lay_foundation, open_store
+from gateway.app.foundation import Foundation, lay_foundation, open_store, path_of_store
 from gateway.app.hooks import HookCarrier
 from gateway.app.inbound import Inbound
 from gateway.app.intake import Intake
@@ -34,6 +34,7 @@ from gateway.net.concurrency import spawn, stop_tasks
 from gateway.policy.files import Chains
 from gateway.store import alerts, books, figures, queue
 from gateway.store.capturing import set_capturing
+from gateway.store.checkpoints import keep_log_short
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import Db, Store
 from gateway.submission.listener import open_sockets
@@ -108,6 +109,7 @@ class Server:
             spawn(self._look(base, chains, outbound, inbound), name="look for changes"),
             spawn(renew_certificate(settings), name="renew certificate"),
             spawn(keep_clean(store, settings.retention), name="retention"),
+            spawn(keep_log_short(path_of_store(settings)), name="checkpoints"),
             *begin_alerts(base, chains),
         ]
         stack.push_async_callback(stop_tasks, tasks)

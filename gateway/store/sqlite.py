@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from sqlite_utils import Database
 from gateway import events
 from gateway.store.errors import StoreError, StoreFull
 from gateway.store.schema import migrate
+from gateway.store.turn import Turn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,8 +48,12 @@ class _Call:
 class Store:
     """One open store; `write` and `read` run a function of this package in its thread."""
 
-    def __init__(self, path: Path, *, keep_free: int, max_bytes: int | None) -> None:
+    def __init__(
+        self, path: Path, *, keep_free: int, max_bytes: int | None, shared: bool
+    ) -> None:
         self._path = path
+        self._shared = shared
+        self._turn: AbstractContextManager[None] = Turn(path) if shared else nullcontext()
         self._keep_free = keep_free
         self._max_bytes = max_bytes
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
@@ -59,15 +64,23 @@ class Store:
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
     @classmethod
-    def open(cls, path: Path, *, keep_free: int = 0, max_bytes: int | None = None) -> Store:
+    def open(
+        cls,
+        path: Path,
+        *,
+        keep_free: int = 0,
+        max_bytes: int | None = None,
+        shared: bool = False,
+    ) -> Store:
         """Open or make the store at `path`; raises StoreError when it cannot be used.
 
         With less than `keep_free` bytes left on the disk, or with 90 % used of `max_bytes`
         or of what the disk has for us, `write_content` is refused by StoreFull while
-        everything else can still be written.
+        everything else can still be written. `shared` is for the processes of a server: they
+        take turns, and leave the log to `checkpoints.keep_log_short`.
         """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        store = cls(path, keep_free=keep_free, max_bytes=max_bytes)
+        store = cls(path, keep_free=keep_free, max_bytes=max_bytes, shared=shared)
         store._thread.start()
         store._opened.result()
         return store
@@ -142,6 +155,8 @@ class Store:
     def _run(self) -> None:
         try:
             db = _connect(self._path)
+            if self._shared:
+                db.execute("PRAGMA wal_autocheckpoint=0")
         except (sqlite3.Error, OSError) as error:
             sentence = f"{self._path}: cannot be opened: {error}"
             self._opened.set_exception(StoreError(sentence))
@@ -179,7 +194,9 @@ class Store:
         if reads:
             _settle_all([(call, self._in_snapshot(db, call)) for call in reads])
         if writes:
-            _settle_all(self._commit(db, writes))
+            with self._turn:
+                settled = self._commit(db, writes)
+            _settle_all(settled)
 
     def _commit(self, db: Db, calls: list[_Call]) -> list[tuple[_Call, _Outcome]]:
         try:
