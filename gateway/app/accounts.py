@@ -19,7 +19,11 @@ PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 
 
 class Accounts:
-    """Finds the account of a lane; a lane named by an address is that mailbox's own account."""
+    """Finds the account of a lane; a lane named by an address is that mailbox's own account.
+
+    An account that signs in has none without its secret: in no moment, however short, does
+    mail go to a provider's server in nobody's name.
+    """
 
     def __init__(
         self, settings: Settings, directory: Directory, catalogue: Mapping[str, Provider]
@@ -93,7 +97,9 @@ class Accounts:
         provider = self._catalogue.get(upstream.provider)
         common = provider.common_username(secret) if provider else None
         login = _login(upstream.username or common or sender, secret)
-        return self._account(upstream, provider, address=sender, login=login)
+        account = self._account(upstream, provider, address=sender, login=login)
+        signs_in = bool(upstream.username) or upstream.provider != "generic"
+        return account if login or not (signs_in and _is_outside(account)) else None
 
     def limits(self, lane: Lane) -> LaneLimits:
         """Return how much a lane may carry at once."""
@@ -124,7 +130,8 @@ class Accounts:
     ) -> Account | None:
         provider = self._catalogue.get(mailbox.provider)
         login = _login(upstream.username or mailbox.username or mailbox.address, secret)
-        return self._account(upstream, provider, address=mailbox.address, login=login)
+        account = self._account(upstream, provider, address=mailbox.address, login=login)
+        return account if login or not _is_outside(account) else None
 
     def _account(
         self,
@@ -148,9 +155,11 @@ class Accounts:
             dkim_profile=provider.dkim_profile,
         )
 
-    async def _of_route(self, tenant: Tenant, route: Route) -> Account:
+    async def _of_route(self, tenant: Tenant, route: Route) -> Account | None:
         secret = await self._directory.secret(tenant.id, "route", route.name)
         port = route.port or PORTS[route.security]
+        if route.username and not secret:
+            return None
         return Account(
             endpoint=Endpoint(host=route.host or "", port=port, security=route.security),
             credentials=_login(route.username or "", secret),
@@ -189,6 +198,11 @@ def _endpoint(upstream: Upstream, provider: Provider, domain: str) -> Endpoint |
     same = preset is not None and security is preset.security
     port = upstream.port or (preset.port if preset and same else PORTS[security])
     return Endpoint(host=host, port=port, security=security)
+
+
+def _is_outside(account: Account | None) -> bool:
+    """Whether it is more than a server on this machine, which need not ask who is there."""
+    return account is not None and account.endpoint.security is not Security.NONE
 
 
 def _login(username: str, secret: str | None) -> Login | None:

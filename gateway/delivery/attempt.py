@@ -40,8 +40,8 @@ SIGNING_DOMAIN = re.compile(rb";\s*d=([^;\s]+)")  # RFC 6376 §3.5
 NO_ACCOUNT = Verdict(
     decision=Decision.DEFER,
     cause="no-account",
-    meaning="The way that this mail was to leave by is not configured any more.",
-    fix="Configure it again, or move the mail to another one.",
+    meaning="The way that this mail was to leave by is not there any more or has no password.",
+    fix="Give it again, with its password, or let the sender have another upstream.",
 )
 
 

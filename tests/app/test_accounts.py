@@ -35,6 +35,11 @@ security = "none"
 username = "other"
 [upstreams.hand]
 host = "smtp.acme.example"
+[upstreams.named]
+host = "smtp.acme.example"
+username = "relay"
+[upstreams.keyless]
+provider = "sendgrid"
 [upstreams.through]
 mailbox = "shop@163.com"
 [mailboxes."shop@163.com"]
@@ -112,6 +117,14 @@ def test_a_route_is_not_signed_for(accounts: Accounts) -> None:
     assert where(account) == ("desk.example", 465, Security.TLS, None)
     assert account is not None
     assert account.dkim_profile == "none"
+
+
+@pytest.mark.parametrize("name", ["named", "keyless"])
+def test_an_account_that_signs_in_is_none_without_its_secret(
+    accounts: Accounts, name: str
+) -> None:
+    """Mail waits: it goes to no server in nobody's name."""
+    assert find(accounts, name) is None
 
 
 def test_what_is_not_configured_any_more_has_no_account(accounts: Accounts) -> None:
