@@ -30,8 +30,7 @@ class Signing:
             return
         if any(one[0] != key[0] for one in self._signers):
             self._signers.clear()
-        found = await self._store.read(tenants.dkim_keys, self._seal, tenant, domain)
-        self._signers[key] = tuple(Signer(domain, selector, pem=pem) for selector, pem in found)
+        self._signers[key] = await self._load(tenant, domain)
 
     def sign(self, content: bytes, batch: Batch, profile: str) -> bytes:
         """Return the content as it leaves, signed at this moment."""
@@ -42,3 +41,11 @@ class Signing:
             return content
         omit = MESSAGE_ID_AND_DATE if profile == "without-ids" else NOTHING
         return sign(content, signers, omit=omit) + content
+
+    async def _load(self, tenant: str, domain: str) -> tuple[Signer, ...]:
+        """Keys outlive a domain's removal, the right to sign for it does not."""
+        owner = self._directory.find_tenant(tenant)
+        if owner is None or domain not in owner.domains:
+            return ()
+        found = await self._store.read(tenants.dkim_keys, self._seal, tenant, domain)
+        return tuple(Signer(domain, selector, pem=pem) for selector, pem in found)
