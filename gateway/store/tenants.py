@@ -143,12 +143,24 @@ def _refuse_strange_senders(db: Db, file: TenantFile) -> None:
             raise Conflict(f"the sender {address} is in a domain of the tenant {owner[0]}")
 
 
+def _refuse_strange_users(db: Db, tenant: str, domain: str) -> None:
+    """A domain is taken by nobody while another tenant may still write in its name."""
+    query = (
+        "SELECT tenant, name FROM tenant_items WHERE kind = 'sender' AND tenant <> ?1"
+        " AND substr(name, -length(?2)) = ?2"
+    )
+    if user := db.execute(query, (tenant, f"@{domain}")).fetchone():
+        raise Conflict(f"the tenant {user[0]} has the sender {user[1]} in the domain {domain}")
+
+
 def put_item(db: Db, tenant: str, kind: str, name: str, item: Mapping[str, Any]) -> None:
     """Add or change one item; raises Conflict when it is another tenant's."""
     if kind in ("domain", "mailbox"):
         query = "SELECT tenant FROM tenant_items WHERE kind = ? AND name = ? AND tenant <> ?"
         if owner := db.execute(query, (kind, name, tenant)).fetchone():
             raise Conflict(f"the {kind} {name} belongs to the tenant {owner[0]} already")
+    if kind == "domain":
+        _refuse_strange_users(db, tenant, name)
     db.execute(
         "INSERT INTO tenant_items (tenant, kind, name, settings) VALUES (?,?,?,?)"
         " ON CONFLICT (tenant, kind, name) DO UPDATE SET settings = excluded.settings",

@@ -68,6 +68,13 @@ def test_a_mailbox_of_another_tenant_is_refused_with_that_reason(cli: Cli) -> No
     assert [one["tenant"] for one in cli.json("tenant", "list")] == ["acme"]
 
 
+def test_a_domain_in_which_another_tenant_has_a_sender_is_refused(cli: Cli) -> None:
+    cli.apply(TENANT.replace('[domains."acme.example"]\n', ""))
+    cli.write("other.toml", 'tenant = "other"\n[domains."acme.example"]\n')
+    said = cli.refused("apply", "other.toml")
+    assert "the tenant acme has the sender support@acme.example in the domain" in said
+
+
 def test_a_new_domain_gets_its_keys_and_an_old_one_keeps_them(cli: Cli) -> None:
     cli.apply()
     first = cli.json("domain", "records", "acme.example")
