@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from gateway.delivery.rate import LaneLimits
@@ -25,6 +25,9 @@ from gateway.net.smtp import (
     open_session,
 )
 from gateway.providers.catalogue import Provider
+
+OpenSession = Callable[..., Awaitable[Session | SessionRefused]]
+"""Opens one session, as `net.smtp.open_session` does."""
 
 IDLE_SECONDS = 30.0
 DEFAULT_MESSAGES = 100  # a connection, where the provider does not say
@@ -91,10 +94,12 @@ class SessionPool:
         local_name: str,
         timeouts: Timeouts | None = None,
         idle_seconds: float = IDLE_SECONDS,
+        open_session: OpenSession = open_session,
     ) -> None:
         self._local_name = local_name
         self._timeouts = timeouts or Timeouts()
         self._idle_seconds = idle_seconds
+        self._open_session = open_session
         self._idle: defaultdict[Lane, list[Pooled]] = defaultdict(list)
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -111,7 +116,7 @@ class SessionPool:
             if pooled.session.is_usable and pooled.account == account:
                 return pooled
             self._close(pooled)
-        opened = await open_session(
+        opened = await self._open_session(
             account.endpoint,
             credentials=account.credentials,
             tls=account.tls,
