@@ -36,7 +36,10 @@ def probe_lane(gateway: Opened, lane: Lane, *, sender: str) -> list[Step]:
         accounts = Accounts(gateway.settings, directory, load_catalogue())
         account = await accounts.of_lane(lane, sender=sender)
         if account is None:
-            raise Refusal(f"{lane.tenant} {lane.name}: leads nowhere; gateway export shows it")
+            raise Refusal(
+                f"{lane.tenant} {lane.name}: there is no such way, or it has no password yet;"
+                f" gateway export {lane.tenant} shows it"
+            )
         return await probe_account(gateway, account, sender=sender)
 
     return reactor.ask(work)
