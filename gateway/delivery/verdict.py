@@ -24,6 +24,7 @@ PHASES = {
     Phase.DATA: "smtp-data",
     Phase.AFTER_DOT: "smtp-data",
 }
+OUT_OF_STEP = 503  # bad sequence of commands: of the session, not of the message
 NO_REPLY = 0  # the code of a Reply that no server gave
 ACCEPTED = Verdict(
     decision=Decision.DELIVERED, cause="accepted", meaning="The server took the message."
@@ -32,6 +33,11 @@ PERHAPS = Verdict(
     decision=Decision.UNKNOWN,
     cause="lost-after-dot",
     meaning="The connection was lost before the server confirmed: perhaps it was delivered.",
+)
+UNCLEAR = Verdict(
+    decision=Decision.UNKNOWN,
+    cause="unclear-after-dot",
+    meaning="The server answered neither yes nor no to the message: perhaps it was delivered.",
 )
 SLOWER = frozenset({"rate-limited", "too-many-connections", "login-throttled"})
 BLAMES_MAIL = frozenset({Turn.SENDER, Turn.MESSAGE, Turn.SENDER_DOMAIN, Turn.RECIPIENT})
@@ -60,6 +66,8 @@ class Judge:
             return ACCEPTED
         if phase is Phase.AFTER_DOT and reply.code == NO_REPLY:
             return PERHAPS
+        if phase is Phase.AFTER_DOT and reply.code // 100 not in (4, 5):
+            return UNCLEAR  # RFC 5321 §4.2.1 knows no other completion
         if reply.code == NO_REPLY:
             return Verdict(decision=Decision.DEFER, cause="unreachable", meaning=reply.text)
         diagnosis = self._diagnose(phase, reply)
@@ -136,7 +144,7 @@ def _decide(diagnosis: Diagnosis, phase: Phase, reply: Reply, *, attempts: int) 
         return Decision.DEFER
     if _blames_mail(diagnosis):
         return _refuse_mail(diagnosis, reply, attempts=attempts)
-    if phase is Phase.MAIL or diagnosis.listed:
+    if phase is Phase.MAIL or diagnosis.listed or reply.code == OUT_OF_STEP:
         return Decision.DEFER  # of what is ours or the account's, the mail is not guilty
     return Decision.FAIL if reply.outcome is Outcome.FAILED else Decision.DEFER
 

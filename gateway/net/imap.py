@@ -22,7 +22,7 @@ from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.response_parser import parse_fetch_response
 
 from gateway.config import ConfigError
-from gateway.mail.charset import decode_text
+from gateway.mail.charset import decode_reply, decode_text
 from gateway.mail.message import parse_message
 from gateway.mail.tenant import Security
 from gateway.net.concurrency import Pool
@@ -267,7 +267,7 @@ class _Call:
             async with asyncio.timeout(CALL_SECONDS):
                 return await self.pool.run(work, *args, **kwargs)
         except Refusal as refusal:
-            return ImapRefused(phase, refusal.code, decode_text(refusal.text))
+            return ImapRefused(phase, refusal.code, decode_reply(refusal.text))
         except (
             OSError,
             IMAPClientAbortError,

@@ -284,6 +284,9 @@ class Session:
         return reply
 
     async def _ask(self, command: str, phase: Phase) -> Reply:
+        early = self._wire.early_reply(phase)
+        if early is not None and early.code != 421:  # a goodbye answers whatever we ask
+            raise self._wire.out_of_step(phase)
         self._wire.write(f"{command}\r\n".encode())
         seconds = self._timeouts.command_seconds
         [reply] = await self._wire.replies(1, phase=phase, seconds=seconds)
@@ -369,6 +372,8 @@ class Session:
             rest = b""
         if before_dot is not None and not await before_dot():
             return []
+        if early := self._wire.early_reply(Phase.DATA):
+            return self._without_dot(early) * recipients
         self._wire.write(rest + b".\r\n")
         count = recipients if self._endpoint.lmtp else 1
         try:
@@ -378,6 +383,13 @@ class Session:
             self.abort()
             return [Reply(NO_REPLY, None, str(lost))] * recipients
         return said * (recipients // count)
+
+    def _without_dot(self, early: Reply) -> list[Reply]:
+        """A no to the content may come early; a yes to what is not there yet is no yes."""
+        if early.code // 100 not in (4, 5):
+            raise self._wire.out_of_step(Phase.DATA)
+        self.abort()
+        return [early]
 
 
 def _base64(text: str) -> str:

@@ -24,7 +24,7 @@ from twisted.internet.ssl import OpenSSLDefaultPaths, VerificationError, options
 from twisted.protocols.basic import LineReceiver
 from zope.interface.declarations import implementer
 
-from gateway.mail.charset import decode_text
+from gateway.mail.charset import decode_reply
 from gateway.mail.delivery import Phase
 from gateway.mail.reply import Reply, parse_reply
 from gateway.net.concurrency import wait_for
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
 MAX_REPLY_LINES = 200
+MAX_UNREAD_BYTES = 1024 * 1024  # of replies that nobody has taken yet
 BLOCK_BYTES = 64 * 1024
 NOT_TLS_WORDS = (
     "wrong version number",
@@ -112,6 +113,7 @@ class Wire(LineReceiver):
         self.host = host
         self._lines: list[bytes] = []
         self._replies: deque[Reply] = deque()
+        self._unread_bytes = 0
         self._news: asyncio.Future[None] | None = None
         self._lost: tuple[str, Loss] | None = None
         self._is_secured = False
@@ -161,7 +163,27 @@ class Wire(LineReceiver):
                 self._replies.append(last)
             else:
                 await self._more(phase, seconds)
+        self._unread_bytes = 0
         return [self._replies.popleft() for _ in range(count)]
+
+    def early_reply(self, phase: Phase) -> Reply | None:
+        """Return a reply that came before it was asked for, None when all is quiet.
+
+        Raises SessionLost when the connection is gone, or a reply has begun that is not whole.
+        """
+        if self._lost is not None:
+            sentence, reason = self._lost
+            raise SessionLost(phase, sentence, reason=reason)
+        if self._replies:
+            return self._replies[0]
+        if self._lines:
+            raise self.out_of_step(phase)
+        return None
+
+    def out_of_step(self, phase: Phase) -> SessionLost:
+        """Return the fault of a server that answers what it was not asked."""
+        sentence = f"{self.host} answered before it was asked"
+        return SessionLost(phase, sentence, reason=Loss.NOT_SMTP)
 
     def start_tls(self, ca_file: Path | None) -> None:
         """Begin the TLS handshake; certificate and host name are verified.
@@ -196,11 +218,15 @@ class Wire(LineReceiver):
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         """Collect the lines of a reply (RFC 5321 §4.2.1)."""
+        if self._lost is not None:
+            return  # what follows on nonsense is not believed
         self._lines.append(line[4:])
-        if not line[:3].isdigit() or len(self._lines) > MAX_REPLY_LINES:
+        self._unread_bytes += len(line)
+        too_long = len(self._lines) > MAX_REPLY_LINES or self._unread_bytes > MAX_UNREAD_BYTES
+        if too_long or not line[:3].isdigit():
             self._end(f"{self.host} does not speak SMTP", Loss.NOT_SMTP)
         elif line[3:4] != b"-":
-            text = decode_text(b"\n".join(self._lines))
+            text = decode_reply(b"\n".join(self._lines))
             self._lines.clear()
             self._replies.append(parse_reply(int(line[:3]), text))
             self._tell()

@@ -28,6 +28,10 @@ class Fault(StrEnum):
     DROP = "drop"  # reset the connection; at DOT the mail is lost
     KEEP_AND_DROP = "keep-and-drop"  # at DOT: the mail is kept, the client never learns it
     GARBAGE = "garbage"  # a line that is not SMTP
+    ENDLESS_LINE = "endless-line"  # one line that has no end
+    ENDLESS_REPLY = "endless-reply"  # a reply whose last line never comes
+    FLOOD = "flood"  # replies that nobody asked for, without end
+    EARLY = "early"  # the reply to this command, and a yes to what has not come yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,11 @@ from gateway.sandbox.transaction import (
 
 MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN")
+ENDLESS = {
+    Fault.ENDLESS_LINE: b"250 " * 2048,
+    Fault.ENDLESS_REPLY: b"250-and more\r\n" * 512,
+    Fault.FLOOD: b"250 2.0.0 Ok\r\n" * 512,
+}
 NOT_SMTP = b"\x15\x03\x01\x00 what?\xff\r\n"
 
 
@@ -269,11 +274,23 @@ class Session(smtp.SMTP):
         match fault:
             case Fault.GARBAGE:
                 self._writer.write(NOT_SMTP)
+            case Fault.ENDLESS_LINE | Fault.ENDLESS_REPLY | Fault.FLOOD:
+                await self._pour(ENDLESS[fault])
+            case Fault.EARLY:
+                early = "354 Go ahead\r\n" if self._transaction else "250 Ok\r\n"
+                await self.push(f"{early}250 2.0.0 Ok: queued as early")
             case Fault.HANG:
                 await never()
             case Fault.DROP | Fault.KEEP_AND_DROP:
                 abort(self._wire)
                 await never()
+
+    async def _pour(self, block: bytes) -> NoReturn:
+        """Send the same again and again until the client hangs up."""
+        while not self._wire.is_closing():
+            self._writer.write(block)
+            await self._writer.drain()
+        await never()
 
     async def _close(self) -> NoReturn:
         self._wire.close()

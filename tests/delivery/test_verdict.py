@@ -52,7 +52,10 @@ def _verdict(
         (Phase.AFTER_DOT, 554, "5.6.0 no", Decision.FAIL),
         (Phase.AFTER_DOT, 451, "later", Decision.DEFER),
         (Phase.AFTER_DOT, 421, "closing", Decision.DEFER),
-        (Phase.AFTER_DOT, 654, "what?", Decision.DEFER),
+        (Phase.AFTER_DOT, 654, "what?", Decision.UNKNOWN),
+        (Phase.AFTER_DOT, 354, "go on", Decision.UNKNOWN),
+        (Phase.DATA, 999, "what?", Decision.DEFER),
+        (Phase.DATA, 503, "5.5.1 RCPT first", Decision.DEFER),
     ],
 )
 def test_without_a_rule_of_the_preset_the_phase_and_the_first_digit_decide(

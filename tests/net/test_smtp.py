@@ -291,6 +291,45 @@ def test_lost_before_the_dot_says_whether_mail_was_answered(
     run(work())
 
 
+def test_a_yes_before_the_dot_is_no_yes(run: Run) -> None:
+    async def work() -> None:
+        early = ONE_MESSAGE.replace("S: 354 go\n", "S: 354 go\nS: 250 2.0.0 queued as 77\n")
+        async with Script(HELLO + early).serve() as script:
+            session = await _session(script)
+
+            async def wait_for_it() -> bool:
+                while True:
+                    if not session.is_usable:
+                        return True
+                    await asyncio.sleep(0)
+
+            with pytest.raises(SessionLost, match="before it was asked") as caught:
+                await session.send(ENVELOPE, CONTENT, before_dot=wait_for_it)
+            assert caught.value.phase is Phase.DATA
+            assert script.content == b""
+
+    run(work())
+
+
+def test_a_no_before_the_dot_is_a_no(run: Run) -> None:
+    async def work() -> None:
+        early = ONE_MESSAGE.replace("S: 354 go\n", "S: 354 go\nS: 552 5.3.4 too big\n")
+        async with Script(HELLO + early).serve() as script:
+            session = await _session(script)
+
+            async def wait_for_it() -> bool:
+                while True:
+                    if not session.is_usable:
+                        return True
+                    await asyncio.sleep(0)
+
+            [answer] = await session.send(ENVELOPE, CONTENT, before_dot=wait_for_it)
+            assert answer.reply.as_line() == "552 5.3.4 too big"
+            assert not session.is_usable
+
+    run(work())
+
+
 def test_a_421_stands_for_the_replies_that_never_come(run: Run) -> None:
     dialogue = """
     C: MAIL FROM:<support@acme.example>

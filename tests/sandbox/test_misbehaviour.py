@@ -1,6 +1,7 @@
 """Every misbehaviour of the upstream, as a client sees it."""
 
 import smtplib
+import socket
 import time
 from typing import Any
 
@@ -115,6 +116,34 @@ def test_garbage_is_answered(upstream: Upstream) -> None:
         client.putcmd("MAIL", "FROM:<a@acme.example>")
         assert client.file is None or b"what?" in client.file.readline()
         client.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "begin"),
+    [
+        (Fault.ENDLESS_LINE, b"250 250 250 "),
+        (Fault.ENDLESS_REPLY, b"250-and more\r\n250-and more\r\n"),
+        (Fault.FLOOD, b"250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n"),
+    ],
+)
+def test_an_answer_has_no_end(upstream: Upstream, fault: Fault, begin: bytes) -> None:
+    upstream.misbehaviour = Misbehaviour(at={Phase.EHLO: fault})
+    with socket.create_connection(("127.0.0.1", upstream.port), timeout=5) as client:
+        stream = client.makefile("rb")
+        stream.readline()
+        client.sendall(b"EHLO x\r\n")
+        assert stream.read(5_000_000).startswith(begin)
+
+
+def test_an_answer_runs_ahead(upstream: Upstream) -> None:
+    upstream.misbehaviour = Misbehaviour(at={Phase.DATA: Fault.EARLY})
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+        client.login("u", "p")
+        client.mail("a@acme.example")
+        client.rcpt("b@example.net")
+        assert client.docmd("DATA") == (354, b"Go ahead")
+        assert client.getreply() == (250, b"2.0.0 Ok: queued as early")
+    assert not len(upstream.captured)
 
 
 def test_a_login_is_refused_with_the_text_given(upstream: Upstream) -> None:
