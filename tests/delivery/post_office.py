@@ -47,10 +47,10 @@ LIMITS = LaneLimits(connections=4)
 class PostOffice:
     """Everything, with the sandbox's `provider` at the other end of every upstream lane."""
 
-    def __init__(self, store: Store, provider: Upstream) -> None:
+    def __init__(self, store: Store, provider: Upstream, *, timeouts: Timeouts = QUICK) -> None:
         self.store = store
         self.provider = provider
-        self.pool = SessionPool(local_name="gw.example", timeouts=QUICK)
+        self.pool = SessionPool(local_name="gw.example", timeouts=timeouts)
         self.leases = Leases(store)
         self.limits = {LANE: LIMITS}
         self.accounts: dict[Lane, Account | None] = {}
@@ -161,13 +161,13 @@ class PostOffice:
 
 @asynccontextmanager
 async def open_post_office(
-    directory: Path, *, started: bool = True
+    directory: Path, *, started: bool = True, timeouts: Timeouts = QUICK
 ) -> AsyncIterator[PostOffice]:
     """Open everything, and end it in order."""
     store = Store.open(directory / "gateway.db")
     provider = Upstream(UpstreamSettings())
     await provider.start()
-    office = PostOffice(store, provider)
+    office = PostOffice(store, provider, timeouts=timeouts)
     if started:
         await office.scheduler.start()
     try:
