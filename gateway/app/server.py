@@ -31,6 +31,7 @@ from gateway.app.policies import compile_all, open_chains
 from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
+from gateway.net.open_files import raise_limit
 from gateway.policy.files import Chains
 from gateway.store import alerts, books, figures, queue
 from gateway.store.capturing import set_capturing
@@ -53,6 +54,7 @@ def serve(settings: Settings, *, capture: bool = False) -> None:
     With `capture` nothing leaves the machine: see `app.capture`.
     """
     events.set_up(log_format=settings.log.format, hostname=settings.server.hostname)
+    raise_limit()
     server = Server(settings, capture=capture)
 
     async def begin() -> bool:

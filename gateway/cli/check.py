@@ -14,6 +14,9 @@ from gateway.cli.output import print_json, print_line, print_next, warn
 from gateway.cli.refusal import Refusal
 from gateway.cli.tenant_source import load_source
 from gateway.config import ConfigError, Settings, is_loopback, load_settings
+from gateway.net.open_files import most_open_files
+
+OTHER_FILES = 500  # the store, upstream sessions, mailboxes, pages
 
 
 def check(
@@ -69,6 +72,12 @@ def _warnings(settings: Settings) -> Iterator[str]:
         yield (
             f"[console] public_url {settings.console.public_url} is on loopback: links in"
             " mails and webhooks lead nowhere for others, so nobody can be reminded"
+        )
+    sessions, most = settings.submission.sessions, most_open_files()
+    if sessions + OTHER_FILES > most:
+        yield (
+            f"[submission] sessions: {sessions} sessions need more than the {most} files that"
+            " may be open here: raise LimitNOFILE= of the unit, or ulimit -Hn"
         )
 
 

@@ -77,3 +77,12 @@ def test_alerts_that_cannot_work_are_faults(cli: Cli, keys: str, fault: str) -> 
 def test_a_line_that_is_not_toml_is_told_with_its_number(cli: Cli) -> None:
     cli.write("gateway.conf", "[server]\nstate\n")
     assert cli.refused("check").startswith("gateway: gateway.conf: line 2: ")
+
+
+def test_more_sessions_than_files_may_be_open_is_a_warning(cli: Cli) -> None:
+    cli.write("gateway.conf", "[submission]\nsessions = 2_000_000\n")
+    done = cli.run("check")
+    assert done.returncode == 0
+    assert "[submission] sessions: 2000000 sessions need more than the" in " ".join(
+        (done.stdout + done.stderr).split()
+    )
