@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.mail.address import parse_address
-from gateway.mail.schema import SchemaError, Size, read_table, unknown_key
+from gateway.mail.schema import SchemaError, Size, parse_limit, read_table, unknown_key
 from gateway.mail.tenant import Security
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -24,6 +24,7 @@ LARGEST_STORE = Size(20 * 1024**3)
 MOST_WORKERS = 64
 LOG_FORMATS = ("text", "json", "postfix")
 LARGEST_MESSAGE = Size(25 * 1024**2)
+LAST_PORT = 65535
 
 
 class ConfigError(Exception):
@@ -251,7 +252,8 @@ def load_settings(path: Path) -> Settings:
     sections: dict[str, Any] = {}
     for name, section in table.items():
         if name not in SECTIONS:
-            raise ConfigError(f"{path}: {unknown_key(name, SECTIONS, thing='section')}")
+            sentence = _where_it_belongs(name) or unknown_key(name, SECTIONS, thing="section")
+            raise ConfigError(f"{path}: {sentence}")
         if not isinstance(section, dict):
             raise ConfigError(f"{path}: {name}: expects a section: write [{name}]")
         sections[name] = _read_section(path, name, section)
@@ -286,13 +288,30 @@ def _read_section(path: Path, name: str, section: dict[str, Any]) -> Any:
             section = {key: value for key, value in section.items() if key != "listeners"}
         return read_table(cls, section, given=given, names=KEY_NAMES.get(name))
     except SchemaError as error:
-        raise ConfigError(f"{path}: [{name}] {error}") from error
+        sentence = str(error)
+        if error.key not in _keys_of(name) and (belongs := _where_it_belongs(error.key)):
+            sentence = belongs
+        raise ConfigError(f"{path}: [{name}] {sentence}") from error
+
+
+def _keys_of(section: str) -> set[str]:
+    cls: Any = type(SECTIONS[section].default)
+    return {one.name for one in dataclasses.fields(cls)}
+
+
+def _where_it_belongs(key: str) -> str | None:
+    """Return the sentence for a key that another section has, None when none has it."""
+    sections = [f"[{name}]" for name in SECTIONS if key in _keys_of(name)]
+    return f"'{key}' belongs in {' or '.join(sections)}" if sections else None
 
 
 def _read_listeners(listeners: Any) -> tuple[ListenerSettings, ...]:
-    if not isinstance(listeners, list):
+    if not isinstance(listeners, list) or not all(isinstance(one, dict) for one in listeners):
         raise SchemaError("listeners", "expects tables: write [[submission.listeners]]")
-    return tuple(read_table(ListenerSettings, one) for one in listeners)
+    try:
+        return tuple(read_table(ListenerSettings, one) for one in listeners)
+    except SchemaError as error:
+        raise SchemaError(f"listeners: {error.key}", error.message) from error
 
 
 def _check(settings: Settings) -> None:
@@ -315,44 +334,52 @@ def _faults(settings: Settings) -> list[str]:
     if settings.policies.on_error not in ("hold", "keep"):
         faults.append('[policies] on_error: write "hold" or "keep"')
     faults.extend(_listener_faults(settings.submission))
-    faults.extend(f"[alerts] {sentence}" for sentence in _alert_faults(settings.alerts))
-    return faults
-
-
-def _alert_faults(alerts: AlertSettings) -> list[str]:
-    if alerts == AlertSettings():
-        return []
-    faults = [
-        _address_fault(one) for one in (*(alerts.to or ()), alerts.sender or "a@b.example")
-    ]
-    faults = [one for one in faults if one]
-    if not alerts.is_on:
-        faults.append("to, from and host go together: give all three")
-    if (alerts.username is None) != (alerts.password_file is None):
-        faults.append("username and password_file go together: give both or neither")
-    in_clear = alerts.protection is Security.NONE and not is_loopback(alerts.host or "")
-    if in_clear and alerts.username is not None:
-        faults.append('security: no password is sent in the clear: write "starttls" or "tls"')
-    return faults
-
-
-def _address_fault(text: str) -> str:
+from gateway.mail.address import parse_address
+    faults.extend(_network_faults(settings))
     try:
-        parse_address(text)
+        parse_limit(settings.submission.auth_failures)
     except ValueError as error:
-        return str(error)
-    return ""
+        faults.append(f"[submission] auth_failures: {error}")
+    if not _is_listening_address(settings.console.address):
+        faults.append('[console] address: write an IP address and a port: "127.0.0.1:8080"')
+    return faults
+
+
+def _network_faults(settings: Settings) -> list[str]:
+    lists = {
+        "[submission] plain_networks": settings.submission.plain_networks,
+        "[routes] private_networks": settings.routes.private_networks,
+        "[tenants] private_networks": settings.tenants.private_networks,
+    }
+    return [
+        f"{where}: '{one}' is not a network: write one such as \"10.1.0.0/16\""
+        for where, networks in lists.items()
+        for one in networks
+        if not _is_network(one)
+    ]
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_listening_address(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    return port.isdigit() and int(port) <= LAST_PORT and _is_ip(host.strip("[]"))
 
 
 def _listener_faults(submission: SubmissionSettings) -> list[str]:
     faults = []
     for listener in submission.listeners:
         where = f"[[submission.listeners]] address '{listener.address}'"
-        host, _, port = listener.address.rpartition(":")
-        if not port.isdigit() or int(port) > 65535 or not _is_ip(host.strip("[]")):
+        if not _is_listening_address(listener.address):
             faults.append(f'{where}: write an IP address and a port, such as "0.0.0.0:587"')
         elif listener.security is Security.NONE and not _may_be_plain(
-            host.strip("[]"), submission
+            listener.host, submission
         ):
             faults.append(
                 f'{where}: security "none" is for loopback and [submission] plain_networks'
@@ -380,4 +407,6 @@ def _toml_sentence(text: str) -> str:
     if not where:
         return text
     line, _, column = where.rstrip(")").partition(", ")
+    if what.startswith("Illegal character '\\n'"):
+        what = "A text in quotes has no end on this line"
     return f"line {line}: {what} ({column})"

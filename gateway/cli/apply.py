@@ -17,6 +17,7 @@ from gateway.cli.refusal import Refusal
 from gateway.cli.tenant_source import Source, load_source, missing_secrets
 from gateway.mail.tenant_file import SECTIONS, Items, as_toml
 from gateway.store import tenants
+from gateway.store.errors import Conflict
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
 from gateway.store.tenants import Change
@@ -42,7 +43,10 @@ def apply(
         order = _Order(source, gateway.load_seal(), prune=prune, force=force)
         if prune and not dry_run and not yes:
             _confirm(order.rehearse(gateway))
-        changes = order.rehearse(gateway) if dry_run else order.carry_out(gateway)
+        try:
+            changes = order.rehearse(gateway) if dry_run else order.carry_out(gateway)
+        except Conflict as conflict:
+            raise Refusal(f"{file}: {conflict}") from conflict
         notes = list(missing_secrets(source.file, _known_secrets(gateway, source)))
     id_ = source.file.tenant.id
     if as_json:

@@ -87,6 +87,14 @@ def parse_size(text: str) -> Size:
     return Size(int(found[1]) * UNITS_BYTES[found[2]])
 
 
+def parse_limit(text: str) -> tuple[int, float]:
+    """Return (10, 600.0) for "10/10m", ten in ten minutes; raises ValueError."""
+    found = re.fullmatch(r"([1-9]\d*)/(\S+)", text.strip())
+    if not found:
+        raise ValueError(f"'{text}' is not a limit: write a number and a time, such as 10/10m")
+    return int(found[1]), parse_duration(found[2]).total_seconds()
+
+
 def _key_of(name: str, names: Mapping[str, str]) -> str:
     return next((key for key, field in names.items() if field == name), name)
 

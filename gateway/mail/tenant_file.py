@@ -28,6 +28,7 @@ from gateway.mail.tenant import (
     Upstream,
 )
 
+LAST_PORT = 65535
 SECRET_KEYS = ("password_file", "password_env", "secret_file", "secret_env")
 SECTIONS: dict[str, tuple[str, type[Any]]] = {
     "domains": ("domain", Domain),
@@ -108,6 +109,7 @@ def find_faults(tenant: Tenant, *, providers: Collection[str]) -> Iterator[str]:
         if account.provider not in providers:
             sentence = unknown_key(account.provider, providers, thing="provider")
             yield f"{_where_is(account)} provider: {sentence}"
+    yield from _port_faults(tenant)
     yield from _sender_faults(tenant)
     yield from _mailbox_faults(tenant)
     yield from _route_faults(tenant)
@@ -162,15 +164,25 @@ def _read_item(
     try:
         return read_table(cls, plain, given=given, names=names)
     except SchemaError as error:
-        raise SchemaError(
-            f"[{section}.{_toml_name(name)}] {error.key}", error.message
-        ) from error
+        message = error.message
+        if error.key == "password":
+            message = "a password does not stand here: write it to a file, and password_file"
+        raise SchemaError(f"[{section}.{_toml_name(name)}] {error.key}", message) from error
 
 
 def _where_is(account: Upstream | Mailbox) -> str:
     if isinstance(account, Upstream):
         return f"[upstreams.{account.name}]"
     return f'[mailboxes."{account.address}"]'
+
+
+def _port_faults(tenant: Tenant) -> Iterator[str]:
+    ports = {f"[routes.{one.name}]": one.port for one in tenant.routes.values()}
+    ports |= {_where_is(one): one.port for one in tenant.upstreams.values()}
+    ports |= {_where_is(one): one.port for one in tenant.mailboxes.values()}
+    for where, port in ports.items():
+        if port is not None and not 1 <= port <= LAST_PORT:
+            yield f"{where} port: {port} is not a port: write 1 to {LAST_PORT}, such as 587"
 
 
 def _sender_faults(tenant: Tenant) -> Iterator[str]:

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from gateway import events
 from gateway.mail.reply import Reply
-from gateway.submission.rate import RecentCount, parse_limit
+from gateway.mail.schema import parse_limit
+from gateway.submission.rate import RecentCount
 
 ACCEPTED = Reply(235, "2.7.0", "Signed in")
 REFUSED = Reply(535, "5.7.8", "User name or password is not right")

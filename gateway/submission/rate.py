@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict, deque
-
-from gateway.mail.schema import parse_duration
 
 MAX_KEYS = 10_000
 MAX_TIMES = 100_000  # of one key; only whether a limit is reached counts
@@ -35,11 +32,3 @@ class RecentCount:
         if not times:
             del self._times[key]
         return len(times)
-
-
-def parse_limit(text: str) -> tuple[int, float]:
-    """Return (10, 600.0) for "10/10m", ten in ten minutes; raises ValueError."""
-    found = re.fullmatch(r"([1-9]\d*)/(\S+)", text.strip())
-    if not found:
-        raise ValueError(f"'{text}' is not a limit: write a number and a time, such as 10/10m")
-    return int(found[1]), parse_duration(found[2]).total_seconds()

@@ -5,7 +5,14 @@ from datetime import date, timedelta
 
 import pytest
 
-from gateway.mail.schema import SchemaError, Size, parse_duration, parse_size, read_table
+from gateway.mail.schema import (
+    SchemaError,
+    Size,
+    parse_duration,
+    parse_limit,
+    parse_size,
+    read_table,
+)
 from gateway.mail.tenant import Security
 
 
@@ -48,3 +55,13 @@ def test_what_does_not_fit_is_told_with_its_key(
 def test_durations_and_sizes_carry_their_unit() -> None:
     assert parse_duration("30d") == timedelta(days=30)
     assert parse_size("1GB") == 1024**3
+
+
+def test_a_limit_is_a_number_in_a_time() -> None:
+    assert parse_limit("10/10m") == (10, 600.0)
+
+
+@pytest.mark.parametrize("text", ["10", "0/1m", "x/1m", "10/", "10/10", "-1/1m"])
+def test_what_is_no_limit_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a"):
+        parse_limit(text)
