@@ -62,8 +62,7 @@ from gateway.store import tenants as stored
 from gateway.store.errors import Conflict
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db, Store
-from gateway.submission.admission import Limits, find_refusal, find_way, read_letter
-from gateway.submission.stamp import stamp
+from gateway.submission.door import admit
 from tests.delivery.tenants import (
     AUTHORS,
     MAILBOX,
@@ -82,7 +81,6 @@ from tests.delivery.tenants import (
 EXAMPLES = int(os.environ.get("EXAMPLES", "120"))
 SECONDS = 30.0
 CATALOGUE = load_catalogue()
-NO_LIMITS = Limits(messages_per_hour=None, sent_last_hour=0, upstream_max_bytes=lambda _: None)
 SCHEDULES = {LaneKind.UPSTREAM: RetrySchedule.of(DeliverySettings())}
 SIGNATURE = re.compile(rb"DKIM-Signature: [^\r]*?d=(?P<domain>[^;]+);.*? s=(?P<selector>\w+);")
 
@@ -209,7 +207,9 @@ class World:
 
     async def _write(self, store: Store, change: Apply | Remove) -> None:
         if isinstance(change, Remove):
-            await store.write(stored.remove_tenant, change.tenant, force=change.force)
+            await store.write(
+                stored.remove_tenant, change.tenant, force=change.force, now=datetime.now(UTC)
+            )
             return
         file = read_tenant_file(change.table)
         assert not list(find_faults(file.tenant, providers=CATALOGUE))
@@ -238,15 +238,18 @@ class World:
             peer=Peer(address="127.0.0.1", port=1, helo="desk", tls=None),
             received_at=now,
         )
-        letter = read_letter(submission, tenant)
-        if find_refusal(letter, tenant, limits=NO_LIMITS):
+        admitted = admit(
+            submission, tenant, upstream_max_bytes=lambda _: None, hostname="gateway.example"
+        )
+        if isinstance(admitted, Reply):
             return
-        way = find_way(letter, tenant)
-        assert way.lane.tenant == tenant.id
-        domain = way.header_from.rpartition("@")[2]
+        assert admitted.lane.tenant == tenant.id
+        domain = admitted.header_from.rpartition("@")[2]
         owners = {one.id for one in self.directory.tenants.values() if domain in one.domains}
-        assert owners <= {tenant.id}, f"{tenant.id} may write as {way.header_from}: {owners}"
-        await self._keep(stamp(letter, way, id=new_id(), hostname="gateway.example"))
+        assert owners <= {tenant.id}, (
+            f"{tenant.id} may write as {admitted.header_from}: {owners}"
+        )
+        await self._keep(admitted)
 
     async def _answer(self) -> None:
         owners = [one.id for one in self.directory.tenants.values() if MAILBOX in one.mailboxes]
@@ -275,7 +278,9 @@ class World:
     async def _keep(self, outgoing: Outgoing) -> None:
         self.owners[outgoing.id] = outgoing.tenant
         now = datetime.now(UTC)
-        await self.store.write_content(1, keep, Judged(outgoing=outgoing), now=now)
+        await self.store.write_content(
+            1, keep, Judged(outgoing=outgoing), per_hour=None, now=now
+        )
 
     async def _act(self, step: Person) -> None:
         waiting = await self.store.read(people.entries)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway.config import KEY_NAMES, SECTIONS, ListenerSettings, load_settings
+from gateway.config import ListenerSettings, load_settings
+from gateway.config.loading import KEY_NAMES, SECTIONS
 from gateway.mail.schema import read_table
 
 EXAMPLE = Path(__file__).parents[2] / "gateway.conf.example"

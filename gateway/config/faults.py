@@ -1,0 +1,119 @@
+"""What has the right type in gateway.conf but cannot work, in one sentence each."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from gateway.config.settings import (
+    AlertSettings,
+    Settings,
+    SubmissionSettings,
+    is_ip,
+    is_loopback,
+)
+from gateway.mail.address import parse_address
+from gateway.mail.schema import parse_limit, unknown_key
+from gateway.mail.tenant import Security
+
+MOST_WORKERS = 64
+LOG_FORMATS = ("text", "json", "postfix")
+LAST_PORT = 65535
+
+
+def find_faults(settings: Settings) -> list[str]:
+    """Return each fault with its section and key."""
+    faults = []
+    if not 0 <= settings.server.workers <= MOST_WORKERS:
+        faults.append(f"[server] workers: write a number from 0 to {MOST_WORKERS}")
+    if settings.storage.url != "sqlite":
+        faults.append('[storage] url: only "sqlite" is in this release')
+    if (settings.tls.certificate is None) != (settings.tls.key is None):
+        faults.append("[tls] certificate and key go together: give both or neither")
+    if settings.log.format not in LOG_FORMATS:
+        sentence = unknown_key(settings.log.format, LOG_FORMATS, thing="format")
+        faults.append(f"[log] format: {sentence}")
+    if settings.policies.on_error not in ("hold", "keep"):
+        faults.append('[policies] on_error: write "hold" or "keep"')
+    faults.extend(_listener_faults(settings.submission))
+    faults.extend(f"[alerts] {sentence}" for sentence in _alert_faults(settings.alerts))
+    faults.extend(_network_faults(settings))
+    try:
+        parse_limit(settings.submission.auth_failures)
+    except ValueError as error:
+        faults.append(f"[submission] auth_failures: {error}")
+    if not _is_listening_address(settings.console.address):
+        faults.append('[console] address: write an IP address and a port: "127.0.0.1:8080"')
+    return faults
+
+
+def _alert_faults(alerts: AlertSettings) -> list[str]:
+    if alerts == AlertSettings():
+        return []
+    faults = [
+        _address_fault(one) for one in (*(alerts.to or ()), alerts.sender or "a@b.example")
+    ]
+    faults = [one for one in faults if one]
+    if not alerts.is_on:
+        faults.append("to, from and host go together: give all three")
+    if (alerts.username is None) != (alerts.password_file is None):
+        faults.append("username and password_file go together: give both or neither")
+    in_clear = alerts.protection is Security.NONE and not is_loopback(alerts.host or "")
+    if in_clear and alerts.username is not None:
+        faults.append('security: no password is sent in the clear: write "starttls" or "tls"')
+    return faults
+
+
+def _address_fault(text: str) -> str:
+    try:
+        parse_address(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _network_faults(settings: Settings) -> list[str]:
+    lists = {
+        "[submission] plain_networks": settings.submission.plain_networks,
+        "[routes] private_networks": settings.routes.private_networks,
+        "[tenants] private_networks": settings.tenants.private_networks,
+    }
+    return [
+        f"{where}: '{one}' is not a network: write one such as \"10.1.0.0/16\""
+        for where, networks in lists.items()
+        for one in networks
+        if not _is_network(one)
+    ]
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_listening_address(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    return port.isdigit() and int(port) <= LAST_PORT and is_ip(host.strip("[]"))
+
+
+def _listener_faults(submission: SubmissionSettings) -> list[str]:
+    faults = []
+    for listener in submission.listeners:
+        where = f"[[submission.listeners]] address '{listener.address}'"
+        if not _is_listening_address(listener.address):
+            faults.append(f'{where}: write an IP address and a port, such as "0.0.0.0:587"')
+        elif listener.security is Security.NONE and not _may_be_plain(
+            listener.host, submission
+        ):
+            faults.append(
+                f'{where}: security "none" is for loopback and [submission] plain_networks'
+                ' only; write "starttls" or "tls"'
+            )
+    return faults
+
+
+def _may_be_plain(host: str, submission: SubmissionSettings) -> bool:
+    address = ipaddress.ip_address(host)
+    return address.is_loopback or bool(submission.plain_networks)

@@ -1,0 +1,101 @@
+"""gateway.conf (TOML) -> settings; a wrong or unknown key is refused with its place."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from gateway.config.faults import find_faults
+from gateway.config.settings import ListenerSettings, Settings
+from gateway.mail.schema import SchemaError, read_table, unknown_key
+
+KEY_NAMES = {"alerts": {"from": "sender"}}
+"""Keys whose field is called otherwise, by section."""
+
+SECTIONS = {one.name: one for one in dataclasses.fields(Settings) if one.name != "path"}
+
+
+def load_settings(path: Path) -> Settings:
+    """Return the settings of the file; raises ConfigError with file, section and key."""
+    table = load_toml(path)
+    sections: dict[str, Any] = {}
+    for name, section in table.items():
+        if name not in SECTIONS:
+            sentence = _where_it_belongs(name) or unknown_key(name, SECTIONS, thing="section")
+            raise ConfigError(f"{path}: {sentence}")
+        if not isinstance(section, dict):
+            raise ConfigError(f"{path}: {name}: expects a section: write [{name}]")
+        sections[name] = _read_section(path, name, section)
+    settings = Settings(path=path.resolve(), **sections)
+    _check(settings)
+    return settings
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Return the table of a TOML file; raises ConfigError with file and line."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {_toml_sentence(str(error))}") from error
+
+
+class ConfigError(Exception):
+    """A file of the operator that cannot be used: says which, where, and what to do."""
+
+
+def _read_section(path: Path, name: str, section: dict[str, Any]) -> Any:
+    cls = type(SECTIONS[name].default)
+    given: dict[str, Any] = {}
+    try:
+        if name == "submission" and "listeners" in section:
+            given["listeners"] = _read_listeners(section["listeners"])
+            section = {key: value for key, value in section.items() if key != "listeners"}
+        return read_table(cls, section, given=given, names=KEY_NAMES.get(name))
+    except SchemaError as error:
+        sentence = str(error)
+        if error.key not in _keys_of(name) and (belongs := _where_it_belongs(error.key)):
+            sentence = belongs
+        raise ConfigError(f"{path}: [{name}] {sentence}") from error
+
+
+def _keys_of(section: str) -> set[str]:
+    cls: Any = type(SECTIONS[section].default)
+    return {one.name for one in dataclasses.fields(cls)}
+
+
+def _where_it_belongs(key: str) -> str | None:
+    """Return the sentence for a key that another section has, None when none has it."""
+    sections = [f"[{name}]" for name in SECTIONS if key in _keys_of(name)]
+    return f"'{key}' belongs in {' or '.join(sections)}" if sections else None
+
+
+def _read_listeners(listeners: Any) -> tuple[ListenerSettings, ...]:
+    if not isinstance(listeners, list) or not all(isinstance(one, dict) for one in listeners):
+        raise SchemaError("listeners", "expects tables: write [[submission.listeners]]")
+    try:
+        return tuple(read_table(ListenerSettings, one) for one in listeners)
+    except SchemaError as error:
+        raise SchemaError(f"listeners: {error.key}", error.message) from error
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what has the right type but cannot work."""
+    for sentence in find_faults(settings):
+        raise ConfigError(f"{settings.path}: {sentence}")
+
+
+def _toml_sentence(text: str) -> str:
+    """`Expected '=' (at line 3, column 5)` -> `line 3: Expected '=' (column 5)`."""
+    what, _, where = text.partition(" (at line ")
+    if not where:
+        return text
+    line, _, column = where.rstrip(")").partition(", ")
+    if what.startswith("Illegal character '\\n'"):
+        what = "A text in quotes has no end on this line"
+    return f"line {line}: {what} ({column})"
