@@ -7,26 +7,17 @@ look; error: we broke a promise. Never logged: bodies, subjects, passwords, toke
 from __future__ import annotations
 
 import logging
-import sys
-import traceback
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any
 
-from gateway.log_formats import JsonFormatter, TextFormatter
+from gateway.log_formats import name_fault
 from gateway.mail.delivery import Batch, Decision, Delivery, Lane, Outgoing, Result, Verdict
 from gateway.mail.envelope import Refused, Submission
 from gateway.mail.reply import Reply
 from gateway.mail.trouble import Alert, Trouble
-from gateway.postfix_log import PostfixFormatter
 
 LOGGER = logging.getLogger("gateway")
 LOGGER.addHandler(logging.NullHandler())  # a verb without a log tells its end by itself
-LIBRARIES = (
-    "mail.log", "imapclient", "httpx", "httpcore", "asyncio", "uvicorn", "uvicorn.error",
-    "uvicorn.access", "twisted", "dkimpy",
-)  # fmt: skip
-
-
 TRIED = {
     Decision.DELIVERED: "delivered",
     Decision.FAIL: "failed",
@@ -34,26 +25,9 @@ TRIED = {
 }
 
 
-def set_up(
-    *, log_format: str, hostname: str = "localhost", stream: TextIO = sys.stderr
-) -> None:
-    """Send events to `stream` as `text`, `json` or `postfix`; libraries speak up to warn.
-
-    `hostname` stands in each line of `postfix`, which also has a line for each session.
-    """
-    lines = logging.StreamHandler(stream)
-    lines.setFormatter(_formatter(log_format, hostname))
-    root = logging.getLogger()
-    root.handlers[:] = [lines]
-    root.setLevel(logging.WARNING)
-    LOGGER.setLevel(logging.DEBUG if log_format == "postfix" else logging.INFO)
-    for name in LIBRARIES:  # below a warning they print passwords and bodies
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
 def task_failed(*, task: str, error: BaseException) -> None:
     """Record that a background task ended by a fault of ours."""
-    _error("task.failed", task=task, error=_fault(error))
+    _error("task.failed", task=task, error=name_fault(error))
 
 
 def session_opened(*, client: str, port: int) -> None:
@@ -120,7 +94,7 @@ def message_finished(*, message_id: str) -> None:
 
 def session_fault(*, error: BaseException) -> None:
     """Record a fault of ours in a submission session; the client was answered 451."""
-    _error("submission.session_fault", error=_fault(error))
+    _error("submission.session_fault", error=name_fault(error))
 
 
 def certificate_read(*, path: str, expires_at: datetime) -> None:
@@ -209,7 +183,7 @@ def message_set_aside(*, message_id: str, mailbox: str, uid: int, reason: str) -
 
 def message_not_stored(*, mailbox: str, uid: int, error: BaseException) -> None:
     """Record that a fault of ours kept a message out of the store; it is tried again."""
-    _error("message.not_stored", mailbox=mailbox, uid=uid, error=_fault(error))
+    _error("message.not_stored", mailbox=mailbox, uid=uid, error=name_fault(error))
 
 
 def mailbox_renumbered(*, mailbox: str, folder: str, messages: int, new: int) -> None:
@@ -292,7 +266,7 @@ def mailbox_not_watched(*, mailbox: str, reason: str) -> None:
 
 def mailbox_waits_for_store(*, mailbox: str, error: BaseException) -> None:
     """Record that mail stays in a mailbox because the store has no room for it."""
-    _error("mailbox.waits_for_store", mailbox=mailbox, error=_fault(error))
+    _error("mailbox.waits_for_store", mailbox=mailbox, error=name_fault(error))
 
 
 def policy_failed(*, message_id: str, tenant: str, error: str) -> None:
@@ -346,7 +320,7 @@ def tenants_read(*, tenants: int, revision: int) -> None:
 
 def work_failed(*, message_id: str, error: BaseException) -> None:
     """Record that a fault of ours kept a fetched message from its end; it is tried again."""
-    _error("message.not_performed", id=message_id, error=_fault(error))
+    _error("message.not_performed", id=message_id, error=name_fault(error))
 
 
 def trouble_begun(*, trouble: Trouble) -> None:
@@ -359,30 +333,18 @@ def trouble_ended(*, trouble: Trouble) -> None:
     _info("trouble.ended", cause=trouble.cause, what=trouble.what)
 
 
-def alert_sent(*, alert: Alert, reply: str) -> None:
-    """Record that the server of [alerts] took an alert."""
-    _info("alert.sent", **_alert(alert), reply=reply)
-
-
-def alert_deferred(*, alert: Alert, reply: str) -> None:
-    """Record that an alert was not taken; it is tried again."""
-    _warn("alert.deferred", **_alert(alert), reply=reply)
-
-
-def alert_failed(*, alert: Alert, reply: str) -> None:
-    """Record that an alert was given up: nobody was told by mail."""
-    _error("alert.failed", **_alert(alert), reply=reply)
+def alert_tried(*, alert: Alert, outcome: str, reply: str) -> None:
+    """Record that an alert was sent, deferred, or failed: given up, nobody was told by it."""
+    report = {"sent": _info, "failed": _error}.get(outcome, _warn)
+    report(
+        f"alert.{outcome}", message_id=alert.message_id, cause=alert.cause, to=alert.recipient,
+        reply=reply,
+    )  # fmt: skip
 
 
 def tls_is_self_signed(*, path: str) -> None:
     """Record that clients must trust our own authority, whose certificate is at `path`."""
     _warn("tls.self_signed", ca=path)
-
-
-def _formatter(log_format: str, hostname: str) -> logging.Formatter:
-    if log_format == "postfix":
-        return PostfixFormatter(hostname)
-    return JsonFormatter() if log_format == "json" else TextFormatter()
 
 
 def _client(submission: Submission) -> dict[str, Any]:
@@ -405,10 +367,6 @@ def _letter(outgoing: Outgoing) -> dict[str, Any]:
         "recipients": len(outgoing.envelope.recipients),
         "size_bytes": len(outgoing.content),
     }
-
-
-def _alert(alert: Alert) -> dict[str, Any]:
-    return {"message_id": alert.message_id, "cause": alert.cause, "to": alert.recipient}
 
 
 def _debug(name: str, **details: Any) -> None:
@@ -434,12 +392,3 @@ def _say(level: int, name: str, details: dict[str, Any]) -> None:
         record = logging.LogRecord(LOGGER.name, level, "", 0, name, None, None)
         record.event, record.details = name, details
         LOGGER.handle(record)
-
-
-def _fault(error: BaseException) -> str:
-    """Name the fault and where it happened, without values that may hold a secret."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = (
-        f" at {frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
-    )
-    return f"{type(error).__name__}: {error}{where}"

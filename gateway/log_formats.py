@@ -1,11 +1,47 @@
-"""Events as lines: text for people, or one JSON object each."""
+"""The log: events as lines of text for people, of JSON, or as Postfix has them."""
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
+import traceback
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
+
+from gateway.postfix_log import PostfixFormatter
+
+LIBRARIES = (
+    "mail.log", "imapclient", "httpx", "httpcore", "asyncio", "uvicorn", "uvicorn.error",
+    "uvicorn.access", "twisted", "dkimpy",
+)  # fmt: skip
+
+
+def set_up(
+    *, log_format: str, hostname: str = "localhost", stream: TextIO = sys.stderr
+) -> None:
+    """Send events to `stream` as `text`, `json` or `postfix`; libraries speak up to warn.
+
+    `hostname` stands in each line of `postfix`, which also has a line for each session.
+    """
+    lines = logging.StreamHandler(stream)
+    lines.setFormatter(_formatter_of(log_format, hostname))
+    root = logging.getLogger()
+    root.handlers[:] = [lines]
+    root.setLevel(logging.WARNING)
+    level = logging.DEBUG if log_format == "postfix" else logging.INFO
+    logging.getLogger("gateway").setLevel(level)
+    for name in LIBRARIES:  # below a warning they print passwords and bodies
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def name_fault(error: BaseException) -> str:
+    """Name the fault and where it happened, without values that may hold a secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = (
+        f" at {frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
+    )
+    return f"{type(error).__name__}: {error}{where}"
 
 
 class TextFormatter(logging.Formatter):
@@ -31,6 +67,12 @@ class JsonFormatter(logging.Formatter):
         head = {"at": _stamp(record), "level": record.levelname.lower(), "event": event}
         details = getattr(record, "details", {"text": record.getMessage()})
         return json.dumps(head | details, default=str, ensure_ascii=False)
+
+
+def _formatter_of(log_format: str, hostname: str) -> logging.Formatter:
+    if log_format == "postfix":
+        return PostfixFormatter(hostname)
+    return JsonFormatter() if log_format == "json" else TextFormatter()
 
 
 def _stamp(record: logging.LogRecord) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway import events
+from gateway import events, log_formats
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def log() -> Iterator[io.StringIO]:
 
 
 def test_a_fault_is_named_with_its_place(log: io.StringIO) -> None:
-    events.set_up(log_format="text", stream=log)
+    log_formats.set_up(log_format="text", stream=log)
     try:
         raise KeyError("gone")
     except KeyError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway import events
+from gateway import events, log_formats
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def log() -> Iterator[io.StringIO]:
 
 
 def test_a_line_has_time_level_name_and_its_own_words(log: io.StringIO) -> None:
-    events.set_up(log_format="text", stream=log)
+    log_formats.set_up(log_format="text", stream=log)
     events.sign_in_refused(client="192.0.2.1", username="acme nobody", reason="wrong password")
     at, level, name, *words = log.getvalue().split(" ", 3)
     assert at.endswith("Z")
@@ -31,13 +31,13 @@ def test_a_line_has_time_level_name_and_its_own_words(log: io.StringIO) -> None:
 
 
 def test_json_is_one_object_a_line(log: io.StringIO) -> None:
-    events.set_up(log_format="json", stream=log)
+    log_formats.set_up(log_format="json", stream=log)
     events.server_stopping()
     found = json.loads(log.getvalue())
     assert (found["level"], found["event"]) == ("info", "server.stopping")
 
 
 def test_no_value_can_begin_a_line_of_its_own(log: io.StringIO) -> None:
-    events.set_up(log_format="text", stream=log)
+    log_formats.set_up(log_format="text", stream=log)
     events.sign_in_refused(client="192.0.2.1", username="a\r\n2026 error", reason="x")
     assert log.getvalue().count("\n") == 1

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway import events
+from gateway import events, log_formats
 from gateway.mail.address import Address
 from gateway.mail.delivery import (
     Attempt,
@@ -74,7 +74,7 @@ def log() -> Iterator[io.StringIO]:
     root, before = logging.getLogger(), logging.getLogger().handlers[:]
     level, own = root.level, events.LOGGER.level
     stream = io.StringIO()
-    events.set_up(log_format="postfix", hostname="mx.example", stream=stream)
+    log_formats.set_up(log_format="postfix", hostname="mx.example", stream=stream)
     yield stream
     root.handlers[:] = before
     root.setLevel(level)

@@ -38,7 +38,7 @@ class Postman:
             last = await self._try(alert)
             if last.is_ok:
                 await self._store.write(alerts.finish_alert, alert, outcome=alerts.SENT)
-                events.alert_sent(alert=alert, reply=last.said)
+                events.alert_tried(alert=alert, outcome="sent", reply=last.said)
                 continue
             await self._defer(alert, last.said, now=now)
             shut = None if last.name in ABOUT_THE_MAIL else last.said
@@ -55,9 +55,9 @@ class Postman:
     async def _defer(self, alert: Alert, said: str, *, now: datetime) -> None:
         if now - alert.queued_at >= self._settings.give_up_after:
             await self._store.write(alerts.finish_alert, alert, outcome=alerts.FAILED)
-            events.alert_failed(alert=alert, reply=said)
+            events.alert_tried(alert=alert, outcome="failed", reply=said)
             return
         waits = self._settings.retry_waits
         at = now + waits[min(alert.attempts, len(waits) - 1)]
         await self._store.write(alerts.defer_alert, alert, reply=said, next_attempt_at=at)
-        events.alert_deferred(alert=alert, reply=said)
+        events.alert_tried(alert=alert, outcome="deferred", reply=said)

@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from gateway import events
+from gateway import events, log_formats
 from gateway.app import reactor
 from gateway.app.alarms import begin_alerts
 from gateway.app.capture import Capture
@@ -53,7 +53,7 @@ def serve(settings: Settings, *, capture: bool = False) -> None:
 
     With `capture` nothing leaves the machine: see `app.capture`.
     """
-    events.set_up(log_format=settings.log.format, hostname=settings.server.hostname)
+    log_formats.set_up(log_format=settings.log.format, hostname=settings.server.hostname)
     raise_limit()
     server = Server(settings, capture=capture)
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 
-from gateway import events
+from gateway import events, log_formats
 from gateway.app import reactor
 from gateway.app.foundation import Foundation, lay_foundation, open_store
 from gateway.app.intake import Intake
@@ -30,7 +30,7 @@ def take_mail(settings: Settings, numbers: Sequence[int]) -> None:
     Ends at once when the server is gone: only the server may deliver, and a next one opens
     the same ports.
     """
-    events.set_up(log_format=settings.log.format, hostname=settings.server.hostname)
+    log_formats.set_up(log_format=settings.log.format, hostname=settings.server.hostname)
     worker = Worker(settings, [socket.socket(fileno=number) for number in numbers])
 
     async def begin() -> bool:

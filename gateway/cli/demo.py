@@ -17,7 +17,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
-from gateway import events
+from gateway import log_formats
 from gateway.app import reactor
 from gateway.app.server import Server
 from gateway.authenticity.origin import authenticate, make_checker
@@ -88,7 +88,7 @@ class Demo:
     async def _set_up(self) -> Stage:
         home = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-")))
         logged = self._stack.enter_context((home / "gateway.log").open("w"))
-        events.set_up(log_format="text", stream=logged)
+        log_formats.set_up(log_format="text", stream=logged)
         customer, zone = demo_files.make_customer()
         settings = WorldSettings(directory=home / "sandbox", zone=zone, hook_secret=HOOK_SECRET)
         world = await self._stack.enter_async_context(open_world(settings))
