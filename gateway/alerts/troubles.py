@@ -14,7 +14,10 @@ from gateway.store.states import MailboxState
 from gateway.store.waiting import Stale
 
 ANNOUNCED = timedelta(days=14)  # before a certificate ends
-PAGES = {"out": "sent", "route": "to the helpdesks", "hook": "events", "in": "received"}
+PAGES = {
+    "out": "sent", "route": "to the helpdesks", "hook": "events", "capture": "captured",
+    "in": "received",
+}  # fmt: skip
 
 
 class Fault(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -21,7 +20,6 @@ from gateway.mail.trouble import KnownTrouble, Trouble
 from gateway.net.concurrency import spawn
 from gateway.net.tls import expiry
 from gateway.policy.files import Chains
-from gateway.sieve.interface import CompileError
 from gateway.store import alerts, books
 from gateway.store.errors import StoreError
 from gateway.store.lanes import LaneState, lane_states
@@ -31,7 +29,7 @@ from gateway.store.waiting import Stale, held_stale
 
 LOOK_EVERY_SECONDS = 1.0
 COUNT_EVERY_LOOKS = 60  # what reads the whole queue
-PAGES = ("out", "route", "hook")
+PAGES = ("out", "route", "hook", "capture")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,16 +115,8 @@ class Alarms:
         )
 
     async def _count(self, now: datetime) -> list[Trouble]:
-        await self._load_chains()
         by_page = await self._base.store.read(_differences)
         return [*troubles.differences(by_page, now=now), *self._certificate(now)]
-
-    async def _load_chains(self) -> None:
-        """Look at chains that wait for a first submission; one at a time, mail goes on."""
-        for tenant in list(self._base.directory.tenants.values()):
-            with suppress(CompileError):  # which is among the faults then
-                self._chains.chain_for(tenant, "outbound")
-            await asyncio.sleep(0)
 
     def _certificate(self, now: datetime) -> Sequence[Trouble]:
         """Look at the operator's; one of our own is renewed by us."""
