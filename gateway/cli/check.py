@@ -66,6 +66,11 @@ def _warnings(settings: Settings) -> Iterator[str]:
         yield "[tls] certificate is left out: a certificate of our own is made at the start"
     if settings.delivery.trusted_ca is not None:
         yield "[delivery] trusted_ca holds for every tenant; ca_file of one account is narrower"
+    yield from why_nobody_is_reminded(settings)
+
+
+def why_nobody_is_reminded(settings: Settings) -> Iterator[str]:
+    """Yield what is missing for mails to reach people, with a link that leads here."""
     if not settings.alerts.is_on:
         yield "[alerts] is left out: nobody is told of what needs a person, nor reminded"
     if is_loopback(urlsplit(settings.console.public_url).hostname or ""):

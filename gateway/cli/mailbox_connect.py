@@ -22,6 +22,7 @@ from gateway.cli.asking import (
     read_provider,
     read_security,
 )
+from gateway.cli.check import why_nobody_is_reminded
 from gateway.cli.opening import Config, Json, Opened, TenantId, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next, warn
 from gateway.cli.probing import as_document, print_steps, try_mailbox
@@ -98,7 +99,8 @@ def connect(
     }  # fmt: skip
     with opened(config) as gateway:
         mailbox, tried = _connect(gateway, tenant, given, password_file=password_file)
-    _tell(mailbox, tenant, tried, as_json=as_json)
+        notes = [*_notes(mailbox, tried), *why_nobody_is_reminded(gateway.settings)]
+    _tell(mailbox, tenant, tried, notes=notes, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +240,9 @@ def _save(gateway: Opened, file: TenantFile, address: str, *, secret: str) -> No
     )
 
 
-def _tell(mailbox: Mailbox, tenant: str, tried: Tried, *, as_json: bool) -> None:
+def _tell(
+    mailbox: Mailbox, tenant: str, tried: Tried, *, notes: list[str], as_json: bool
+) -> None:
     if as_json:
         saved = {"tenant": tenant, "address": mailbox.address, "provider": mailbox.provider}
         found = {"messages": tried.messages, "junk": tried.junk, "sends": tried.sends}
@@ -247,7 +251,7 @@ def _tell(mailbox: Mailbox, tenant: str, tried: Tried, *, as_json: bool) -> None
         print_steps(tried.steps)
     if not tried.is_ok:
         raise Refusal("the mailbox was not saved: the test did not pass")
-    for sentence in _notes(mailbox, tried):
+    for sentence in notes:
         warn(sentence)
     if not as_json:
         print_line(
