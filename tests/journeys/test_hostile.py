@@ -15,7 +15,7 @@ import struct
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,14 +28,17 @@ PASSWORD = "submission-password-0123456789"
 SESSIONS = 700
 CROWD = 1000
 FEW_FILES = 256
-IDLE_SECONDS = 1.5
+IDLE_SECONDS = 3
 MAX_BYTES = 1_000_000
 SETTINGS = f"""
 [submission]
-sessions = {SESSIONS}
-sessions_per_address = 2000
 idle_timeout_seconds = {IDLE_SECONDS}
 max_message_bytes = {MAX_BYTES}
+"""
+CROWDED = f"""
+[submission]
+sessions = {SESSIONS}
+sessions_per_address = {2 * CROWD}
 """
 TENANT = """
 tenant = "{name}"
@@ -104,16 +107,33 @@ class Client:
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Gateway]:
-    """A gateway with two tenants whose mail waits: they have no upstream."""
-    server = Gateway(more=SETTINGS)
-    for name in ("acme", "zeta"):
-        server.apply(TENANT.format(name=name), **{"submission-password": PASSWORD})
+    """A gateway with two tenants whose mail waits, and little patience."""
+    with started(SETTINGS, "acme", "zeta") as server:
+        yield server
+
+
+@pytest.fixture
+def crowded() -> Iterator[Gateway]:
+    """A gateway that takes some hundred sessions, and began with fewer files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, hard))  # it raises that itself
-    server.start()
+    with started(CROWDED, "acme") as server:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * CROWD)), hard))
+        yield server
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    yield server
-    server.close()
+
+
+@contextmanager
+def started(settings: str, *tenants: str) -> Iterator[Gateway]:
+    """A gateway with tenants whose mail waits: they have no upstream."""
+    server = Gateway(more=settings)
+    try:
+        for name in tenants:
+            server.apply(TENANT.format(name=name), **{"submission-password": PASSWORD})
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 @pytest.fixture
@@ -283,15 +303,13 @@ def test_a_client_that_vanishes_in_any_state_leaves_nothing(
 
 
 def test_a_thousand_connections_at_once_leave_room_for_who_has_signed_in(
-    gateway: Gateway,
+    crowded: Gateway,
 ) -> None:
     """Those above the limit are told; files are not short, memory is bounded."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(4096, min(hard, 65536)), hard))
-    neighbour = signed_in(gateway, source="127.0.0.2")
-    before = resident_bytes(gateway)
+    neighbour = signed_in(crowded, source="127.0.0.2")
+    before = resident_bytes(crowded)
     with ExitStack() as ending:
-        crowd = [Client(gateway.plain) for _ in range(CROWD)]
+        crowd = [Client(crowded.plain) for _ in range(CROWD)]
         for one in crowd:
             ending.callback(one.close)
         submit(neighbour)
@@ -303,10 +321,10 @@ def test_a_thousand_connections_at_once_leave_room_for_who_has_signed_in(
         for one in crowd:
             pour(one)
         submit(neighbour)
-        assert resident_bytes(gateway) - before < SESSIONS * 400_000
+        assert resident_bytes(crowded) - before < SESSIONS * 400_000
     neighbour.close()
-    assert "Traceback" not in gateway.log()
-    late = signed_in(gateway)
+    assert "Traceback" not in crowded.log()
+    late = signed_in(crowded)
     submit(late)
     late.close()
 
