@@ -62,6 +62,12 @@ class Message:
         return self._body_at
 
     @property
+    def has_body(self) -> bool:
+        """Whether there is a body, be it an empty one: an empty line ends the header."""
+        at = self._body_at
+        return at < len(self._content) or self._content[:at].endswith((b"\n\r\n", b"\n\n"))
+
+    @property
     def head(self) -> bytes:
         """The header fields, with the edits made so far, without the empty line."""
         return b"".join(_line(field) for field in self.fields)

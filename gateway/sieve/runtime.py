@@ -191,8 +191,13 @@ class Run:
 
     def finished(self) -> tuple[Action, ...]:
         """Return the actions at the end of the script, the implicit keep among them."""
-        if not self.implicit_keep or any(action.kind == "keep" for action in self.actions):
+        if not self.implicit_keep:
             return tuple(self.actions)
+        if any(action.kind == "keep" for action in self.actions):  # by fileinto :copy "INBOX"
+            flags = tuple(self.flags)
+            return tuple(
+                replace(one, flags=flags) if one.kind == "keep" else one for one in self.actions
+            )
         keep = Action(
             kind="keep",
             line=self.line,

@@ -29,7 +29,8 @@ def _build_body(given: Given, builder: Builder) -> Test:
             values = _content(builder.texts(given.tags["content"]))
         case _:
             values = _text
-    return lambda run: bool(run.message.body) and match(run, values(run))
+    # RFC 5173 §4: no body test is true of a header that no empty line follows.
+    return lambda run: run.message.has_body and match(run, values(run))
 
 
 def _raw(run: Run) -> Sequence[str]:
