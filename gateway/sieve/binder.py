@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.sieve.diagnostics import suggest
 from gateway.sieve.signature import Given, Kind, Signature, Tagged, Tests
 from gateway.sieve.syntax import Argument, Call, Tag
 
@@ -55,7 +54,7 @@ class _Binder:
             if tagged.name == tag.name:
                 return self._allowed(tagged, tag, before)
         known = [f":{tagged.name}" for tagged in self._signature.tags]
-        hint = suggest(f":{tag.name}", known)
+        hint = self._builder.source.suggest(f":{tag.name}", known)
         self._error(tag, f"'{self._call.name}' has no argument ':{tag.name}'{hint}")
         return None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.sieve.binder import bind
-from gateway.sieve.diagnostics import Source, suggest
+from gateway.sieve.diagnostics import Source
 from gateway.sieve.interface import Limits, Loader
 from gateway.sieve.runtime import Command, Run, RunError, Test
 from gateway.sieve.signature import Given, Signature
@@ -102,7 +102,7 @@ class Builder:
         """Report a constant name that the configuration does not know."""
         known = self.loader.names(kind)
         if known is not None and name not in known:
-            self.error(place, f"there is no {kind} '{name}'{suggest(name, known)}")
+            self.error(place, f"there is no {kind} '{name}'{self.source.suggest(name, known)}")
 
     def declare(self, name: str, place: Argument) -> None:
         """Note that a variable is set somewhere; too many are reported once."""
@@ -160,7 +160,7 @@ class Builder:
         found = self.loader.text(path)
         if found is None:
             known = self.loader.names("template") or ()
-            self.error(argument, f"there is no file '{path}'{suggest(path, known)}")
+            self.error(argument, f"there is no file '{path}'{self.source.suggest(path, known)}")
             return Expression(("",))
         return self.expression(found.replace("\r\n", "\n").replace("\n", "\r\n"), argument)
 
@@ -294,7 +294,9 @@ class Builder:
                 for name, signature in self.unit.language.signatures.items()
                 if (signature.is_test if as_test else signature.is_command)
             ]
-            self.error(call, f"there is no {word} '{call.name}'{suggest(call.name, known)}")
+            self.error(
+                call, f"there is no {word} '{call.name}'{self.source.suggest(call.name, known)}"
+            )
             return None
         if not (found.is_test if as_test else found.is_command):
             other = "command" if as_test else "test"
@@ -339,12 +341,12 @@ class Builder:
         capability, resolve = self.unit.language.namespaces.get(space, ("", None))
         if resolve is None or not self.has(capability):
             need = f'; it needs require "{capability}"' if capability else ""
-            hint = "" if need else suggest(space, self.unit.language.namespaces)
+            hint = "" if need else self.source.suggest(space, self.unit.language.namespaces)
             self.error(place, f"there is no namespace '{space}' for ${{{name}}}{need}{hint}")
             return variable_reference(name, name)
         found = resolve(self, rest)
         if found is None:
-            hint = suggest(name, self.unit.language.read_only)
+            hint = self.source.suggest(name, self.unit.language.read_only)
             self.warn(place, f"nobody defines ${{{name}}}: it is always empty{hint}")
             return ""
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, timezone, tzinfo
 
 _MONTHS = {
     name: number
@@ -19,7 +19,8 @@ _MJD_OFFSET = 678576  # of the proleptic ordinal of 17 November 1858
 def parse_date(value: str) -> datetime | None:
     """Return the date in a header field's value, its zone kept, or None.
 
-    What stands before the last semicolon is skipped, as in Received.
+    What stands before the last semicolon is skipped, as in Received. The first year and the
+    last are no dates here: in another zone they would have no number.
     """
     words = _without_comments(value.rpartition(";")[2]).replace(",", " ").split()
     if words and words[0][:1].isalpha():
@@ -33,6 +34,8 @@ def parse_date(value: str) -> datetime | None:
         return None
     try:
         day_number, year_number, (hour, minute, second) = numbers
+        if not MINYEAR < year_number < MAXYEAR:
+            return None
         return datetime(
             year_number, _MONTHS[month.lower()], day_number, hour, minute, second, tzinfo=zone
         )

@@ -9,6 +9,9 @@ from difflib import get_close_matches
 from gateway.sieve.interface import Diagnostic
 
 MAX_ERRORS = 20  # a file
+MAX_SENTENCE = 600  # characters; a name in it may be as long as a file
+MAX_LINE = 1000  # characters; a longer source line is not shown
+MAX_WORD = 64  # characters; nothing like a longer one is looked for
 
 
 def render(diagnostic: Diagnostic) -> str:
@@ -25,6 +28,8 @@ def render(diagnostic: Diagnostic) -> str:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the nearest known word, or an empty string."""
+    if len(word) > MAX_WORD:
+        return ""
     found = get_close_matches(word.lower(), [*known], n=1, cutoff=0.6)
     return f"; did you mean '{found[0]}'?" if found else ""
 
@@ -46,6 +51,10 @@ class Source:
     def line_at(self, at: int) -> int:
         """Return the line, from 1, of the character at `at`."""
         return bisect_right(self._line_starts, at)
+
+    def suggest(self, word: str, known: Iterable[str]) -> str:
+        """Return `suggest` as long as errors are recorded: it takes its time."""
+        return suggest(word, known) if len(self.errors) < MAX_ERRORS else ""
 
     def error(self, at: int, message: str, *, width: int = 1) -> None:
         """Record an error; those after the twentieth are left out."""
@@ -71,11 +80,13 @@ class Source:
         start = self._line_starts[line - 1]
         end = self.text.find("\n", start)
         source_line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
+        if len(source_line) > MAX_LINE:
+            source_line = ""
         return Diagnostic(
             file=self.file,
             line=line,
             column=at - start + 1,
-            message=message,
+            message=message[:MAX_SENTENCE],
             source_line=source_line,
             width=max(1, min(width, len(source_line) - (at - start))),
             severity=severity,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 
+MAX_ENTITY = 16  # characters of a numeric one
+_DIGITS = frozenset("0123456789")
 _HIDDEN = ("script", "style", "head", "title")
 _BREAKS = frozenset({"br", "p", "div", "tr", "li", "table", "h1", "h2", "h3", "h4", "hr"})
 
@@ -20,7 +22,20 @@ def text_of_html(source: str) -> str:
             break
         parts.append(source[at:start])
         at = _markup_end(lowered, start, parts)
-    return html.unescape("".join(parts))
+    return html.unescape(_without_long_numbers("".join(parts)))
+
+
+def _without_long_numbers(text: str) -> str:
+    """Cut `&#` with more digits than any character has: Python makes no number of thousands."""
+    parts: list[str] = []
+    at = 0
+    while (start := text.find("&#", at)) >= 0:
+        end = start + 2
+        while end < len(text) and text[end] in _DIGITS:
+            end += 1
+        parts.append(text[at : start + 2 if end - start > MAX_ENTITY else end])
+        at = end
+    return "".join([*parts, text[at:]])
 
 
 def _markup_end(lowered: str, start: int, parts: list[str]) -> int:

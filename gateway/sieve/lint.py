@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gateway.sieve.diagnostics import Source, suggest
+from gateway.sieve.diagnostics import Source
 from gateway.sieve.syntax import Argument, Call, Tag, Text, Texts
 
 _ENDINGS = frozenset({"stop", "discard", "accept", "hold"})
@@ -27,7 +27,7 @@ def warn_unset(source: Source, used: dict[str, Argument], known: set[str]) -> No
     """Warn of each variable that is used at a place and set nowhere."""
     for name, place in used.items():
         if name not in known:
-            hint = suggest(name, known)
+            hint = source.suggest(name, known)
             sentence = f"${{{name}}} is never set, so it is always empty{hint}"
             source.warn(place.at, sentence, width=place.width)
 

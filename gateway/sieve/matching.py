@@ -14,7 +14,6 @@ from gateway.sieve.comparators import (
     Comparator,
     octets,
 )
-from gateway.sieve.diagnostics import suggest
 from gateway.sieve.expressions import BadPattern, compile_pattern, search
 from gateway.sieve.glob import find_spans, parse_pattern
 from gateway.sieve.runtime import Run, RunError
@@ -108,7 +107,7 @@ def _comparator(given: Given, builder: Builder, *, default: Comparator) -> Compa
         return default
     found = COMPARATORS.get(argument.value)
     if found is None:
-        hint = suggest(argument.value, COMPARATORS)
+        hint = builder.source.suggest(argument.value, COMPARATORS)
         builder.error(argument, f"there is no comparator '{argument.value}'{hint}")
         return default
     if found.name not in BUILT_IN:

@@ -96,9 +96,8 @@ def decode_characters(value: str) -> str:
     parts: list[str] = []
     at = 0
     while (start := value.find("${", at)) >= 0:
-        end = value.find("}", start)
-        inner = value[start + 2 : end] if end >= 0 else ""
-        decoded = _encoded(inner) if end >= 0 else None
+        end = _end_of(value, start)
+        decoded = _encoded(value[start + 2 : end]) if end >= 0 else None
         parts.append(value[at:start])
         parts.append("${" if decoded is None else decoded)
         at = start + 2 if decoded is None else end + 1
@@ -114,10 +113,8 @@ def split_references(value: str) -> list[str | tuple[str]]:
     found: list[str | tuple[str]] = []
     at = literal = 0
     while (start := value.find("${", at)) >= 0:
-        end = value.find("}", start)
-        if end < 0:
-            break
-        name = value[start + 2 : end].lower()
+        end = _end_of(value, start)
+        name = value[start + 2 : end].lower() if end >= 0 else ""
         if not is_variable_name(name):
             at = start + 2
             continue
@@ -128,6 +125,12 @@ def split_references(value: str) -> list[str | tuple[str]]:
     if literal < len(value) or not found:
         found.append(value[literal:])
     return found
+
+
+def _end_of(value: str, start: int) -> int:
+    """Return where the `}` of the `${` at `start` stands, or -1: another `${` comes first."""
+    following = value.find("${", start + 2)
+    return value.find("}", start, following if following >= 0 else len(value))
 
 
 def is_variable_name(name: str) -> bool:

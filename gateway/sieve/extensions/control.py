@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gateway.sieve.checker import Builder
-from gateway.sieve.diagnostics import suggest
 from gateway.sieve.runtime import Command, Run, StopScript
 from gateway.sieve.signature import Given, Kind, Positional, Tests, command
 from gateway.sieve.syntax import Text, Texts
@@ -35,7 +34,7 @@ def _build_require(given: Given, builder: Builder) -> Command:
         if item.value in known:
             builder.enable(item.value, item)
         else:
-            hint = suggest(item.value, known)
+            hint = builder.source.suggest(item.value, known)
             builder.error(item, f"there is no extension '{item.value}'{hint}")
     return _do_nothing
 

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from gateway.sieve.checker import Builder
 from gateway.sieve.dates import DATE_PARTS, parse_date, parse_zone
-from gateway.sieve.diagnostics import suggest
 from gateway.sieve.extensions.selection import INDEX, selection
 from gateway.sieve.matching import COMPARISON, compile_match
 from gateway.sieve.runtime import Run, Test
@@ -42,7 +41,9 @@ def _part(given: Given, builder: Builder, *, at: int) -> Callable[[datetime], st
     argument = given.positionals[at]
     name = (builder.constant(argument, "the part of the date") or "").lower()
     if name and name not in DATE_PARTS:
-        builder.error(argument, f"a date has no part '{name}'{suggest(name, DATE_PARTS)}")
+        builder.error(
+            argument, f"a date has no part '{name}'{builder.source.suggest(name, DATE_PARTS)}"
+        )
     return DATE_PARTS.get(name, _nothing)
 
 

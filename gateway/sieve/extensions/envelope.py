@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gateway.sieve.addresses import parse_path
 from gateway.sieve.checker import Builder
-from gateway.sieve.diagnostics import suggest
 from gateway.sieve.extensions.address import ADDRESS_PARTS, Part, address_part, cut
 from gateway.sieve.matching import COMPARISON, compile_match
 from gateway.sieve.runtime import Run, Test
@@ -19,7 +18,7 @@ def _build_envelope(given: Given, builder: Builder) -> Test:
     part = address_part(given)
     for name in names.constants or ():
         if name.lower() not in ENVELOPE_PARTS:
-            hint = suggest(name, ENVELOPE_PARTS)
+            hint = builder.source.suggest(name, ENVELOPE_PARTS)
             builder.error(given.positionals[0], f"the envelope has no part '{name}'{hint}")
 
     def test_envelope(run: Run) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gateway.sieve.checker import Builder
-from gateway.sieve.diagnostics import suggest
 from gateway.sieve.extensions.actions import COPY
 from gateway.sieve.extensions.gateway_route import check_route
 from gateway.sieve.extensions.vacation import check_address, clamped, period
@@ -46,7 +45,9 @@ def _mode(given: Given, builder: Builder) -> str:
     argument = given.tags.get("mode")
     mode = argument.value if isinstance(argument, Text) else "draft"
     if argument is not None and mode not in MODES:
-        builder.error(argument, f"there is no mode '{mode}'{suggest(mode, MODES)}")
+        builder.error(
+            argument, f"there is no mode '{mode}'{builder.source.suggest(mode, MODES)}"
+        )
     return mode
 
 

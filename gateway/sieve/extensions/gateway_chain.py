@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gateway.sieve.checker import Builder
-from gateway.sieve.diagnostics import suggest
 from gateway.sieve.matching import COMPARISON, compile_match
 from gateway.sieve.runtime import Command, Run, StopScript, Test
 from gateway.sieve.signature import Given, Kind, Positional, Tagged, command, test
@@ -19,7 +18,7 @@ def one_of(given: Given, builder: Builder, *, words: tuple[str, ...], at: int = 
     word = (builder.constant(argument, f"the argument of '{given.call.name}'") or "").lower()
     if word and word not in words:
         allowed = " or ".join(f'"{one}"' for one in words)
-        hint = suggest(word, words)
+        hint = builder.source.suggest(word, words)
         builder.error(argument, f"'{given.call.name}' takes {allowed}, not \"{word}\"{hint}")
     return word
 
@@ -49,7 +48,7 @@ def _build_auth(given: Given, builder: Builder) -> Test:
     domains = given.has("domain")
     for method in methods.constants or ():
         if method.lower() not in METHODS:
-            hint = suggest(method, METHODS)
+            hint = builder.source.suggest(method, METHODS)
             builder.error(given.positionals[0], f"there is no method '{method}'{hint}")
 
     def test_auth(run: Run) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gateway.sieve.addresses import parse_path
 from gateway.sieve.checker import Builder
-from gateway.sieve.diagnostics import suggest
 from gateway.sieve.extensions.actions import COPY
 from gateway.sieve.extensions.gateway_chain import one_of
 from gateway.sieve.runtime import Command, Run, RunError, StopScript
@@ -63,7 +62,7 @@ def _build_hold(given: Given, builder: Builder) -> Command:
     notify = builder.optional_texts(given, "notify")
     ending = then.constant if then else None
     if then is not None and ending not in ENDINGS:
-        hint = suggest(ending or "", ENDINGS)
+        hint = builder.source.suggest(ending or "", ENDINGS)
         builder.error(
             given.tags["then"], f'\':then\' takes "release", "reject" or "discard"{hint}'
         )

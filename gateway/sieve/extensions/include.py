@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gateway.sieve.checker import Builder, Namespace, variable_reference
-from gateway.sieve.diagnostics import Source, suggest
+from gateway.sieve.diagnostics import Source
 from gateway.sieve.runtime import Command, Run, StopScript
 from gateway.sieve.signature import Given, Kind, Positional, Signature, Tagged, command
 from gateway.sieve.strings import Reference, is_identifier
@@ -72,7 +72,8 @@ def _compiled(key: Key, given: Given, builder: Builder) -> Command:
         if not given.has("optional"):
             known = builder.loader.names("include") or ()
             builder.error(
-                place, f"there is no {location} script '{name}'{suggest(name, known)}"
+                place,
+                f"there is no {location} script '{name}'{builder.source.suggest(name, known)}",
             )
         return _nothing
     source = Source(text, f"{name}.sieve")

@@ -1,0 +1,3 @@
+if body :text :contains "b" {
+    discard;
+}
