@@ -1,4 +1,4 @@
-"""`gateway policy`: list, check, testsuite and explain; `policy_trial` has `test`."""
+"""`gateway policy`: list, check, testsuite, explain, commands; `policy_trial` has `test`."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from gateway.policy.rendering import (
 )
 from gateway.policy.suite import chain_runner, suites
 from gateway.sieve.diagnostics import render
+from gateway.sieve.editor import words_of_language
 from gateway.sieve.interface import CompileError, Diagnostic
 from gateway.sieve.testsuite import run_testsuite
 from gateway.store import journal, plans, tenants
@@ -154,12 +155,40 @@ def explain(
     print_next(f"gateway log trace {id_}")
 
 
+def commands(
+    name: Annotated[
+        str | None, typer.Argument(show_default=False, help="A command or test; else all.")
+    ] = None,
+    *,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Print the commands and tests of the policy language; with --json all an editor needs."""
+    del config  # every verb takes it
+    words = words_of_language()
+    rows = [*words["commands"], *words["tests"]]
+    if name is not None:
+        rows = [row for row in rows if row["name"] == name.lower()]
+        if not rows:
+            raise Refusal(f"there is no '{name}'; gateway policy commands lists them all")
+    if as_json:
+        print_json(rows[0] if name is not None else words)
+        return
+    for row in rows:
+        print_line(row["usage"] if name is not None else row["name"], style="bold")
+        print_line(f"  {row['help']}")
+        for tag in row["tags"] if name is not None else ():
+            print_line(f"  {tag['name']:14} {tag['help']}")
+    print_next("gateway policy check" if name is not None else "gateway policy commands header")
+
+
 VERBS: Verbs = {
     "list": list_,
     "check": check,
     "test": try_message,
     "testsuite": run_tests,
     "explain": explain,
+    "commands": commands,
 }
 
 

@@ -28,15 +28,48 @@ Matcher = Callable[[Run, Sequence[str]], bool]
 _One = Callable[[Run, str, Sequence[str]], bool]  # one value against all keys
 
 MATCH_TYPES = (
-    Tagged("is", group="match type"),
-    Tagged("contains", group="match type"),
-    Tagged("matches", group="match type"),
-    Tagged("count", Kind.TEXT, group="match type", capability="relational"),
-    Tagged("value", Kind.TEXT, group="match type", capability="relational"),
-    Tagged("regex", group="match type", capability="regex"),
-    Tagged("list", group="match type", capability="extlists"),
+    Tagged("is", group="match type", help="The value is the key."),
+    Tagged("contains", group="match type", help="The key is somewhere in the value."),
+    Tagged(
+        "matches",
+        group="match type",
+        help="The key is a pattern: * stands for any text, ? for one character.",
+    ),
+    Tagged(
+        "count",
+        Kind.TEXT,
+        group="match type",
+        capability="relational",
+        help="Compare how many values there are: gt, ge, lt, le, eq or ne.",
+    ),
+    Tagged(
+        "value",
+        Kind.TEXT,
+        group="match type",
+        capability="relational",
+        help="Compare by order: gt, ge, lt, le, eq or ne.",
+    ),
+    Tagged(
+        "regex",
+        group="match type",
+        capability="regex",
+        help="The key is a regular expression (POSIX extended).",
+    ),
+    Tagged(
+        "list",
+        group="match type",
+        capability="extlists",
+        help="The value is in a list of lists/.",
+    ),
 )
-COMPARISON = (Tagged("comparator", Kind.TEXT), *MATCH_TYPES)
+COMPARISON = (
+    Tagged(
+        "comparator",
+        Kind.TEXT,
+        help="How characters are compared: i;octet, i;ascii-casemap, i;ascii-numeric.",
+    ),
+    *MATCH_TYPES,
+)
 
 _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,

@@ -47,6 +47,7 @@ class Tagged:
     value: Kind | None = None
     group: str = ""
     capability: str = ""
+    help: str = ""  # one line for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Signature:
 
     name: str
     build: Callable[[Given, Builder], Any]  # a Command or a Test
+    help: str = ""  # one line for people
     capability: str = ""  # empty: built in
     is_test: bool = False
     is_command: bool = True

@@ -36,6 +36,14 @@ def test_the_chain_of_each_tenant_is_listed(policies: Cli) -> None:
     assert "inbound/10-spam.sieve" in policies.say("policy", "list", "--tenant", "acme")
 
 
+def test_the_words_of_the_language_are_told(cli: Cli) -> None:
+    words = cli.json("policy", "commands")
+    assert "fileinto" in [one["name"] for one in words["commands"]]
+    assert cli.json("policy", "commands", "hold")["help"].startswith("Let the message wait")
+    assert ":notify" in cli.say("policy", "commands", "hold")
+    assert "there is no 'hodl'" in cli.refused("policy", "commands", "hodl")
+
+
 def test_a_fault_is_shown_with_its_line_and_a_mark(policies: Cli) -> None:
     assert "every chain compiles" in policies.say("policy", "check")
     policies.write("policies/inbound/20-x.sieve", 'if header :contians "a" "b" { stop; }\n')

@@ -8,8 +8,8 @@ from gateway.sieve.extensions.imap4flags import FLAGS, given_flags
 from gateway.sieve.runtime import Command, Run, RunError
 from gateway.sieve.signature import Given, Kind, Positional, Tagged, command
 
-COPY = Tagged("copy", capability="copy")
-CREATE = Tagged("create", capability="mailbox")
+COPY = Tagged("copy", capability="copy", help="Do it beside: the message is still kept.")
+CREATE = Tagged("create", capability="mailbox", help="Create the mailbox when it is missing.")
 
 
 def _build_keep(given: Given, builder: Builder) -> Command:
@@ -69,17 +69,24 @@ def is_mailbox_name(name: str) -> bool:
 
 
 SIGNATURES = (
-    command("keep", _build_keep, tags=(FLAGS,)),
-    command("discard", _build_discard),
+    command(
+        "keep",
+        _build_keep,
+        help="Keep the message: the next file of the chain runs.",
+        tags=(FLAGS,),
+    ),
+    command("discard", _build_discard, help="Drop the message without a word to anybody."),
     command(
         "redirect",
         _build_redirect,
+        help="Send the message on to another address.",
         tags=(COPY,),
         positionals=(Positional("address", Kind.TEXT),),
     ),
     command(
         "fileinto",
         _build_fileinto,
+        help="Deliver the message to a route.",
         capability="fileinto",
         tags=(COPY, CREATE, FLAGS),
         positionals=(Positional("mailbox", Kind.TEXT),),

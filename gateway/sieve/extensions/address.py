@@ -12,11 +12,21 @@ from gateway.sieve.runtime import Run, Test
 from gateway.sieve.signature import Given, Kind, Positional, Tagged, test
 
 ADDRESS_PARTS = (
-    Tagged("all", group="address part"),
-    Tagged("localpart", group="address part"),
-    Tagged("domain", group="address part"),
-    Tagged("user", group="address part", capability="subaddress"),
-    Tagged("detail", group="address part", capability="subaddress"),
+    Tagged("all", group="address part", help="The whole address."),
+    Tagged("localpart", group="address part", help="What stands before the @."),
+    Tagged("domain", group="address part", help="What stands behind the @."),
+    Tagged(
+        "user",
+        group="address part",
+        capability="subaddress",
+        help="The local part without its detail.",
+    ),
+    Tagged(
+        "detail",
+        group="address part",
+        capability="subaddress",
+        help="What stands behind the + of the local part.",
+    ),
 )
 ADDRESS_FIELDS = frozenset(
     [
@@ -130,6 +140,7 @@ SIGNATURES = (
     test(
         "address",
         _build_address,
+        help="Compare addresses in header fields with keys.",
         tags=(*COMPARISON, *ADDRESS_PARTS, *INDEX, *MIME),
         positionals=(Positional("header list", Kind.TEXTS), Positional("key list", Kind.TEXTS)),
     ),

@@ -12,9 +12,9 @@ from gateway.sieve.signature import Given, Kind, Positional, Tagged, test
 from gateway.sieve.strings import Expressions
 
 TRANSFORMS = (
-    Tagged("raw", group="body transform"),
-    Tagged("content", Kind.TEXTS, group="body transform"),
-    Tagged("text", group="body transform"),
+    Tagged("raw", group="body transform", help="The body as it came."),
+    Tagged("content", Kind.TEXTS, group="body transform", help="Parts of these types."),
+    Tagged("text", group="body transform", help="The text that a person reads."),
 )
 
 
@@ -94,6 +94,7 @@ SIGNATURES = (
     test(
         "body",
         _build_body,
+        help="Compare the text of the body with keys.",
         capability="body",
         tags=(*TRANSFORMS, *COMPARISON),
         positionals=(Positional("keys", Kind.TEXTS),),

@@ -44,9 +44,28 @@ def _do_nothing(run: Run) -> None:
 
 
 SIGNATURES = (
-    command("if", _build_branch, tests=Tests.ONE, block=True),
-    command("elsif", _build_branch, tests=Tests.ONE, block=True),
-    command("else", _build_branch, block=True),
-    command("stop", _build_stop),
-    command("require", _build_require, positionals=(Positional("extensions", Kind.TEXTS),)),
+    command(
+        "if",
+        _build_branch,
+        help="Run the block when the test is true.",
+        tests=Tests.ONE,
+        block=True,
+    ),
+    command(
+        "elsif",
+        _build_branch,
+        help="Run the block when no block before it ran and the test is true.",
+        tests=Tests.ONE,
+        block=True,
+    ),
+    command(
+        "else", _build_branch, help="Run the block when no block before it ran.", block=True
+    ),
+    command("stop", _build_stop, help="End this file; the next file of the chain runs."),
+    command(
+        "require",
+        _build_require,
+        help="Name the extensions that this file uses.",
+        positionals=(Positional("extensions", Kind.TEXTS),),
+    ),
 )

@@ -72,12 +72,16 @@ def _moved(date: datetime, like: datetime) -> datetime:
         return date
 
 
-ZONES = (Tagged("zone", Kind.TEXT, group="zone"), Tagged("originalzone", group="zone"))
+ZONES = (
+    Tagged("zone", Kind.TEXT, group="zone", help="In this zone, such as +0200."),
+    Tagged("originalzone", group="zone", help="In the zone of the header field."),
+)
 _PART, _KEYS = Positional("date part", Kind.TEXT), Positional("key list", Kind.TEXTS)
 SIGNATURES = (
     test(
         "date",
         _build_date,
+        help="Compare a part of the date in a header field with keys.",
         capability="date",
         tags=(*ZONES, *COMPARISON, *INDEX),
         positionals=(Positional("header name", Kind.TEXT), _PART, _KEYS),
@@ -85,6 +89,7 @@ SIGNATURES = (
     test(
         "currentdate",
         _build_currentdate,
+        help="Compare a part of the date and time of now with keys.",
         capability="date",
         tags=(ZONES[0], *COMPARISON),
         positionals=(_PART, _KEYS),

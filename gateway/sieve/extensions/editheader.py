@@ -107,15 +107,21 @@ SIGNATURES = (
     command(
         "addheader",
         _build_addheader,
+        help="Add a header field.",
         capability="editheader",
-        tags=(Tagged("last"),),
+        tags=(Tagged("last", help="Count from the last one."),),
         positionals=(Positional("field name", Kind.TEXT), Positional("value", Kind.TEXT)),
     ),
     command(
         "deleteheader",
         _build_deleteheader,
+        help="Remove header fields.",
         capability="editheader",
-        tags=(Tagged("index", Kind.NUMBER), Tagged("last"), *COMPARISON),
+        tags=(
+            Tagged("index", Kind.NUMBER, help="Only the field of this number."),
+            Tagged("last", help="Count from the last one."),
+            *COMPARISON,
+        ),
         positionals=(
             Positional("field name", Kind.TEXT),
             Positional("value patterns", Kind.TEXTS),

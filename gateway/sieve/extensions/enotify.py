@@ -91,24 +91,27 @@ SIGNATURES = (
     command(
         "notify",
         _build_notify,
+        help="Tell somebody of the message by a mail.",
         capability="enotify",
         tags=(
-            Tagged("from", Kind.TEXT),
-            Tagged("importance", Kind.TEXT),
-            Tagged("options", Kind.TEXTS),
-            Tagged("message", Kind.TEXT),
+            Tagged("from", Kind.TEXT, help="The author shown."),
+            Tagged("importance", Kind.TEXT, help="1 is high, 2 normal, 3 low."),
+            Tagged("options", Kind.TEXTS, help="Options of the way, as name=value."),
+            Tagged("message", Kind.TEXT, help="What the notification says."),
         ),
         positionals=(Positional("method", Kind.TEXT),),
     ),
     test(
         "valid_notify_method",
         _build_valid_method,
+        help="True when notifications can go that way.",
         capability="enotify",
         positionals=(Positional("methods", Kind.TEXTS),),
     ),
     test(
         "notify_method_capability",
         _build_capability,
+        help="Compare what a way of notification can do with keys.",
         capability="enotify",
         tags=COMPARISON,
         positionals=(

@@ -42,6 +42,7 @@ SIGNATURES = (
     test(
         "envelope",
         _build_envelope,
+        help="Compare the sender or the recipients of the envelope with keys.",
         capability="envelope",
         tags=(*COMPARISON, *ADDRESS_PARTS),
         positionals=(Positional("envelope parts", Kind.TEXTS), Positional("keys", Kind.TEXTS)),

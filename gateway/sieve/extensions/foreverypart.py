@@ -135,35 +135,52 @@ def _headers(run: Run, subject: Expression | None, sender: Expression | None) ->
     return found
 
 
-_NAME = Tagged("name", Kind.TEXT)
+_NAME = Tagged("name", Kind.TEXT, help="The name of the loop.")
 SIGNATURES = (
     command(
         "foreverypart",
         _build_foreverypart,
+        help="Run the block for each part of the message.",
         capability="foreverypart",
         tags=(_NAME,),
         block=True,
     ),
-    command("break", _build_break, capability="foreverypart", tags=(_NAME,)),
+    command(
+        "break",
+        _build_break,
+        help="End a foreverypart loop.",
+        capability="foreverypart",
+        tags=(_NAME,),
+    ),
     command(
         "extracttext",
         _build_extracttext,
+        help="Put the text of the part into a variable.",
         capability="extracttext",
-        tags=(Tagged("first", Kind.NUMBER), *MODIFIERS),
+        tags=(Tagged("first", Kind.NUMBER, help="At most so many characters."), *MODIFIERS),
         positionals=(Positional("variable", Kind.TEXT),),
     ),
     command(
         "replace",
         _build_replace,
+        help="Replace the part, or the whole body, by a text.",
         capability="replace",
-        tags=(Tagged("mime"), Tagged("subject", Kind.TEXT), Tagged("from", Kind.TEXT)),
+        tags=(
+            Tagged("mime", help="The text is a whole MIME part."),
+            Tagged("subject", Kind.TEXT, help="The subject."),
+            Tagged("from", Kind.TEXT, help="The author shown."),
+        ),
         positionals=(Positional("replacement", Kind.TEXT),),
     ),
     command(
         "enclose",
         _build_enclose,
+        help="Put the message as an attachment below a text.",
         capability="enclose",
-        tags=(Tagged("subject", Kind.TEXT), Tagged("headers", Kind.TEXTS)),
+        tags=(
+            Tagged("subject", Kind.TEXT, help="The subject."),
+            Tagged("headers", Kind.TEXTS, help="Header fields of the new message."),
+        ),
         positionals=(Positional("text", Kind.TEXT),),
     ),
 )

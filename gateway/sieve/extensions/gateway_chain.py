@@ -85,31 +85,40 @@ def _build_limit(given: Given, builder: Builder) -> Test:
 
 CHAIN, AUTH, LIMIT = "vnd.gateway.chain", "vnd.gateway.auth", "vnd.gateway.limit"
 SIGNATURES = (
-    command("accept", _build_accept, capability=CHAIN),
+    command(
+        "accept", _build_accept, help="Keep the message, and end the chain.", capability=CHAIN
+    ),
     test(
-        "chain", _build_chain, capability=CHAIN, positionals=(Positional("chain", Kind.TEXT),)
+        "chain",
+        _build_chain,
+        help="True in an inbound, or an outbound, chain.",
+        capability=CHAIN,
+        positionals=(Positional("chain", Kind.TEXT),),
     ),
     test(
         "thread",
         _build_thread,
+        help="True for a new conversation, or for a reply in a known one.",
         capability=CHAIN,
         positionals=(Positional("place", Kind.TEXT),),
     ),
     test(
         "auth",
         _build_auth,
+        help="Compare the results of SPF, DKIM, DMARC, ARC or iprev with keys.",
         capability=AUTH,
-        tags=(Tagged("domain"), *COMPARISON),
+        tags=(Tagged("domain", help="Compare the domains that passed."), *COMPARISON),
         positionals=(Positional("methods", Kind.TEXTS), Positional("keys", Kind.TEXTS)),
     ),
     test(
         "limit",
         _build_limit,
+        help="True when the key was seen too often in a while.",
         capability=LIMIT,
         tags=(
-            Tagged("count", Kind.NUMBER),
-            Tagged("seconds", Kind.NUMBER),
-            Tagged("handle", Kind.TEXT),
+            Tagged("count", Kind.NUMBER, help="More often than this."),
+            Tagged("seconds", Kind.NUMBER, help="In so many seconds."),
+            Tagged("handle", Kind.TEXT, help="The name under which repetitions are counted."),
         ),
         positionals=(Positional("key", Kind.TEXT),),
     ),

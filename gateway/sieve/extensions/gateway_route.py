@@ -86,24 +86,34 @@ SIGNATURES = (
     command(
         "route",
         _build_route,
+        help="Deliver the message to a route, with fields for the helpdesk.",
         capability=ROUTE,
-        tags=(COPY, Tagged("fields", Kind.TEXTS)),
+        tags=(
+            COPY,
+            Tagged("fields", Kind.TEXTS, help="Fields for the helpdesk, as name=value."),
+        ),
         positionals=(Positional("route", Kind.TEXT),),
     ),
     command(
         "setenvelope",
         _build_setenvelope,
+        help="Change the sender or recipient of the envelope.",
         capability=ROUTE,
         positionals=(Positional("part", Kind.TEXT), Positional("address", Kind.TEXT)),
     ),
     command(
         "hold",
         _build_hold,
+        help="Let the message wait for a person.",
         capability=HOLD,
         tags=(
-            Tagged("for", Kind.NUMBER),
-            Tagged("then", Kind.TEXT),
-            Tagged("notify", Kind.TEXTS),
+            Tagged(
+                "for", Kind.NUMBER, help="So many seconds; left out: until a person decides."
+            ),
+            Tagged(
+                "then", Kind.TEXT, help="What happens after that: release, reject or discard."
+            ),
+            Tagged("notify", Kind.TEXTS, help="Whom to tell."),
         ),
         positionals=(Positional("reason", Kind.TEXT),),
     ),

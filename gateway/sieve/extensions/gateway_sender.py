@@ -115,21 +115,24 @@ SIGNATURES = (
     command(
         "setfrom",
         _build_setfrom,
+        help="Set From and the sender of the envelope.",
         capability=SENDER,
-        tags=(Tagged("name", Kind.TEXT),),
+        tags=(Tagged("name", Kind.TEXT, help="The name shown."),),
         positionals=(Positional("address", Kind.TEXT),),
     ),
     command(
         "setreplyto",
         _build_setreplyto,
+        help="Set Reply-To.",
         capability=SENDER,
         positionals=(Positional("address", Kind.TEXT),),
     ),
     command(
         "footer",
         _build_footer,
+        help="Put a text below the message, once.",
         capability=SENDER,
-        tags=(Tagged("html", Kind.TEXT),),
+        tags=(Tagged("html", Kind.TEXT, help="The same text for HTML mail."),),
         positionals=(Positional("text", Kind.TEXT),),
     ),
 )

@@ -45,6 +45,7 @@ SIGNATURES = (
     test(
         "header",
         _build_header,
+        help="Compare the values of header fields with keys.",
         tags=(*COMPARISON, *INDEX, *MIME, *MIME_OPTIONS),
         positionals=(
             Positional("header names", Kind.TEXTS),
@@ -54,13 +55,18 @@ SIGNATURES = (
     test(
         "exists",
         _build_exists,
+        help="True when every named header field is there.",
         tags=MIME,
         positionals=(Positional("header names", Kind.TEXTS),),
     ),
     test(
         "size",
         _build_size,
-        tags=(Tagged("over", group="over or under"), Tagged("under", group="over or under")),
+        help="Compare the size of the message with a limit.",
+        tags=(
+            Tagged("over", group="over or under", help="True when it is larger."),
+            Tagged("under", group="over or under", help="True when it is smaller."),
+        ),
         positionals=(Positional("limit", Kind.NUMBER),),
     ),
 )

@@ -11,7 +11,7 @@ from gateway.sieve.signature import Given, Kind, Positional, Signature, Tagged, 
 from gateway.sieve.strings import Expressions, is_identifier
 from gateway.sieve.syntax import Argument, Text
 
-FLAGS = Tagged("flags", Kind.TEXTS, capability="imap4flags")
+FLAGS = Tagged("flags", Kind.TEXTS, capability="imap4flags", help="With these flags and tags.")
 _SYSTEM = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
 _SYSTEM_BY_KEY = {flag.lower(): flag for flag in _SYSTEM}
 _NOT_IN_KEYWORDS = frozenset('(){%*"\\]')
@@ -58,6 +58,11 @@ def _remove(old: Sequence[str], new: Sequence[str]) -> list[str]:
     return [flag for flag in old if flag.lower() not in gone]
 
 
+_HELP = {
+    "setflag": "Give the message these flags and tags, and no others.",
+    "addflag": "Give the message more flags and tags.",
+    "removeflag": "Take flags and tags from the message.",
+}
 _CHANGES = {"setflag": _set, "addflag": _add, "removeflag": _remove}
 
 
@@ -82,6 +87,7 @@ def changing(name: str, *, capability: str = "imap4flags") -> Signature:
     return command(
         name,
         build,
+        help=_HELP[name],
         capability=capability,
         positionals=(Positional("variable", Kind.TEXT), Positional("flags", Kind.TEXTS)),
         optional=1,
@@ -143,6 +149,7 @@ SIGNATURES = (
     test(
         "hasflag",
         _build_hasflag,
+        help="Compare the flags and tags of the message with keys.",
         capability="imap4flags",
         tags=COMPARISON,
         positionals=(Positional("variables", Kind.TEXTS), Positional("flags", Kind.TEXTS)),

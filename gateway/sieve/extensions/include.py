@@ -138,6 +138,7 @@ def _declaring(name: str) -> Signature:
     return command(
         name,
         _build_global,
+        help="Share variables with the other scripts of the chain.",
         capability="include",
         positionals=(Positional("variables", Kind.TEXTS),),
     )
@@ -148,16 +149,17 @@ SIGNATURES = (
     command(
         "include",
         _build_include,
+        help="Run another script here.",
         capability="include",
         tags=(
-            Tagged("personal", group="location"),
-            Tagged("global", group="location"),
-            Tagged("once"),
-            Tagged("optional"),
+            Tagged("personal", group="location", help="A script of the tenant."),
+            Tagged("global", group="location", help="A script of lib/."),
+            Tagged("once", help="Not when it was included before."),
+            Tagged("optional", help="No error when it is missing."),
         ),
         positionals=(Positional("script", Kind.TEXT),),
     ),
-    command("return", _build_return, capability="include"),
+    command("return", _build_return, help="End the included script.", capability="include"),
     _declaring("global"),
     _declaring("import"),  # of drafts before RFC 6609
     _declaring("export"),

@@ -39,9 +39,9 @@ def _false(run: Run) -> bool:
 
 
 SIGNATURES = (
-    test("allof", _build_allof, tests=Tests.LIST),
-    test("anyof", _build_anyof, tests=Tests.LIST),
-    test("not", _build_not, tests=Tests.ONE),
-    test("true", _build_true),
-    test("false", _build_false),
+    test("allof", _build_allof, help="True when every test is true.", tests=Tests.LIST),
+    test("anyof", _build_anyof, help="True when one of the tests is true.", tests=Tests.LIST),
+    test("not", _build_not, help="True when the test is false.", tests=Tests.ONE),
+    test("true", _build_true, help="Always true."),
+    test("false", _build_false, help="Always false."),
 )

@@ -126,17 +126,20 @@ def _build_denotify(given: Given, builder: Builder) -> Command:
     return denotify
 
 
-_HOW_IMPORTANT = tuple(Tagged(word, group="importance") for word in _IMPORTANCE)
+_HOW_IMPORTANT = tuple(
+    Tagged(word, group="importance", help=f"Its importance is {word}.") for word in _IMPORTANCE
+)
 SIGNATURES = (
-    command("mark", _build_mark, capability=FLAGS),
-    command("unmark", _build_mark, capability=FLAGS),
+    command("mark", _build_mark, help="Set the flag \\Flagged.", capability=FLAGS),
+    command("unmark", _build_mark, help="Remove the flag \\Flagged.", capability=FLAGS),
     command(
         "denotify",
         _build_denotify,
+        help="Take notifications of this file back.",
         capability=NOTIFY,
         tags=(
             *(
-                Tagged(name, Kind.TEXT, group="match type")
+                Tagged(name, Kind.TEXT, group="match type", help="Those with such an :id.")
                 for name in ("is", "contains", "matches")
             ),
             *_HOW_IMPORTANT,
@@ -148,12 +151,13 @@ OLDER = (
     command(
         "notify",
         _build_notify,
+        help="Tell somebody of the message by a mail.",
         capability=NOTIFY,
         tags=(
-            Tagged("method", Kind.TEXT),
-            Tagged("id", Kind.TEXT),
-            Tagged("options", Kind.TEXTS),
-            Tagged("message", Kind.TEXT),
+            Tagged("method", Kind.TEXT, help="The way: mailto."),
+            Tagged("id", Kind.TEXT, help="The name by which denotify finds it."),
+            Tagged("options", Kind.TEXTS, help="Addresses to tell."),
+            Tagged("message", Kind.TEXT, help="What the notification says."),
             *_HOW_IMPORTANT,
         ),
     ),

@@ -12,7 +12,17 @@ def _refusing(name: str) -> Signature:
         reason = builder.template(given.positionals[0])
         return lambda run: run.act(name, arguments={"reason": reason.expand(run)})
 
-    return command(name, build, capability=name, positionals=(Positional("reason", Kind.TEXT),))
+    return command(
+        name,
+        build,
+        help=_HELP[name],
+        capability=name,
+        positionals=(Positional("reason", Kind.TEXT),),
+    )
 
 
+_HELP = {
+    "reject": "Refuse the message with a text for its sender.",
+    "ereject": "Refuse the message within the mail session, never by a mail.",
+}
 SIGNATURES = (_refusing("reject"), _refusing("ereject"))

@@ -97,13 +97,20 @@ SIGNATURES = (
     test(
         "spamtest",
         _build_spamtest,
+        help="Compare the spam score of a filter in front of us.",
         capability="spamtest",
-        tags=(Tagged("percent", capability="spamtestplus"), *COMPARISON),
+        tags=(
+            Tagged(
+                "percent", capability="spamtestplus", help="From 0 to 100 instead of 1 to 10."
+            ),
+            *COMPARISON,
+        ),
         positionals=_VALUE,
     ),
     test(
         "virustest",
         _build_virustest,
+        help="Compare the verdict of a virus scanner in front of us.",
         capability="virustest",
         tags=COMPARISON,
         positionals=_VALUE,

@@ -12,15 +12,31 @@ from gateway.sieve.signature import Given, Kind, Tagged
 from gateway.sieve.strings import Expressions
 
 INDEX = (
-    Tagged("index", Kind.NUMBER, capability="index"),
-    Tagged("last", capability="index"),
+    Tagged("index", Kind.NUMBER, capability="index", help="Only the field of this number."),
+    Tagged("last", capability="index", help="Count from the last one."),
 )
-MIME = (Tagged("mime", capability="mime"), Tagged("anychild", capability="mime"))
+MIME = (
+    Tagged("mime", capability="mime", help="Look at the header of the part."),
+    Tagged("anychild", capability="mime", help="Look at the parts below, too."),
+)
 MIME_OPTIONS = (
-    Tagged("type", group="mime option", capability="mime"),
-    Tagged("subtype", group="mime option", capability="mime"),
-    Tagged("contenttype", group="mime option", capability="mime"),
-    Tagged("param", Kind.TEXTS, group="mime option", capability="mime"),
+    Tagged("type", group="mime option", capability="mime", help="The main type, such as text."),
+    Tagged(
+        "subtype", group="mime option", capability="mime", help="The subtype, such as plain."
+    ),
+    Tagged(
+        "contenttype",
+        group="mime option",
+        capability="mime",
+        help="The whole type, such as text/plain.",
+    ),
+    Tagged(
+        "param",
+        Kind.TEXTS,
+        group="mime option",
+        capability="mime",
+        help="The parameters of these names.",
+    ),
 )
 
 Select = Callable[[Run, Sequence[str]], list[Field]]

@@ -14,14 +14,24 @@ from gateway.sieve.strings import is_identifier
 from gateway.sieve.syntax import Argument, Text
 
 MODIFIERS = (
-    Tagged("lower", group="case modifier"),
-    Tagged("upper", group="case modifier"),
-    Tagged("lowerfirst", group="first-letter modifier"),
-    Tagged("upperfirst", group="first-letter modifier"),
-    Tagged("quotewildcard", group="quoting modifier"),
-    Tagged("quoteregex", group="quoting modifier", capability="regex"),
-    Tagged("encodeurl", group="encoding modifier", capability="enotify"),
-    Tagged("length", group="length modifier"),
+    Tagged("lower", group="case modifier", help="All letters small."),
+    Tagged("upper", group="case modifier", help="All letters capital."),
+    Tagged("lowerfirst", group="first-letter modifier", help="The first letter small."),
+    Tagged("upperfirst", group="first-letter modifier", help="The first letter capital."),
+    Tagged("quotewildcard", group="quoting modifier", help="Make * and ? plain characters."),
+    Tagged(
+        "quoteregex",
+        group="quoting modifier",
+        capability="regex",
+        help="Make the characters of regular expressions plain.",
+    ),
+    Tagged(
+        "encodeurl",
+        group="encoding modifier",
+        capability="enotify",
+        help="Percent-encode it for a URI.",
+    ),
+    Tagged("length", group="length modifier", help="Its length instead."),
 )
 MAX_NAME = 64  # characters
 Modifier = Callable[[str, int], str]  # a value and the limit of its octets -> a value
@@ -130,6 +140,7 @@ SIGNATURES = (
     command(
         "set",
         _build_set,
+        help="Give a variable a value.",
         capability="variables",
         tags=MODIFIERS,
         positionals=(Positional("name", Kind.TEXT), Positional("value", Kind.TEXT)),
@@ -137,6 +148,7 @@ SIGNATURES = (
     test(
         "string",
         _build_string,
+        help="Compare strings, mostly with variables in them, with keys.",
         capability="variables",
         tags=COMPARISON,
         positionals=(Positional("source", Kind.TEXTS), Positional("keys", Kind.TEXTS)),
