@@ -1,4 +1,6 @@
-"""`gateway policy`: list, check, testsuite, explain, commands; `policy_trial` has `test`."""
+"""`gateway policy`: list, check, testsuite, explain and commands; `policy_trial`
+has `test`, `policy_diff` has `diff`.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from gateway.cli.output import (
     print_next,
     print_text,
 )
+from gateway.cli.policy_diff import diff
 from gateway.cli.policy_trial import STAND_IN, try_message
 from gateway.cli.refusal import Refusal
 from gateway.config import load_settings
@@ -51,7 +54,8 @@ def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = Fal
             f"{row['tenant']} {row['chain']}  {row['version'] or 'broken'}", style="bold"
         )
         for file in row["files"]:
-            print_line(f"  {file['order']:2d}  {file['file']}")
+            shadow = "  (shadow: traced only)" if file["shadow"] else ""
+            print_line(f"  {file['order']:2d}  {file['file']}{shadow}")
         if not row["files"]:
             print_line("  no files" if row["version"] else "  see gateway policy check")
     print_next("gateway policy check")
@@ -189,6 +193,7 @@ VERBS: Verbs = {
     "testsuite": run_tests,
     "explain": explain,
     "commands": commands,
+    "diff": diff,
 }
 
 

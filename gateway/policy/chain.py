@@ -27,6 +27,7 @@ from gateway.sieve.interface import (
 from gateway.sieve.script import Script
 
 DEFAULT = "INBOX"
+SHADOW = ".shadow.sieve"
 KINDS = {
     "fileinto": EffectKind.STORE,
     "route": EffectKind.STORE,
@@ -48,6 +49,11 @@ class ChainFile:
 
     path: str
     script: Script
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether it is run and traced only: what it asks for is not done."""
+        return self.path.endswith(SHADOW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +100,10 @@ def run_chain(
     for file in chain.files:
         noted_before = len(asked.noted)
         result = file.script.run(seen, asked, passed=run.passed, limits=limits)
+        if file.is_shadow:
+            run.watch(file, result)
+            del asked.noted[noted_before:]
+            continue
         misuse = find_misuse(result.actions, context.tenant) if outbound else None
         if not run.take(file, result, on_error=on_error, misuse=misuse):
             if run.failed:  # a failed script leaves no trace in the counts (RFC 7352 §3.1)
@@ -118,6 +128,8 @@ def run_files(
     """Return what the files ask for together, as one script would: for testsuites."""
     run = _Run(message=parse_message(content), before=())
     for file in chain.files:
+        if file.is_shadow:
+            continue
         result = file.script.run(content, outside, passed=run.passed, limits=limits)
         if not run.take(file, result, on_error="keep"):
             break
@@ -172,6 +184,21 @@ class _Run:
         self.keep = next((one for one in result.actions if one.kind == "keep"), None)
         self.actions += _without_keep(result.actions)
         return result.keeps and not result.accepted
+
+    def watch(self, file: ChainFile, result: Result) -> None:
+        """Trace what a shadow file would have done; nothing of it is done."""
+        self.trace += [
+            Step(file=one.file, line=one.line, text=one.text) for one in result.trace
+        ]
+        said = [(one.line, f"{one.kind} {one.target}".strip()) for one in result.actions]
+        if result.error is not None:
+            said = [(result.error.line, f"fail: {result.error.message}")]
+        elif not result.keeps or result.accepted:
+            said.append((result.actions[-1].line if result.actions else 0, "end the chain"))
+        self.trace += [
+            Step(file=file.path, line=line, text=f"shadow: would {words}")
+            for line, words in said
+        ]
 
     def effects(self) -> tuple[Effect, ...]:
         """Return what was asked for, each target once, and the default action."""

@@ -5,6 +5,8 @@
     lists/NAME.txt                   one entry a line
     templates/                       texts named by "file:..."
 
+A file `*.shadow.sieve` is run and traced, what it asks for is not done: a trial on real mail.
+
 A change is picked up without a restart, looked for at most once a second. A broken edit leaves
 the last good chain in place and is reported once.
 """

@@ -62,6 +62,7 @@ def chain_rows(chain: Chain) -> list[dict[str, Any]]:
         {
             "order": order,
             "file": file.path,
+            "shadow": file.is_shadow,
             "warnings": [_fault_row(one) for one in file.script.warnings],
         }
         for order, file in enumerate(chain.files, start=1)

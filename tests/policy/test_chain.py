@@ -205,3 +205,27 @@ def test_header_edits_of_a_script_reach_the_effects_that_come_later_only() -> No
     changed = apply_edits(MAIL, after.edits)
     assert changed.startswith(b"X-New: 1\r\n")
     assert b"Subject" not in changed
+
+
+def shadowed(text: str, rest: str = 'fileinto "desk";') -> Judgement:
+    script = compile_script(text, name="1.shadow.sieve", loader=NoTexts())
+    first = ChainFile(path="inbound/1.shadow.sieve", script=script)
+    chain = chain_of(rest)
+    return run_chain(replace(chain, files=(first, *chain.files)), MAIL, CONTEXT)
+
+
+def test_a_shadow_file_is_traced_and_nothing_of_it_is_done() -> None:
+    text = 'addheader "X-A" "b"; addflag "x"; if limit :count 0 :seconds 60 "k" { discard; }'
+    judged = shadowed(text)
+    assert shown(judged.plan) == [("store", "desk")]
+    assert judged.plan.effects[0].flags == ()
+    assert judged.noted == ()
+    said = [step.text for step in judged.plan.trace if step.text.startswith("shadow")]
+    assert said == ["shadow: would discard", "shadow: would end the chain"]
+
+
+def test_a_shadow_file_that_fails_holds_nothing() -> None:
+    judged = shadowed('error "broken";')
+    assert shown(judged.plan) == [("store", "desk")]
+    assert judged.plan.errors == ()
+    assert "shadow: would fail: broken" in [step.text for step in judged.plan.trace]
