@@ -217,6 +217,16 @@ def code_refused(*, tenant: str, mailbox: str, cause: str, said: str) -> None:
     _warn("mailbox.code_refused", tenant=tenant, mailbox=mailbox, cause=cause, said=said)
 
 
+def mailbox_reminder(*, tenant: str, mailbox: str, kind: str, owner: str) -> None:
+    """Record that somebody is reminded of a mailbox's code."""
+    _warn("mailbox.reminder", tenant=tenant, mailbox=mailbox, kind=kind, owner=owner or None)
+
+
+def provider_wave(*, provider: str, mailboxes: int) -> None:
+    """Record that a provider refuses many mailboxes of several tenants at once."""
+    _error("provider.wave", provider=provider, mailboxes=mailboxes)
+
+
 def after_fetch_refused(*, mailbox: str, action: str, uid: int, text: str) -> None:
     """Record that the server refused what `after_fetch` asks for; the message is fetched."""
     _warn("mailbox.after_fetch_refused", mailbox=mailbox, action=action, uid=uid, text=text)

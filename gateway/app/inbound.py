@@ -14,6 +14,7 @@ from gateway.actions.perform import Neighbours, Performer
 from gateway.app.accounts import Accounts
 from gateway.app.foundation import Foundation
 from gateway.app.judge import Judge
+from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
 from gateway.authenticity.origin import Checker, authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops
@@ -46,10 +47,14 @@ class Inbound:
         chains: Chains,
         *,
         queued: Callable[[], None],
+        renewals: Renewals,
+        reminders: Reminders,
     ) -> None:
         """`queued` is called when something may wait in the queue: a forward, an answer."""
         self._base = base
         self._queued = queued
+        self._renewals = renewals
+        self._reminders = reminders
         self._accounts = accounts
         settings = base.settings
         self._checker: Checker = make_checker(settings.dns)
@@ -69,7 +74,6 @@ class Inbound:
             ),
             trusted_ca=_trusted(base),
         )
-        self.renewals = Renewals(base, accounts)
         self._performer = Performer(base.store, self._neighbours(), answers=settings.answers)
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,7 +85,8 @@ class Inbound:
         """Take up what an earlier life left, then watch the mailboxes."""
         self._tasks = [
             spawn(self._work(), name="inbound work"),
-            spawn(self.renewals.run(), name="renew codes"),
+            spawn(self._renewals.run(), name="renew codes"),
+            spawn(self._reminders.run(), name="remind of codes"),
         ]
         self.refresh()
 
@@ -91,7 +96,6 @@ class Inbound:
         await stop_tasks(self._tasks)
         await self._checker.close()
         self._judge.close()
-        self.renewals.close()
         self._pools.close()
 
     def wake(self) -> None:
@@ -100,7 +104,7 @@ class Inbound:
 
     def refresh(self) -> None:
         """Watch the mailboxes of every tenant whose policies compile; try new codes."""
-        self.renewals.wake()
+        self._renewals.wake()
         self._watched = {
             id_: tenant
             for id_, tenant in self._base.directory.tenants.items()
@@ -196,6 +200,7 @@ class Inbound:
         return await self._base.directory.secret(tenant, "mailbox", address)
 
     def _tell_state(self, tenant: str, state: MailboxState) -> None:
+        self._reminders.wake()
         known = self._base.directory.find_tenant(tenant)
         if known is None:
             return

@@ -27,21 +27,25 @@ from gateway.app.inbound import Inbound
 from gateway.app.intake import Intake
 from gateway.app.listening import renew_certificate, report_own_certificate, server_tls
 from gateway.app.outbound import Outbound
+from gateway.app.pages import build_pages
 from gateway.app.policies import compile_all, open_chains
+from gateway.app.reminding import Reminders
+from gateway.app.renewing import Renewals
 from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
 from gateway.net.open_files import raise_limit
 from gateway.policy.files import Chains
-from gateway.store import alerts, books, figures, queue
+from gateway.store import alerts, books, figures
 from gateway.store.capturing import set_capturing
 from gateway.store.checkpoints import keep_log_short
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import Db, Store
 from gateway.submission.listener import open_sockets
-from gateway.web.downloads import Links, routes
-from gateway.web.health import HealthState, build
+from gateway.web.downloads import Links
+from gateway.web.health import HealthState
 from gateway.web.metrics import Figures
+from gateway.web.renewal import RenewalLinks
 from gateway.web.serving import serve_web
 
 LOOK_SECONDS = 0.5
@@ -92,16 +96,19 @@ class Server:
         _lock(settings, stack)
         store = await self._open_store()
         base = await lay_foundation(settings, store)
-        links = Links(
-            public_url=settings.console.public_url, mark=base.seal.mark, clock=time.time
-        )
+        links = _links(base)
         hooks = HookCarrier(base, link=links.make)
         stack.push_async_callback(hooks.close)
         chains = await open_chains(base)
         outbound = Outbound(base, webhook=hooks.attempt, capture=self._capture)
-        await self._serve_pages(store, links)
+        renewals = Renewals(base, outbound.accounts)
+        stack.callback(renewals.close)
+        reminders = Reminders(base, _renewal_links(links))
+        await self._open_web(base, links, renewals, reminders)
         self._waiting_for.remove("store")
-        inbound = await self._begin_inbound(base, outbound, chains)
+        inbound = await self._begin_inbound(
+            base, outbound, chains, renewals=renewals, reminders=reminders
+        )
         self._waiting_for.remove("mailboxes")
         stack.push_async_callback(outbound.stop)
         await outbound.start()
@@ -145,22 +152,41 @@ class Server:
         return store
 
     async def _begin_inbound(
-        self, base: Foundation, outbound: Outbound, chains: Chains
+        self,
+        base: Foundation,
+        outbound: Outbound,
+        chains: Chains,
+        *,
+        renewals: Renewals,
+        reminders: Reminders,
     ) -> Inbound | None:
         """Watch the mailboxes; a server that captures begins that instead."""
         if self._capture is not None:
             await self._capture.start()
             self._stack.push_async_callback(self._capture.stop)
             return None
-        inbound = Inbound(base, outbound.accounts, chains, queued=outbound.scheduler.wake)
+        inbound = Inbound(
+            base,
+            outbound.accounts,
+            chains,
+            queued=outbound.scheduler.wake,
+            renewals=renewals,
+            reminders=reminders,
+        )
         await inbound.start()
         self._stack.push_async_callback(inbound.stop)
         return inbound
 
-    async def _serve_pages(self, store: Store, links: Links) -> None:
-        pages = build(self._health(store))
-        pages.include_router(
-            routes(links, find=lambda message: store.read(queue.content_of, message))
+    async def _open_web(
+        self, base: Foundation, links: Links, renewals: Renewals, reminders: Reminders
+    ) -> None:
+        pages = build_pages(
+            base,
+            self._health(base.store),
+            links=links,
+            renewals=renewals,
+            reminders=reminders,
+            renewal_links=_renewal_links(links),
         )
         web = await serve_web(pages, self._settings.console.address)
         self._stack.push_async_callback(web.stop)
@@ -201,6 +227,23 @@ class Server:
             ask_store=lambda: store.read(_answer),
             measure=measure,
         )
+
+
+def _open_store(settings: Settings) -> Store:
+    return Store.open(
+        settings.state / "gateway.db",
+        keep_free=settings.storage.keep_free,
+        max_bytes=settings.retention.max_bytes,
+    )
+
+
+def _links(base: Foundation) -> Links:
+    public_url = base.settings.console.public_url
+    return Links(public_url=public_url, mark=base.seal.mark, clock=time.time)
+
+
+def _renewal_links(links: Links) -> RenewalLinks:
+    return RenewalLinks(public_url=links.public_url, mark=links.mark, clock=links.clock)
 
 
 def _lock(settings: Settings, stack: AsyncExitStack) -> None:

@@ -22,6 +22,7 @@ class CodeDays:
 
     entered_on: date
     renewed_on: date | None
+    generation: str  # another one with each code: what was made for the one before is void
 
 
 def is_in_use(db: Db, tenant: str, address: str) -> bool:
@@ -66,7 +67,11 @@ def days(db: Db) -> dict[str, CodeDays]:
     """Return since when each mailbox has its code."""
     rows = db.execute("SELECT name, changed_at, renewed_at FROM secrets WHERE kind = 'mailbox'")
     return {
-        name: CodeDays(entered_on=_day(changed), renewed_on=_day(renewed) if renewed else None)
+        name: CodeDays(
+            entered_on=_day(changed),
+            renewed_on=_day(renewed) if renewed else None,
+            generation=f"{changed:.6f}",
+        )
         for name, changed, renewed in rows
     }
 

@@ -54,6 +54,7 @@ def free_mailbox(db: Db, tenant: str, address: str, *, force: bool, now: datetim
     db.execute("DELETE FROM folders WHERE mailbox = ?", (address,))
     db.execute("DELETE FROM open_uids WHERE mailbox = ?", (address,))
     db.execute("DELETE FROM mailbox_states WHERE address = ?", (address,))
+    db.execute("DELETE FROM reminders WHERE about = ?", (address,))
     codes.drop_candidate(db, tenant, address)
 
 

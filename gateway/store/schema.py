@@ -270,6 +270,13 @@ CREATE TABLE alerts (
     last_reply TEXT
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE reminders (
+    about TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    told_at REAL NOT NULL,
+    PRIMARY KEY (about, kind)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE threads (
     tenant TEXT NOT NULL,
     id TEXT NOT NULL,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.journeys.customer import Customer
@@ -65,6 +66,35 @@ def test_a_dead_mailbox_is_repaired_and_catches_up(
     assert accepted.returncode == 0, accepted.stderr
     wait_until(lambda: state_of(gateway) == "ok", what=gateway.log)
     wait_until(lambda: helpdesk.of_type("message.received"), what=gateway.log)
+
+
+def test_the_owner_is_reminded_once_and_repairs_it_by_the_link(
+    gateway: Gateway, postfix: Postfix, dovecot: Dovecot, helpdesk: Helpdesk
+) -> None:
+    apply_tenant(gateway, postfix, dovecot, helpdesk)
+    gateway.start()
+    wait_until(lambda: state_of(gateway) == "ok", what=gateway.log)
+    dovecot.add_user("support", "the-second-code")
+    dovecot.stop()
+    dovecot.start()
+    wait_until(lambda: reminders(helpdesk), what=gateway.log, seconds=60)
+    ((kind, link),) = reminders(helpdesk)
+    assert kind == "dead"
+    assert httpx.get(link).status_code == 200
+    refused = httpx.post(link, data={"code": "not-the-code"})
+    assert (refused.status_code, "not-the-code" in refused.text) == (200, False)
+    assert state_of(gateway) == "dead"
+    assert "is in use" in httpx.post(link, data={"code": "the-second-code"}, timeout=30).text
+    wait_until(lambda: state_of(gateway) == "ok", what=gateway.log)
+    assert httpx.get(link).status_code == 410
+    assert len(reminders(helpdesk)) == 1
+    mark = link.partition("mark=")[2]
+    assert mark not in gateway.log()
+
+
+def reminders(helpdesk: Helpdesk) -> list[tuple[str, str]]:
+    told = [one.payload["data"] for one in helpdesk.of_type("mailbox.state_changed")]
+    return [(one["reminder"], one["renew_url"]) for one in told if "reminder" in one]
 
 
 def test_a_file_brings_a_candidate_and_the_code_that_works_stays(

@@ -1,0 +1,70 @@
+"""The pages of the web server joined: health, downloads, and new codes for mailboxes."""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import FastAPI
+
+from gateway.app.foundation import Foundation
+from gateway.app.reminding import Reminders
+from gateway.app.renewing import Renewals
+from gateway.store import codes, queue
+from gateway.web.downloads import Links, routes
+from gateway.web.health import HealthState, build
+from gateway.web.renewal import Answer, RenewalDesk, RenewalLinks, Subject, renewal_routes
+
+TAKEN = "the new code works and is in use. What was missed is fetched, what waits is sent."
+
+
+def build_pages(
+    base: Foundation,
+    health: HealthState,
+    *,
+    links: Links,
+    renewals: Renewals,
+    reminders: Reminders,
+    renewal_links: RenewalLinks,
+) -> FastAPI:
+    """Return the application with every page."""
+    pages = build(health)
+    pages.include_router(
+        routes(links, find=lambda message: base.store.read(queue.content_of, message))
+    )
+    desk = _Desk(base, renewals, reminders)
+    pages.include_router(
+        renewal_routes(
+            renewal_links,
+            RenewalDesk(find=desk.find, renew=desk.renew, clock=time.time),
+        )
+    )
+    return pages
+
+
+class _Desk:
+    def __init__(self, base: Foundation, renewals: Renewals, reminders: Reminders) -> None:
+        self._base = base
+        self._renewals = renewals
+        self._reminders = reminders
+
+    async def find(self, id_: str, address: str) -> Subject | None:
+        tenant = self._base.directory.find_tenant(id_)
+        mailbox = tenant.mailboxes.get(address) if tenant else None
+        if tenant is None or mailbox is None:
+            return None
+        days = await self._base.store.read(codes.days)
+        return self._reminders.subject(tenant, mailbox, days.get(address))
+
+    async def renew(self, id_: str, address: str, code: str) -> Answer:
+        tenant = self._base.directory.find_tenant(id_)
+        mailbox = tenant.mailboxes.get(address) if tenant else None
+        if tenant is None or mailbox is None:
+            return Answer(is_ok=False, meaning="There is no such mailbox any more.")
+        try:
+            tried = await self._renewals.renew(tenant, mailbox, code)
+        except ValueError as error:
+            return Answer(is_ok=False, meaning=str(error))
+        last = tried.steps[-1]
+        if tried.is_ok:
+            return Answer(is_ok=True, meaning=TAKEN)
+        return Answer(is_ok=False, meaning=last.meaning or "", fix=last.fix or "")

@@ -1,0 +1,250 @@
+"""Who is told that a code ends or is dead: looked at again and again, told once each.
+
+Where a reminder goes is a callable; beside it stand the tenant's webhooks and the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from gateway import events
+from gateway.actions.event import write_event
+from gateway.app.foundation import Foundation
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.tenant import Mailbox, Tenant
+from gateway.mailbox.health import read_evidence
+from gateway.mailbox.renewal import (
+    DEAD,
+    WAVE,
+    Case,
+    Notice,
+    Wave,
+    expires_on,
+    find_notices,
+    find_waves,
+)
+from gateway.store import codes, lanes, reminders, states
+from gateway.store.codes import CodeDays
+from gateway.store.lanes import LaneState
+from gateway.store.sqlite import Db
+from gateway.store.states import MailboxState
+from gateway.web.renewal import RenewalLinks, Subject
+
+LOOK_SECONDS = 15.0
+EVENT = "mailbox.state_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminder:
+    """What somebody is told; `owner` is empty where the tenant names nobody."""
+
+    about: str  # the mailbox, or the provider of a wave
+    kind: str  # dead | wave | the calendar's
+    tenant: str
+    owner: str
+    reason: str
+    fix: str
+    link: str  # to the page that takes a new code; empty for a wave
+    support: str = ""
+
+
+Remind = Callable[[Reminder], Awaitable[None]]
+"""Tells a person; must keep what it is given, for it is called once a reminder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What the store says of all mailboxes at one moment."""
+
+    states: dict[str, MailboxState]
+    days: dict[str, CodeDays]
+    lanes: dict[Lane, LaneState]
+    told: dict[str, frozenset[str]]
+
+
+class Reminders:
+    """Looks at every mailbox four times a minute."""
+
+    def __init__(
+        self, base: Foundation, links: RenewalLinks, *, remind: Remind | None = None
+    ) -> None:
+        self._base = base
+        self._links = links
+        self._remind = remind
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now: a mailbox may have died."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            self._woken.clear()
+            await self.look(now=datetime.now(UTC))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._woken.wait()
+
+    async def look(self, *, now: datetime) -> None:
+        """Tell what is due and was not told yet."""
+        boxes = {
+            mailbox.address: (tenant, mailbox)
+            for tenant in self._base.directory.tenants.values()
+            for mailbox in tenant.mailboxes.values()
+        }
+        known = await self._base.store.read(_known)
+        cases = [self._case(*box, known, now=now) for box in boxes.values()]
+        dead = {one.address for one in cases if one.dead_since is not None}
+        if any(DEAD in kinds for about, kinds in known.told.items() if about not in dead):
+            await self._base.store.write(reminders.forget, DEAD, but=dead)
+        await self._tell_waves(find_waves(cases), known, now=now)
+        for notice in find_notices(cases, now=now):
+            await self._tell(notice, *boxes[notice.address], known=known, now=now)
+
+    def _case(self, tenant: Tenant, mailbox: Mailbox, known: _Known, *, now: datetime) -> Case:
+        state = known.states.get(mailbox.address)
+        evidence = read_evidence(state.evidence) if state else ()
+        refused = [one for one in evidence if one.refused]
+        refused_lane = _refused_lane(tenant, mailbox, known)
+        smtp = refused_lane.since if refused_lane else None
+        dead_after = self._base.settings.mailboxes.dead_after
+        since = [
+            *([state.since] if state and state.state == DEAD else []),
+            *([smtp + dead_after] if smtp and now - smtp >= dead_after else []),
+        ]
+        return Case(
+            tenant=tenant.id,
+            address=mailbox.address,
+            provider=mailbox.provider,
+            ends_on=self._ends_on(mailbox, known.days.get(mailbox.address)),
+            paused=bool(state and state.paused),
+            refused_since=min([*(one.at for one in refused[:1]), *([smtp] if smtp else [])],
+                              default=None),
+            dead_since=min(since, default=None),
+            cause=refused[-1].cause if refused else "",
+            told=known.told.get(mailbox.address, frozenset()),
+        )  # fmt: skip
+
+    def _ends_on(self, mailbox: Mailbox, code: CodeDays | None) -> date | None:
+        provider = self._base.catalogue.get(mailbox.provider)
+        return expires_on(
+            provider.login.secret_life_days if provider else 0,
+            issued=mailbox.issued,
+            entered_on=code.entered_on if code else None,
+            renewed_on=code.renewed_on if code else None,
+        )
+
+    async def _tell(
+        self,
+        notice: Notice,
+        tenant: Tenant,
+        mailbox: Mailbox,
+        *,
+        known: _Known,
+        now: datetime,
+    ) -> None:
+        reason, fix = _words(notice, tenant, mailbox, known)
+        subject = self.subject(tenant, mailbox, known.days.get(mailbox.address))
+        link = self._links.make(subject)
+        state = known.states.get(mailbox.address)
+        data = {
+            "tenant": tenant.id,
+            "mailbox": mailbox.address,
+            "state": state.state if state else "suspect",
+            "reason": reason,
+            "fix": fix,
+            "reminder": notice.kind,
+            "renew_url": link,
+        }
+        outgoing = write_event(tenant, EVENT, data, now=now)
+        is_new = await self._base.store.write(
+            reminders.tell, mailbox.address, notice.kind, outgoing=outgoing, now=now
+        )
+        if not is_new:
+            return
+        events.mailbox_reminder(
+            tenant=tenant.id, mailbox=mailbox.address, kind=notice.kind, owner=tenant.owner
+        )
+        if self._remind is not None:
+            await self._remind(
+                Reminder(
+                    about=mailbox.address, kind=notice.kind, tenant=tenant.id,
+                    owner=tenant.owner, reason=reason, fix=fix, link=link,
+                )
+            )  # fmt: skip
+
+    def subject(self, tenant: Tenant, mailbox: Mailbox, code: CodeDays | None) -> Subject:
+        """Return a mailbox as its page shows it."""
+        provider = self._base.catalogue[mailbox.provider]
+        return Subject(
+            tenant=tenant.id,
+            address=mailbox.address,
+            provider=provider.name,
+            steps=provider.login.setup,
+            generation=code.generation if code else "none",
+        )
+
+    async def _tell_waves(self, waves: Sequence[Wave], known: _Known, *, now: datetime) -> None:
+        """The operator hears at once that a provider refuses many."""
+        current = {one.provider for one in waves}
+        if any(WAVE in kinds for about, kinds in known.told.items() if about not in current):
+            await self._base.store.write(reminders.forget, WAVE, but=current)
+        for wave in waves:
+            if WAVE in known.told.get(wave.provider, frozenset()):
+                continue
+            await self._base.store.write(
+                reminders.tell, wave.provider, WAVE, outgoing=(), now=now
+            )
+            count = len(wave.addresses)
+            events.provider_wave(provider=wave.provider, mailboxes=count)
+            if self._remind is not None:
+                reason = (
+                    f"{wave.provider} refuses {count} mailboxes of several tenants at once."
+                )
+                fix = "Look at that provider; owners are told later where it may be their code."
+                await self._remind(
+                    Reminder(
+                        about=wave.provider, kind=WAVE, tenant="", owner="", reason=reason,
+                        fix=fix, link="",
+                    )
+                )  # fmt: skip
+
+
+def _known(db: Db) -> _Known:
+    return _Known(
+        states=states.mailbox_states(db),
+        days=codes.days(db),
+        lanes={one.lane: one for one in lanes.lane_states(db)},
+        told=reminders.told(db),
+    )
+
+
+def _refused_lane(tenant: Tenant, mailbox: Mailbox, known: _Known) -> LaneState | None:
+    """Return the lane that signs in by the mailbox's code, where that is refused."""
+    leaning = [one.name for one in tenant.upstreams.values() if one.mailbox == mailbox.address]
+    for name in (mailbox.address, *leaning):
+        lane = known.lanes.get(Lane(tenant.id, LaneKind.UPSTREAM, name))
+        if lane is not None and lane.paused_by == "sign-in":
+            return lane
+    return None
+
+
+def _words(notice: Notice, tenant: Tenant, mailbox: Mailbox, known: _Known) -> tuple[str, str]:
+    """Return what happened and what to do, for people."""
+    renew = f"Make a new code and enter it: gateway mailbox reauth {mailbox.address}"
+    if notice.kind != DEAD:
+        day = notice.kind.rpartition(" ")[2]
+        is_over = notice.kind.startswith("expired")
+        said = "ended on" if is_over else "ends on"
+        return f"The code of {mailbox.address} {said} {day}.", renew
+    state = known.states.get(mailbox.address)
+    if state is not None and state.state == DEAD:
+        return state.reason or "The sign-in is refused.", state.fix or renew
+    lane = _refused_lane(tenant, mailbox, known)
+    said = (lane.reason if lane else None) or "the sign-in is refused"
+    return f"Sending is refused: {said}", (lane.fix if lane else None) or renew

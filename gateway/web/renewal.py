@@ -1,0 +1,170 @@
+"""The page that a reminder links to: it takes a mailbox's new code and has it tried.
+
+The link itself is the authority: signed, without a secret in it, for one mailbox and one
+code. It survives a refused code and dies with the accepted one. No cookie is set or read, so
+nobody can be led to post here without the link; GET changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hmac import compare_digest
+from html import escape
+from urllib.parse import parse_qs, quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+
+LIFE_SECONDS = 60 * 86400
+MAX_BODY_BYTES = 8192
+TRIES, TRIES_WITHIN_SECONDS = 5, 600.0  # a provider bars an account that tries too often
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+    "Cache-Control": "private, no-store",
+}
+GONE = "This link is not good any more: it was used, or another code is in use meanwhile."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A mailbox as its page shows it; `generation` is another one with each code."""
+
+    tenant: str
+    address: str
+    provider: str
+    steps: tuple[str, ...]  # how to make a code there
+    generation: str
+    ask: str | None = None  # whom to ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a code; without a fix it was taken."""
+
+    is_ok: bool
+    meaning: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalDesk:
+    """What the page asks the app."""
+
+    find: Callable[[str, str], Awaitable[Subject | None]]  # tenant, address
+    renew: Callable[[str, str, str], Awaitable[Answer]]  # tenant, address, code
+    clock: Callable[[], float]  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalLinks:
+    """Makes links and tells whether one is good; `mark` is what only we can write."""
+
+    public_url: str
+    mark: Callable[[str], str]
+    clock: Callable[[], float]
+
+    def make(self, subject: Subject) -> str:
+        """Return the URL of a mailbox's page, good until another code is in use."""
+        until = int(self.clock()) + LIFE_SECONDS
+        place = f"{quote(subject.tenant, safe='')}/{quote(subject.address, safe='')}"
+        mark = self._mark(subject, until)
+        return f"{self.public_url.rstrip('/')}/renew/{place}?until={until}&mark={mark}"
+
+    def is_good(self, subject: Subject, *, until: int, mark: str) -> bool:
+        """Whether this link was made by us for the code in use, and lives."""
+        right = compare_digest(self._mark(subject, until).encode(), mark.encode())
+        return right and self.clock() < until
+
+    def _mark(self, subject: Subject, until: int) -> str:
+        about = f"{subject.tenant} {subject.address} {subject.generation} {until}"
+        return self.mark(f"renew {about}")
+
+
+def renewal_routes(links: RenewalLinks, desk: RenewalDesk) -> APIRouter:
+    """Return the page, and what takes its form."""
+    router = APIRouter()
+    tries: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    async def find(tenant: str, address: str, until: int, mark: str) -> Subject | None:
+        subject = await desk.find(tenant, address)
+        good = subject is not None and links.is_good(subject, until=until, mark=mark)
+        return subject if good else None
+
+    @router.get("/renew/{tenant}/{address}")
+    async def show(tenant: str, address: str, until: int = 0, mark: str = "") -> Response:
+        subject = await find(tenant, address, until, mark)
+        return _page(_form(subject)) if subject else _page(_say(GONE), status_code=410)
+
+    @router.post("/renew/{tenant}/{address}")
+    async def take(
+        request: Request, tenant: str, address: str, until: int = 0, mark: str = ""
+    ) -> Response:
+        subject = await find(tenant, address, until, mark)
+        if subject is None:
+            return _page(_say(GONE), status_code=410)
+        if not (code := await _code_of(request)):
+            return _page(_form(subject, Answer(is_ok=False, meaning="No code was entered.")))
+        if not _may_try(tries[subject.address], desk.clock()):
+            said = "Too many tries in a short time. Wait ten minutes, then open the link again."
+            return _page(_say(said), status_code=429)
+        answer = await desk.renew(subject.tenant, subject.address, code)
+        if answer.is_ok:
+            return _page(_say(f"{subject.address}: {answer.meaning}"))
+        return _page(_form(subject, answer))
+
+    return router
+
+
+async def _code_of(request: Request) -> str:
+    """Return the code of a form; too much, or what is not text, is none."""
+    body = b""
+    async for block in request.stream():
+        body += block
+        if len(body) > MAX_BODY_BYTES:
+            return ""
+    fields = parse_qs(body.decode("utf-8", "replace"))
+    return fields.get("code", [""])[0].strip()
+
+
+def _may_try(tries: deque[float], now: float) -> bool:
+    while tries and tries[0] < now - TRIES_WITHIN_SECONDS:
+        tries.popleft()
+    if len(tries) >= TRIES:
+        return False
+    tries.append(now)
+    return True
+
+
+def _form(subject: Subject, answer: Answer | None = None) -> str:
+    steps = "".join(f"<li>{escape(one)}</li>" for one in subject.steps)
+    said = (
+        f"<p><strong>{escape(f'{answer.meaning} {answer.fix}')}</strong></p>" if answer else ""
+    )
+    asked = f"<p>Questions? Ask {escape(subject.ask)}.</p>" if subject.ask else ""
+    return (
+        f"<h1>A new code for {escape(subject.address)}</h1>{said}"
+        f"<p>{escape(subject.provider)} refuses the code in use, or will soon."
+        f" Make a new one there and enter it here; it is tried before it is used.</p>"
+        f"<ol>{steps}</ol>"
+        '<form method="post"><p><label>New code <input type="password" name="code" required'
+        ' autocomplete="off" maxlength="1000"></label> <button>Try and use it</button></p>'
+        f"</form>{asked}"
+    )
+
+
+def _say(sentence: str) -> str:
+    return f"<h1>Mailbox</h1><p>{escape(sentence)}</p>"
+
+
+def _page(body: str, *, status_code: int = 200) -> Response:
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    text = f'<!doctype html><html lang="en"><head>{head}<title>Mailbox</title></head>'
+    text += f"<body>{body}</body></html>\n"
+    return HTMLResponse(text, status_code=status_code, headers=HEADERS)
