@@ -36,7 +36,6 @@ from gateway.net.imap_values import (
 )
 from gateway.net.imap_wire import (
     CONNECT_SECONDS,
-    READ_SECONDS,
     Endpoint,
     Refusal,
     Wire,
@@ -292,7 +291,7 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
             endpoint.host,
             endpoint.port,
             ssl=endpoint.security is Security.TLS,
-            timeout=SocketTimeout(CONNECT_SECONDS, READ_SECONDS),
+            timeout=SocketTimeout(CONNECT_SECONDS, endpoint.read_seconds),
         )
         self.wire.debug = 0  # imapclient sets 5, which formats every line for nobody
         self.normalise_times = False

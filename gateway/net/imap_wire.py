@@ -43,6 +43,7 @@ class Endpoint:
     security: Security = Security.TLS
     address: str | None = None
     ca_files: tuple[str, ...] = ()
+    read_seconds: float = READ_SECONDS  # a server that is silent for longer is gone
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -90,7 +91,7 @@ class Wire(imaplib.IMAP4):
         """
         del host, port, timeout
         self.sock = self._connected
-        self.sock.settimeout(READ_SECONDS)
+        self.sock.settimeout(self._endpoint.read_seconds)
         if self._endpoint.security is Security.TLS:
             self._wrap()
 

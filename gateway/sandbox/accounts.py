@@ -9,6 +9,7 @@ from twisted.mail.imap4 import wildcardToRegexp
 from gateway.sandbox.folders import INBOX, Folder, Listed, Opened
 from gateway.sandbox.quirks import Quirks
 
+ALL_MAIL = "[Gmail]/All Mail"
 FOLDERS = (INBOX, "Sent", "Junk")
 
 _uidvalidity = count(1000, 10)
@@ -49,6 +50,10 @@ class Account:
         """LIST."""
         wanted = wildcardToRegexp(ref + wildcard, "/")
         return [(name, Listed(name)) for name in self.folders if wanted.match(name)]
+
+    def label(self, content: bytes) -> None:
+        """Let a message lie in All Mail, too, as where folders are labels."""
+        self.folders.setdefault(ALL_MAIL, Folder(next(_uidvalidity))).add(content)
 
     def isSubscribed(self, name: str) -> bool:
         """LSUB lists every folder."""

@@ -11,7 +11,13 @@ from typing import Protocol
 from twisted.mail.imap4 import MessageSet, ReadOnlyMailbox
 
 INBOX = "INBOX"
-SPECIAL = {"Sent": "\\Sent", "Junk": "\\Junk", "Trash": "\\Trash", "Drafts": "\\Drafts"}
+SPECIAL = {
+    "Sent": "\\Sent",
+    "Junk": "\\Junk",
+    "Trash": "\\Trash",
+    "Drafts": "\\Drafts",
+    "[Gmail]/All Mail": "\\All",
+}
 SYSTEM_FLAGS = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
 
 

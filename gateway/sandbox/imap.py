@@ -58,6 +58,8 @@ class ImapSession(IMAP4Server):
 
     def connectionMade(self) -> None:
         """Greet."""
+        if size := self._quirks.pieces_of:
+            self.transport = InPieces(self.transport, size)
         self._provider.sessions.add(self)
         LIBRARY.connectionMade(self)
 
@@ -68,6 +70,16 @@ class ImapSession(IMAP4Server):
             self.mbox.removeListener(self)
         LIBRARY.connectionLost(self, reason)
         self.ended.set()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hear a client, or do not: a connection may be dead and look alive."""
+        if not self._quirks.deaf:
+            LIBRARY.dataReceived(self, data)
+
+    def newMessages(self, exists: int | None, recent: int | None) -> None:
+        """Tell of new mail."""
+        if not self._quirks.deaf:
+            LIBRARY.newMessages(self, exists, recent)
 
     def hang_up(self) -> None:
         """End the connection."""
@@ -85,6 +97,8 @@ class ImapSession(IMAP4Server):
     def capabilities(self) -> dict[bytes, Any]:
         """Return what is offered."""
         offered: dict[bytes, Any] = LIBRARY.capabilities(self) | {b"ID": None, b"MOVE": None}
+        if self._quirks.no_passwords:
+            offered[b"AUTH"] = [b"XOAUTH2"]
         if self._quirks.no_idle:
             del offered[b"IDLE"]
         return offered
@@ -102,7 +116,7 @@ class ImapSession(IMAP4Server):
             return
         signed_in = self._provider.sign_in(user.decode(), password.decode())
         if isinstance(signed_in, str):
-            self._refuse(tag, signed_in.encode())
+            self._refuse(tag, signed_in.encode(self._quirks.charset))
             return
         self.account = signed_in
         self.state = "auth"
@@ -126,7 +140,10 @@ class ImapSession(IMAP4Server):
         self, tag: bytes, messages: MessageSet, query: list[Any], uid: int = 0
     ) -> None:
         """RFC 9051 §6.4.5."""
-        if all(is_offered(part) for part in query):
+        if (said := self._quirks.throttled) is not None:
+            self._tell(b"BYE " + said.encode())
+            self.transport.loseConnection()
+        elif all(is_offered(part) for part in query):
             LIBRARY.do_FETCH(self, tag, messages, query, uid)
         else:
             self._refuse(tag, b"[CANNOT] Whole messages only")
@@ -250,6 +267,27 @@ class ImapSession(IMAP4Server):
         for letter in letters:
             target.add(letter.content, flags=letter.flags, at=letter.internal_date)
         return letters
+
+
+class InPieces:
+    """A transport that sends a few bytes at a time, as a bad line does."""
+
+    def __init__(self, transport: Any, size: int) -> None:
+        transport.setTcpNoDelay(True)
+        self._transport = transport
+        self._size = size
+
+    def write(self, data: bytes) -> None:
+        """Send `data`, one piece after the other."""
+        for at in range(0, len(data), self._size):
+            self._transport.write(data[at : at + self._size])
+
+    def writeSequence(self, blocks: Iterable[bytes]) -> None:
+        """Send blocks."""
+        self.write(b"".join(blocks))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def is_offered(part: Any) -> bool:

@@ -94,6 +94,8 @@ class MailboxServer:
         Raises LookupError.
         """
         uid = self.folder(address, folder).add(content)
+        if self.quirks_of(self.account(address)).labels:
+            self.account(address).label(content)
         self.delivered.add(Delivered(address, folder, uid, content))
         return uid
 
@@ -108,7 +110,9 @@ class MailboxServer:
         quirks = self.quirks_of(account)
         if quirks.refuse_login is not None:
             return quirks.refuse_login
-        if account is None or quirks.code_expired:
+        tried = sum(one == user for one in self.logins)
+        too_many = quirks.sign_ins is not None and tried > quirks.sign_ins
+        if account is None or quirks.code_expired or quirks.no_passwords or too_many:
             return quirks.refusal
         right = hmac.compare_digest(account.password.encode(), password.encode())
         return account if right else quirks.refusal

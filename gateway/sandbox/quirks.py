@@ -16,6 +16,21 @@ class Quirks:
     refuse_login: str | None = None  # the text after NO, whatever the password is
     code_expired: bool = False  # the right password reads like a wrong one
     refusal: str = "[AUTHENTICATIONFAILED] Invalid credentials"  # of a wrong password
+    charset: str = "utf-8"  # of its refusals
+    sign_ins: int | None = None  # so many in all; each further one is refused
+    no_passwords: bool = False  # LOGIN is refused: only a token would be taken
+    throttled: str | None = None  # the text of the BYE that ends each session at a FETCH
+    deaf: bool = False  # connections stay open, and nothing is said on them any more
+    pieces_of: int | None = None  # bytes in which everything is sent
+    labels: bool = False  # every message lies in All Mail, too
 
 
-NETEASE = Quirks(needs_id=True, refusal="LOGIN Login error or password error")
+NETEASE = Quirks(needs_id=True, no_idle=True, refusal="LOGIN Login error or password error")
+QQ_REFUSAL = (
+    "Account is abnormal, service is not open, password is incorrect, login frequency limited,"
+    " or system is busy"
+)
+QQ = Quirks(no_idle=True, refusal=f"登录失败 {QQ_REFUSAL}", charset="gbk")
+GMAIL = Quirks(labels=True, refusal="[AUTHENTICATIONFAILED] Invalid credentials (Failure)")
+GMAIL_THROTTLE = "Account exceeded command or bandwidth limits."
+MICROSOFT = Quirks(no_passwords=True, refusal="LOGIN failed.")
