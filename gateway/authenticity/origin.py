@@ -75,6 +75,8 @@ def find_sender(message: Message) -> Address | None:
         return parse_address(address)
     except (ValueError, IndexError):  # no address, several, or what is none
         return None
+    except RecursionError:  # thousands of nested comments
+        return None
 
 
 def conclude(

@@ -204,3 +204,7 @@ def test_no_message_whatever_makes_authenticating_fail(contents: list[bytes]) ->
     with Zone(RECORDS) as zone:
         found = check_all([*contents, *letters], zone)
     assert {one.proven for one in found} == {""}
+
+
+def test_a_from_of_nested_comments_alone_has_no_sender() -> None:
+    assert find_sender(parse_message(b"From: " + b"(" * 50_000 + b"a@b\r\n\r\nx")) is None
