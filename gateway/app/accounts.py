@@ -15,6 +15,7 @@ from gateway.providers.catalogue import Provider
 
 MOST_KEPT = 1000
 OF_UPSTREAMS = (LaneKind.UPSTREAM, LaneKind.CAPTURE)
+LMTP_PORT = 24  # RFC 2033 §5: any but 25
 PORTS = {Security.STARTTLS: 587, Security.TLS: 465, Security.NONE: 25}
 
 
@@ -157,11 +158,13 @@ class Accounts:
 
     async def _of_route(self, tenant: Tenant, route: Route) -> Account | None:
         secret = await self._directory.secret(tenant.id, "route", route.name)
-        port = route.port or PORTS[route.security]
+        is_lmtp = route.type == "lmtp"
+        port = route.port or (LMTP_PORT if is_lmtp else PORTS[route.security])
+        host, security = route.host or "", route.security
         if route.username and not secret:
             return None
         return Account(
-            endpoint=Endpoint(host=route.host or "", port=port, security=route.security),
+            endpoint=Endpoint(host=host, port=port, security=security, lmtp=is_lmtp),
             credentials=_login(route.username or "", secret),
             provider=self._catalogue["generic"],
             tls=self._tls(route.ca_file),

@@ -36,7 +36,7 @@ class HookCarrier:
         now = datetime.now(UTC)
         target = await self._find_target(batch)
         if target is None:
-            return [_without_target(one.number, now) for one in batch.deliveries]
+            return [without_target(one.number, now) for one in batch.deliveries]
         return await self._webhooks.deliver(batch, target, now=now)
 
     async def close(self) -> None:
@@ -57,7 +57,8 @@ class HookCarrier:
         return Target(url=found.url, secrets=(secret or "",), ca_file=found.ca_file)
 
 
-def _without_target(delivery: int, now: datetime) -> Result:
+def without_target(delivery: int, now: datetime) -> Result:
+    """Return the result of a delivery whose lane leads nowhere now."""
     reply = Reply(0, None, NO_ACCOUNT.meaning)
     attempt = Attempt(at=now, host="", phase=Phase.CONNECT, reply=reply)
     return Result(delivery=delivery, attempt=attempt, verdict=NO_ACCOUNT, next_attempt_at=None)

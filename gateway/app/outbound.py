@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.app.accounts import OF_UPSTREAMS, Accounts
+from gateway.app.appending import AppendCarrier
 from gateway.app.capture import Capture
 from gateway.app.foundation import Foundation
 from gateway.app.notices import Notices
@@ -34,6 +35,7 @@ class Outbound:
         self._capture = capture
         self.accounts = Accounts(base.settings, base.directory, base.catalogue)
         self._signing = Signing(base.store, base.seal, base.directory)
+        self._appends = AppendCarrier(base)
         self._pool = SessionPool(local_name=base.settings.server.hostname)
         leases = Leases(base.store)
         self._sender = self._make_sender(leases)
@@ -48,6 +50,7 @@ class Outbound:
         await self.scheduler.stop(grace_seconds=DRAIN_SECONDS)
         await self._pool.close()
         self._sender.close()
+        self._appends.close()
 
     def _make_sender(self, leases: Leases) -> Sender:
         return Sender(
@@ -102,6 +105,8 @@ class Outbound:
         route = tenant.routes.get(batch.lane.name) if tenant else None
         if route is not None and route.type == "webhook":
             return await self._webhook(batch)
+        if route is not None and route.type == "imap":
+            return await self._appends.attempt(batch, route)
         return await self._sender.attempt(batch)
 
 

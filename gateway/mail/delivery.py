@@ -140,6 +140,7 @@ class Phase(StrEnum):
     DATA = "data"
     AFTER_DOT = "after-dot"  # the reply to the final dot, or its absence: unknown
     HTTP = "http"
+    IMAP = "imap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,8 @@ class Route:
     port: int | None = None
     security: Security = Security.STARTTLS
     username: str | None = None
-    to: str | None = None  # left out: the mailbox's address
+    to: str | None = None  # smtp and lmtp; left out: the mailbox's address
+    folder: str = "INBOX"  # imap
     ca_file: str | None = None
 
 

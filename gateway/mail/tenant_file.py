@@ -42,6 +42,7 @@ SECTIONS: dict[str, tuple[str, type[Any]]] = {
 SETTINGS = ("name", "owner", "route", "timezone", "hours")
 FIELD_OF_KEY = {"from": "from_policy"}
 NAME_FIELD = {"sender": "address", "mailbox": "address"}
+ROUTE_TYPES = ("smtp", "lmtp", "webhook", "imap")
 EVENTS = (
     "message.received", "message.delivered", "message.deferred", "message.bounced",
     "message.complained", "message.held", "answer.sent", "answer.drafted",
@@ -224,11 +225,11 @@ def _mailbox_faults(tenant: Tenant) -> Iterator[str]:
 def _route_faults(tenant: Tenant) -> Iterator[str]:
     for route in tenant.routes.values():
         where = f"[routes.{route.name}]"
-        if route.type not in ("smtp", "webhook"):
-            yield f"{where} type: {unknown_key(route.type, ('smtp', 'webhook'), thing='type')}"
+        if route.type not in ROUTE_TYPES:
+            yield f"{where} type: {unknown_key(route.type, ROUTE_TYPES, thing='type')}"
         if route.type == "webhook" and not route.url:
             yield f"{where} url: this key is missing"
-        if route.type == "smtp" and not route.host:
+        if route.type in ("smtp", "lmtp", "imap") and not route.host:
             yield f"{where} host: this key is missing"
 
 

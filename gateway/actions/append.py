@@ -1,0 +1,123 @@
+"""To the helpdesk by IMAP: the message is appended to a folder that it reads.
+
+A repeated attempt first looks for the Message-ID among the newest of the folder: what was in
+flight when a connection broke is not appended twice. Nothing is ever bounced to a customer:
+what is refused for days is set aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gateway.config import RouteSettings
+from gateway.mail.delivery import Attempt, Batch, Decision, Delivery, Phase, Result, Verdict
+from gateway.mail.message import apply_edits
+from gateway.mail.reply import Reply
+from gateway.net.imap import Endpoint, ImapPools, ImapRefused, ImapSession
+from gateway.net.unreachable import Unreachable
+
+NEWEST = 200  # messages of the folder that are looked through
+APPENDED, REFUSED = 250, 451
+REPLAY = "mend the route, then: gateway queue release ID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """A folder of somebody's mailbox."""
+
+    endpoint: Endpoint
+    username: str
+    secret: str = field(repr=False)
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appender:
+    """Delivers batches of IMAP routes."""
+
+    pools: ImapPools
+    settings: RouteSettings
+
+    async def deliver(self, batch: Batch, shelf: Shelf, *, now: datetime) -> list[Result]:
+        """Append the batch once; return what became of each of its deliveries.
+
+        Raises nothing for what the other side does.
+        """
+        is_repeated = any(one.attempts for one in batch.deliveries)
+        try:
+            refused = await self._append(batch, shelf, is_repeated=is_repeated)
+        except Unreachable as error:
+            reply = Reply(REFUSED, None, f"cannot be reached: {error}")
+        else:
+            said = f"{refused.code} {refused.text}" if refused else f"in {shelf.folder}"
+            reply = Reply(REFUSED if refused else APPENDED, None, said)
+        attempt = Attempt(at=now, host=shelf.endpoint.host, phase=Phase.IMAP, reply=reply)
+        return judge(batch.deliveries, attempt, settings=self.settings, now=now)
+
+    async def _append(
+        self, batch: Batch, shelf: Shelf, *, is_repeated: bool
+    ) -> ImapRefused | None:
+        session = await ImapSession.connect(shelf.endpoint, self.pools)
+        if isinstance(session, ImapRefused):
+            return session
+        try:
+            if refused := await session.login(shelf.username, shelf.secret):
+                return refused
+            if is_repeated and await _holds(session, shelf.folder, batch.message_id):
+                return None
+            content = apply_edits(batch.content, batch.edits)
+            return await session.append(shelf.folder, content, at=batch.accepted_at)
+        finally:
+            await session.logout()
+
+
+def judge(
+    deliveries: Sequence[Delivery], attempt: Attempt, *, settings: RouteSettings, now: datetime
+) -> list[Result]:
+    """Return what one attempt means for each delivery (pure)."""
+    return [_result(one, attempt, settings=settings, now=now) for one in deliveries]
+
+
+def _result(
+    delivery: Delivery, attempt: Attempt, *, settings: RouteSettings, now: datetime
+) -> Result:
+    next_attempt_at = None
+    if attempt.reply.code == APPENDED:
+        verdict = Verdict(
+            decision=Decision.DELIVERED, cause="accepted", meaning="the folder took it"
+        )
+    elif timedelta(seconds=delivery.sendable_seconds) >= settings.give_up_after:
+        meaning = f"the mailbox did not take it for too long: {attempt.reply.text}"
+        verdict = Verdict(
+            decision=Decision.SET_ASIDE, cause="append-failed", meaning=meaning, fix=REPLAY
+        )
+    else:
+        verdict = Verdict(
+            decision=Decision.DEFER,
+            cause="append-failed",
+            meaning=f"the mailbox did not take it: {attempt.reply.text}",
+            fix="check host, user name, password and folder of the route",
+        )
+        waits = settings.retry_waits
+        next_attempt_at = now + waits[min(delivery.attempts, len(waits) - 1)]
+    return Result(
+        delivery=delivery.number,
+        attempt=attempt,
+        verdict=verdict,
+        next_attempt_at=next_attempt_at,
+    )
+
+
+async def _holds(session: ImapSession, name: str, message_id: str) -> bool:
+    """Whether a message is among the newest of a folder; where that cannot be told, no."""
+    folder = await session.select(name)
+    if isinstance(folder, ImapRefused) or not message_id:
+        return False
+    newest = max(0, (folder.next_uid or 0) - 1 - NEWEST)
+    listed = await session.messages_above(newest, sizes=False)
+    if isinstance(listed, ImapRefused):
+        return False
+    ids = await session.message_ids([one.uid for one in listed])
+    return not isinstance(ids, ImapRefused) and message_id in ids.values()
