@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from gateway.log_formats import name_fault
+from gateway.log_formats import name_fault, say
 from gateway.mail.delivery import Batch, Decision, Delivery, Lane, Outgoing, Result, Verdict
 from gateway.mail.envelope import Refused, Submission
 from gateway.mail.reply import Reply
 from gateway.mail.trouble import Alert, Trouble
 
-LOGGER = logging.getLogger("gateway")
-LOGGER.addHandler(logging.NullHandler())  # a verb without a log tells its end by itself
+_debug = partial(say, logging.DEBUG)
+_info = partial(say, logging.INFO)
+_warn = partial(say, logging.WARNING)
+_error = partial(say, logging.ERROR)
 TRIED = {
     Decision.DELIVERED: "delivered",
     Decision.FAIL: "failed",
@@ -377,28 +380,3 @@ def _letter(outgoing: Outgoing) -> dict[str, Any]:
         "recipients": len(outgoing.envelope.recipients),
         "size_bytes": len(outgoing.content),
     }
-
-
-def _debug(name: str, **details: Any) -> None:
-    if LOGGER.isEnabledFor(logging.DEBUG):
-        LOGGER.debug(name, extra={"event": name, "details": details})
-
-
-def _info(name: str, **details: Any) -> None:
-    _say(logging.INFO, name, details)
-
-
-def _warn(name: str, **details: Any) -> None:
-    _say(logging.WARNING, name, details)
-
-
-def _error(name: str, **details: Any) -> None:
-    _say(logging.ERROR, name, details)
-
-
-def _say(level: int, name: str, details: dict[str, Any]) -> None:
-    """Log an event; where in the code it was is not asked for, which costs more than all."""
-    if LOGGER.isEnabledFor(level):
-        record = logging.LogRecord(LOGGER.name, level, "", 0, name, None, None)
-        record.event, record.details = name, details
-        LOGGER.handle(record)

@@ -72,13 +72,13 @@ PID = os.getpid()
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
     root, before = logging.getLogger(), logging.getLogger().handlers[:]
-    level, own = root.level, events.LOGGER.level
+    level, own = root.level, log_formats.LOGGER.level
     stream = io.StringIO()
     log_formats.set_up(log_format="postfix", hostname="mx.example", stream=stream)
     yield stream
     root.handlers[:] = before
     root.setLevel(level)
-    events.LOGGER.setLevel(own)
+    log_formats.LOGGER.setLevel(own)
 
 
 def lines(log: io.StringIO) -> list[str]:

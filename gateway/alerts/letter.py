@@ -10,12 +10,14 @@ from email.utils import format_datetime
 
 from gateway.config import AlertSettings
 from gateway.mail.ids import new_id
-from gateway.mail.trouble import Alert, Trouble, TroubleChanges
+from gateway.mail.trouble import Alert, Reminder, Trouble, TroubleChanges
 
 TEST, MANY = "test", "many"
 MOST_MAILS = 10  # to one person after one look: a provider may refuse a hundred sign-ins
 SEVEN_BIT = SMTP.clone(cte_type="7bit")  # any server takes it
 UNFOLDED = SEVEN_BIT.clone(max_line_length=998)  # RFC 5322 §2.1.1
+
+REMINDERS = {"dead": "a new code is needed", "wave": "a provider refuses many mailboxes"}
 
 Tell = Callable[[Trouble, datetime], tuple[str, str]]
 """A trouble and the time -> subject and text."""
@@ -35,6 +37,25 @@ class Scribe:
             *self._write(changes.told, _begun, now, of_many="{count} things need a person"),
             *self._write(ended, _ended, now, of_many="Resolved: {count} things are over"),
         ]
+
+    def write_reminder(self, reminder: Reminder, now: datetime) -> list[Alert]:
+        """Return the mail to the owner of a mailbox, where there is none to the operator."""
+        text = f"{reminder.reason}\n\nFix:    {reminder.fix}\n"
+        if reminder.link:
+            text += (
+                f"\nEnter the new code here, no password is needed:\n{reminder.link}\n\n"
+                "It is tried before it replaces the old one. The link ends with the code that"
+                " works.\n"
+            )
+        recipients = [reminder.owner] if reminder.owner else self._settings.to or ()
+        return [
+            self._alert(
+                f"reminder {reminder.kind} {reminder.about}", one,
+                subject=f"{reminder.about}: {REMINDERS.get(reminder.kind, 'its code ends')}",
+                text=text, now=now,
+            )
+            for one in recipients
+        ]  # fmt: skip
 
     def write_tests(self, *, now: datetime) -> list[Alert]:
         """Return a test alert to each of `to`."""

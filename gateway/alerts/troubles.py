@@ -71,8 +71,7 @@ def dead_mailboxes(states: Iterable[MailboxState], tenants: Tenants) -> Iterator
             command="gateway mailbox list",
             since=state.since,
             tenant=tenant.id,
-            owner=tenant.owner or None,
-        )
+        )  # its owner has a reminder, with the link to enter a new code
 
 
 def held_mail(stale: Iterable[Stale], tenants: Tenants, *, now: datetime) -> Iterator[Trouble]:

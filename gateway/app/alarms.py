@@ -15,6 +15,7 @@ from gateway.alerts.letter import Scribe
 from gateway.alerts.path import AlertPath
 from gateway.alerts.postman import Postman
 from gateway.app.foundation import Foundation
+from gateway.app.reminding import WriteMails
 from gateway.config import ConfigError
 from gateway.mail.trouble import KnownTrouble, Trouble
 from gateway.net.concurrency import spawn
@@ -53,6 +54,13 @@ def begin_alerts(base: Foundation, chains: Chains) -> list[asyncio.Task[None]]:
         spawn(alarms.keep_looking(), name="look for troubles"),
         spawn(alarms.keep_sending(), name="send alerts"),
     ]
+
+
+def mails_of_reminders(base: Foundation) -> WriteMails | None:
+    """Return what writes the mails of reminders; None without [alerts]."""
+    if not base.settings.alerts.is_on:
+        return None
+    return Scribe(base.settings.alerts, base.settings.server.hostname).write_reminder
 
 
 class Alarms:

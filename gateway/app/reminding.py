@@ -1,21 +1,22 @@
 """Who is told that a code ends or is dead: looked at again and again, told once each.
 
-Where a reminder goes is a callable; beside it stand the tenant's webhooks and the log.
+The owner is told by mail, beside the tenant's webhooks and the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from gateway import events
 from gateway.actions.event import write_event
 from gateway.app.foundation import Foundation
-from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.delivery import Lane, LaneKind, Outgoing
 from gateway.mail.tenant import Mailbox, Tenant
+from gateway.mail.trouble import Alert, Reminder
 from gateway.mailbox.health import read_evidence
 from gateway.mailbox.renewal import (
     DEAD,
@@ -38,22 +39,8 @@ LOOK_SECONDS = 15.0
 EVENT = "mailbox.state_changed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reminder:
-    """What somebody is told; `owner` is empty where the tenant names nobody."""
-
-    about: str  # the mailbox, or the provider of a wave
-    kind: str  # dead | wave | the calendar's
-    tenant: str
-    owner: str
-    reason: str
-    fix: str
-    link: str  # to the page that takes a new code; empty for a wave
-    support: str = ""
-
-
-Remind = Callable[[Reminder], Awaitable[None]]
-"""Tells a person; must keep what it is given, for it is called once a reminder."""
+WriteMails = Callable[[Reminder, datetime], Sequence[Alert]]
+"""A reminder and the time -> the mails that tell a person, by the path of [alerts]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +57,11 @@ class Reminders:
     """Looks at every mailbox four times a minute."""
 
     def __init__(
-        self, base: Foundation, links: RenewalLinks, *, remind: Remind | None = None
+        self, base: Foundation, links: RenewalLinks, *, write_mails: WriteMails | None = None
     ) -> None:
         self._base = base
         self._links = links
-        self._remind = remind
+        self._write_mails = write_mails
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -161,22 +148,25 @@ class Reminders:
             "reminder": notice.kind,
             "renew_url": link,
         }
+        reminder = Reminder(
+            about=mailbox.address, kind=notice.kind, owner=tenant.owner, reason=reason,
+            fix=fix, link=link,
+        )  # fmt: skip
         outgoing = write_event(tenant, EVENT, data, now=now)
-        is_new = await self._base.store.write(
-            reminders.tell, mailbox.address, notice.kind, outgoing=outgoing, now=now
-        )
-        if not is_new:
+        if not await self._keep(reminder, outgoing, now=now):
             return
         events.mailbox_reminder(
             tenant=tenant.id, mailbox=mailbox.address, kind=notice.kind, owner=tenant.owner
         )
-        if self._remind is not None:
-            await self._remind(
-                Reminder(
-                    about=mailbox.address, kind=notice.kind, tenant=tenant.id,
-                    owner=tenant.owner, reason=reason, fix=fix, link=link,
-                )
-            )  # fmt: skip
+
+    async def _keep(
+        self, reminder: Reminder, outgoing: Sequence[Outgoing], *, now: datetime
+    ) -> bool:
+        """Keep that it is told, its events and its mails together; False: it was before."""
+        mails = self._write_mails(reminder, now) if self._write_mails else ()
+        return await self._base.store.write(
+            reminders.tell, reminder, outgoing=outgoing, mails=mails, now=now
+        )
 
     def subject(self, tenant: Tenant, mailbox: Mailbox, code: CodeDays | None) -> Subject:
         """Return a mailbox as its page shows it."""
@@ -197,22 +187,15 @@ class Reminders:
         for wave in waves:
             if WAVE in known.told.get(wave.provider, frozenset()):
                 continue
-            await self._base.store.write(
-                reminders.tell, wave.provider, WAVE, outgoing=(), now=now
-            )
             count = len(wave.addresses)
+            reminder = Reminder(
+                about=wave.provider,
+                kind=WAVE,
+                reason=f"{wave.provider} refuses {count} mailboxes of several tenants at once.",
+                fix="Look at that provider; owners are told later where it may be their code.",
+            )
+            await self._keep(reminder, (), now=now)
             events.provider_wave(provider=wave.provider, mailboxes=count)
-            if self._remind is not None:
-                reason = (
-                    f"{wave.provider} refuses {count} mailboxes of several tenants at once."
-                )
-                fix = "Look at that provider; owners are told later where it may be their code."
-                await self._remind(
-                    Reminder(
-                        about=wave.provider, kind=WAVE, tenant="", owner="", reason=reason,
-                        fix=fix, link="",
-                    )
-                )  # fmt: skip
 
 
 def _known(db: Db) -> _Known:

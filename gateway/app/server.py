@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from gateway import events, log_formats
 from gateway.app import reactor
-from gateway.app.alarms import begin_alerts
+from gateway.app.alarms import begin_alerts, mails_of_reminders
 from gateway.app.capture import Capture
 from gateway.app.cleaning import keep_clean
 from gateway.app.foundation import Foundation, lay_foundation, open_store, path_of_store
@@ -103,7 +103,7 @@ class Server:
         outbound = Outbound(base, webhook=hooks.attempt, capture=self._capture)
         renewals = Renewals(base, outbound.accounts)
         stack.callback(renewals.close)
-        reminders = Reminders(base, _renewal_links(links))
+        reminders = Reminders(base, _renewal_links(links), write_mails=mails_of_reminders(base))
         await self._open_web(base, links, renewals, reminders)
         self._waiting_for.remove("store")
         inbound = await self._begin_inbound(

@@ -50,3 +50,15 @@ class TroubleChanges:
     begun: tuple[Trouble, ...] = ()
     told: tuple[Trouble, ...] = ()
     ended: tuple[KnownTrouble, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminder:
+    """What somebody is told of a mailbox's code, or the operator of a provider."""
+
+    about: str  # the mailbox, or the provider of a wave
+    kind: str  # dead | wave | the calendar's
+    reason: str
+    fix: str
+    owner: str = ""  # empty where the tenant names nobody: the operator is told
+    link: str = ""  # to the page that takes a new code; empty for a wave

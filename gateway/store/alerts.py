@@ -59,13 +59,18 @@ def keep_changes(
         "UPDATE troubles SET is_open = 0 WHERE cause = ?",
         [(one.trouble.cause,) for one in changes.ended],
     )
+    queue(db, alerts)
+
+
+def queue(db: Db, alerts: Sequence[Alert]) -> None:
+    """Keep mails that tell a person something; each is due at once."""
     db.executemany(
         "INSERT INTO alerts (message_id, cause, recipient, content, queued_at,"
         " next_attempt_at) VALUES (?,?,?,?,?,?)",
         [
             (
                 one.message_id, one.cause, one.recipient, one.content,
-                one.queued_at.timestamp(), now.timestamp(),
+                one.queued_at.timestamp(), one.queued_at.timestamp(),
             )
             for one in alerts
         ],

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from gateway.mail.delivery import Outgoing
+from gateway.mail.trouble import Alert, Reminder
+from gateway.store import alerts
 from gateway.store.queue import accept
 from gateway.store.sqlite import Db
 
@@ -18,16 +20,24 @@ def told(db: Db) -> dict[str, frozenset[str]]:
     return {about: frozenset(kinds) for about, kinds in found.items()}
 
 
-def tell(db: Db, about: str, kind: str, *, outgoing: Sequence[Outgoing], now: datetime) -> bool:
-    """Record a reminder and queue its events together; False: it was told before."""
+def tell(
+    db: Db,
+    reminder: Reminder,
+    *,
+    outgoing: Sequence[Outgoing],
+    mails: Sequence[Alert],
+    now: datetime,
+) -> bool:
+    """Record a reminder, queue its events and its mails; False: it was told before."""
     changed = db.execute(
         "INSERT OR IGNORE INTO reminders (about, kind, told_at) VALUES (?,?,?)",
-        (about, kind, now.timestamp()),
+        (reminder.about, reminder.kind, now.timestamp()),
     )
     if not changed.rowcount:
         return False
     for one in outgoing:
         accept(db, one, now=now)
+    alerts.queue(db, mails)
     return True
 
 

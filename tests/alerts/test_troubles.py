@@ -55,7 +55,7 @@ def test_other_pauses_and_what_is_gone_are_no_trouble(state: LaneState) -> None:
 def test_a_dead_mailbox_is_told_unless_nobody_has_it_any_more() -> None:
     dead = MailboxState(address="shop@acme.example", state="dead", since=NOON, reason="Gone.")
     [one] = troubles.dead_mailboxes([dead], TENANTS)
-    assert (one.cause, one.owner) == ("mailbox shop@acme.example", "boss@acme.example")
+    assert (one.cause, one.owner) == ("mailbox shop@acme.example", None)  # he is reminded
     assert list(troubles.dead_mailboxes([dead], {})) == []
 
 

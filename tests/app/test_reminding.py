@@ -10,10 +10,11 @@ import pytest
 
 from gateway.app.directory import Directory
 from gateway.app.foundation import Foundation
-from gateway.app.reminding import Reminder, Reminders
+from gateway.app.reminding import Reminders
 from gateway.config import Settings
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant_file import read_tenant_file
+from gateway.mail.trouble import Alert, Reminder
 from gateway.providers.catalogue import load_catalogue
 from gateway.store import lanes, tenants
 from gateway.store.sealing import Seal
@@ -64,10 +65,11 @@ def look(store: Store, tmp_path: Path) -> Look:
     )
     told: list[Reminder] = []
 
-    async def remind(reminder: Reminder) -> None:
+    def write_mails(reminder: Reminder, _now: datetime) -> list[Alert]:
         told.append(reminder)
+        return []
 
-    reminders = Reminders(base, links, remind=remind)
+    reminders = Reminders(base, links, write_mails=write_mails)
 
     def looked(now: datetime) -> list[Reminder]:
         told.clear()

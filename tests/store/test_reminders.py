@@ -1,26 +1,40 @@
 from __future__ import annotations
 
-from gateway.store import reminders
+from dataclasses import replace
+
+from gateway.mail.trouble import Alert, Reminder
+from gateway.store import alerts, people, reminders
 from gateway.store.sqlite import Store
 from tests.store.values import NOON, outgoing
 
+DEAD = Reminder(about="a@163.com", kind="dead", reason="535 no", fix="Make a code.")
+MAIL = Alert(
+    message_id="<1@gateway.example>",
+    cause="reminder dead a@163.com",
+    recipient="it@acme.example",
+    content=b"Subject: Hi\r\n\r\nHi\r\n",
+    queued_at=NOON,
+)
 
-def test_a_reminder_and_its_events_are_queued_once(store: Store) -> None:
-    event = outgoing()
-    assert store.write_now(reminders.tell, "a@163.com", "dead", outgoing=[event], now=NOON)
-    assert not store.write_now(
-        reminders.tell, "a@163.com", "dead", outgoing=[outgoing()], now=NOON
+
+def tell(store: Store, reminder: Reminder) -> bool:
+    return store.write_now(
+        reminders.tell, reminder, outgoing=[outgoing()], mails=[MAIL], now=NOON
     )
-    rows = store.read_now(lambda db: db.execute("SELECT message FROM delivery").fetchall())
-    assert rows == [(event.id,)]
-    assert store.read_now(reminders.told) == {"a@163.com": {"dead"}}
+
+
+def test_a_reminder_is_told_once_with_its_events_and_its_mails(store: Store) -> None:
+    assert tell(store, DEAD)
+    assert not tell(store, DEAD)
+    assert store.read_now(reminders.told) == {"a@163.com": frozenset({"dead"})}
+    assert store.read_now(alerts.waiting_alerts) == [MAIL]
+    assert len(store.read_now(people.entries)) == 1
 
 
 def test_what_is_over_may_be_told_again(store: Store) -> None:
     for about in ("a@163.com", "b@163.com"):
-        for kind in ("dead", "2 days before 2026-11-26"):
-            store.write_now(reminders.tell, about, kind, outgoing=(), now=NOON)
+        reminder = replace(DEAD, about=about)
+        store.write_now(reminders.tell, reminder, outgoing=[], mails=[], now=NOON)
     store.write_now(reminders.forget, "dead", but={"b@163.com"})
-    told = store.read_now(reminders.told)
-    assert told["a@163.com"] == {"2 days before 2026-11-26"}
-    assert "dead" in told["b@163.com"]
+    assert store.read_now(reminders.told) == {"b@163.com": frozenset({"dead"})}
+    assert tell(store, DEAD)

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import ConfigError, load_settings
+from gateway.config.faults import find_faults
+from gateway.config.settings import Settings
+
+
+def test_what_is_left_out_has_no_faults() -> None:
+    assert find_faults(Settings(path=Path("gateway.conf"))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[server]\nworkers = 65", "[server] workers: write a number from 0 to 64"),
+        ('[tls]\nkey = "a"', "[tls] certificate and key go together: give both or neither"),
+        ('[log]\nformat = "jsn"', "there is no format 'jsn'; did you mean 'json'?"),
+        ('[policies]\non_error = "drop"', '[policies] on_error: write "hold" or "keep"'),
+        ('[alerts]\nto = ["a@b.example"]', "to, from and host go together: give all three"),
+    ],
+)
+def test_a_fault_is_told_with_its_place(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "gateway.conf"
+    path.write_text(f"{text}\n")
+    with pytest.raises(ConfigError) as refused:
+        load_settings(path)
+    said = str(refused.value)
+    assert said.startswith(f"{path}: [")
+    assert sentence in said
