@@ -3,7 +3,7 @@
 `perform` takes each effect of a Plan once, even after a crash: routes first, what cannot be
 undone last. `gate` judges whether an automatic answer may be written at all, `answer` writes
 it, `redirect` and `route` hand the message on, `webhook` and `event` speak signed JSON to a
-helpdesk.
+helpdesk, `append` fills its mailbox.
 
 What it promises: an effect and the queue entry it makes are one transaction, so a crash
 repeats neither. No answer goes to an address that was not proven, and none without a reason

@@ -30,6 +30,7 @@ from gateway.mailbox.renewal import (
 )
 from gateway.store import codes, lanes, reminders, states
 from gateway.store.codes import CodeDays
+from gateway.store.errors import StoreError
 from gateway.store.lanes import LaneState
 from gateway.store.sqlite import Db
 from gateway.store.states import MailboxState
@@ -72,7 +73,10 @@ class Reminders:
         """Look until cancelled."""
         while True:
             self._woken.clear()
-            await self.look(now=datetime.now(UTC))
+            try:
+                await self.look(now=datetime.now(UTC))
+            except StoreError as error:  # such as a full disk: it may pass
+                events.task_failed(task="remind of codes", error=error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._woken.wait()

@@ -14,6 +14,7 @@ from gateway.delivery.probe import Step
 from gateway.mail.tenant import Mailbox, Tenant
 from gateway.providers.causes import CAUSES, Turn
 from gateway.store import codes, mailboxes
+from gateway.store.errors import StoreError
 
 AGAIN_SECONDS = 60.0  # a candidate that could not be tried now
 FINAL = frozenset({Turn.CREDENTIALS, Turn.SETTINGS, Turn.SENDER})
@@ -49,8 +50,11 @@ class Renewals:
         """Try what files brought, until cancelled."""
         while True:
             self._woken.clear()
-            for tenant, address in await self._base.store.read(codes.candidates):
-                await self._try_candidate(tenant, address)
+            try:
+                for tenant, address in await self._base.store.read(codes.candidates):
+                    await self._try_candidate(tenant, address)
+            except StoreError as error:  # such as a full disk: it may pass
+                events.task_failed(task="renew codes", error=error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN_SECONDS):
                     await self._woken.wait()

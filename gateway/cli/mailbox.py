@@ -35,7 +35,10 @@ def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = Fal
         ([row[column] for column in columns] for row in rows),
         empty="there are no mailboxes yet: gateway mailbox connect TENANT",
     )
-    print_next(*dict.fromkeys(row["fix"] for row in rows if row["fix"]))
+    dead = [
+        f"gateway mailbox reauth {row['address']}" for row in rows if row["state"] == "dead"
+    ]
+    print_next(*dict.fromkeys(row["fix"] for row in rows if row["fix"]), *dead)
 
 
 def rows_of(gateway: Opened) -> list[dict[str, Any]]:

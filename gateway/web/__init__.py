@@ -1,5 +1,6 @@
-"""The pages: for now what machines ask, `/healthz`, `/readyz` and `/metrics`.
+"""The pages: what machines ask, `/healthz`, `/readyz` and `/metrics`, and what mails link to.
 
-`health` answers from callables that the app gives it and knows no other room; `metrics` is
-the Prometheus text; `serving` runs an application inside of the loop that runs already.
+`renewal` takes the new code of a mailbox, `downloads` gives the bytes of a mail; `health`
+answers. Each asks callables that the app gives it and knows no other room; `metrics` is the
+Prometheus text; `serving` runs an application inside of the loop that runs already.
 """
