@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import base64
 import socket
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
 
 SENDER = "support@acme.example"
 RECIPIENT = "ann@example.net"
+TLS = ssl.create_default_context()
+TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE  # both sides alike
+TICKETS: dict[int, ssl.SSLSession] = {}  # by port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,7 @@ class Load:
     size_bytes: int
     sessions: int = 20
     reuse: bool = False  # one connection a session, else one a message
+    tls: bool = False  # STARTTLS before the sign-in, sessions resumed where they can be
 
 
 @dataclass(slots=True)
@@ -92,13 +97,25 @@ class Connection:
     """One signed-in SMTP connection."""
 
     def __init__(self, load: Load) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", load.port), timeout=120)
+        self._load = load
+        self._socket: socket.socket = socket.create_connection(
+            ("127.0.0.1", load.port), timeout=120
+        )
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = self._socket.makefile("rb")
+        self._greet(load)
         token = base64.b64encode(f"\0{load.username}\0{load.password}".encode()).decode()
+        self._command(f"AUTH PLAIN {token}", b"235")
+
+    def _greet(self, load: Load) -> None:
         self._expect(b"220")
         self._command("EHLO bench.example", b"250")
-        self._command(f"AUTH PLAIN {token}", b"235")
+        if load.tls:
+            self._command("STARTTLS", b"220")
+            self._reader.close()
+            self._socket = TLS.wrap_socket(self._socket, session=TICKETS.get(load.port))
+            self._reader = self._socket.makefile("rb")
+            self._command("EHLO bench.example", b"250")
 
     def send(self, content: bytes) -> tuple[float, bytes]:
         """Send one message; return the time to the last reply and that reply."""
@@ -113,6 +130,8 @@ class Connection:
     def quit(self) -> None:
         """Say goodbye."""
         self._command("QUIT", b"221")
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.session:
+            TICKETS[self._load.port] = self._socket.session
         self._reader.close()
         self._socket.close()
 

@@ -36,11 +36,12 @@ def peak_bytes(*roots: int) -> int:
     total = 0
     for root in roots:
         for pid in tree(root):
-            total += _peak(pid)
+            total += peak_bytes_of(pid)
     return total
 
 
-def _peak(pid: int) -> int:
+def peak_bytes_of(pid: int) -> int:
+    """Return the peak resident memory of one process, 0 when it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
