@@ -1,5 +1,5 @@
 # The same things as the scripts behind them; README says what each does.
-.PHONY: env demo test check lock bench
+.PHONY: env demo test check lock bench bench-policies
 
 env:
 	sh deploy/env
@@ -25,3 +25,6 @@ lock: env
 
 bench: env
 	.venv/bin/python -m tests.bench.relay $(ARGS)
+
+bench-policies: env
+	.venv/bin/python -m tests.bench.sieve $(ARGS)

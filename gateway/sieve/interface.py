@@ -217,6 +217,7 @@ class Passed:
     actions: tuple[Action, ...] = ()  # of earlier scripts: for conflicts and doubles
     steps: int = 0
     content: bytes | None = None  # the message where a script replaced it (RFC 5703), else None
+    message: Any = field(default=None, compare=False, repr=False)  # as it was read, to share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

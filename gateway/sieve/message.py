@@ -51,6 +51,14 @@ class Message:
         self._edited = False
         self._by_key: dict[str, list[Field]] = {}
 
+    def shared(self) -> Message:
+        """Return the same message for another script; an edit of one is none of the other."""
+        other = Message.__new__(Message)
+        other._content, other._body_at = self._content, self._body_at
+        other.fields, other._edited = [*self.fields], self._edited
+        other._by_key = self._by_key
+        return other
+
     @property
     def original(self) -> bytes:
         """The message as it was before any edit of its header."""

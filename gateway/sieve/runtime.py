@@ -36,7 +36,7 @@ class Run:
         self.limits = limits
         self.passed = passed
         self.replaced = passed.content
-        self.start(content if passed.content is None else passed.content, edits=passed.edits)
+        self._begin(content if passed.content is None else passed.content)
         self.variables: dict[str, str] = {}
         self.globals: dict[str, str] = dict(passed.globals)
         self.strangers: set[str] = {f"global.{name}" for name in self.globals}
@@ -58,9 +58,23 @@ class Run:
         self._last_step = min(limits.chain_steps, passed.steps + limits.steps)
         self._deadline = monotonic() + limits.chain_seconds
 
+    def _begin(self, content: bytes) -> None:
+        """Take the message of the script before, read and edited, if there was one."""
+        before = self.passed.message
+        if before is not None and before.original is content:
+            self._take(before.shared())
+            self.edits.extend(self.passed.edits)
+        else:
+            self.start(content, edits=self.passed.edits)
+
     def start(self, content: bytes, *, edits: Sequence[HeaderEdit] = ()) -> None:
         """Take a message, with the header edits already made to it."""
-        self.message = Message(content)
+        self._take(Message(content))
+        for edit in edits:
+            self.edit(edit)
+
+    def _take(self, message: Message) -> None:
+        self.message = message
         self.part: Part | None = None  # the one that foreverypart is at
         self.loops = 0
         self.text_left = self.limits.body_text_bytes
@@ -68,8 +82,6 @@ class Run:
         self.splices: list[Splice] = []
         self._root: Part | None = None
         self.edits: list[HeaderEdit] = []
-        for edit in edits:
-            self.edit(edit)
 
     @property
     def root(self) -> Part:

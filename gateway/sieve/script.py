@@ -155,6 +155,7 @@ def _result(run: Run) -> Result:
             actions=(*run.passed.actions, *run.actions),
             steps=run.steps,
             content=run.replaced,
+            message=run.message,
         ),
         warnings=tuple(run.warnings),
         trace=tuple(run.trace or ()),

@@ -89,8 +89,13 @@ def a_header(draw: st.DrawFn, tags: str, keys: str) -> str:
 
 
 def a_mime_header(draw: st.DrawFn, tags: str, keys: str) -> str:
-    part = draw(st.sampled_from(["", ":type", ":subtype", ":contenttype", ':param "charset"']))
+    part = draw(st.sampled_from(["", ":type", ":subtype", ":contenttype", ":param"]))
+    if part == ":param":  # a parameter that is not there is an empty one there
+        return f'header :mime :param "charset" :contains "content-type" "{draw(charsets)}"'
     return f'header :mime {part} {tags} "content-type" {keys}'
+
+
+charsets = st.sampled_from(["utf-8", "8", "iso", "UTF"])
 
 
 def an_address(draw: st.DrawFn, tags: str, keys: str) -> str:
@@ -172,8 +177,8 @@ modifiers = st.sampled_from(
 )
 # What the other program does in its own way is not made: an action with :copy and again
 # without it leaves the implicit keep in force there, its body :raw of nothing is nothing,
-# its '?' is an octet, its :index counts each header of a list by itself, and the flags of a
-# keep behind a fileinto "INBOX" do not count.
+# its '?' is an octet, a charset that nobody knows is ASCII, its :index counts each header of
+# a list by itself, and the flags of a keep behind a fileinto "INBOX" do not count.
 copies = st.sampled_from(['"copy"', '"copy ${b}"'])
 folders = st.sampled_from(['"one"', '"two words"', '"f${a}"'])
 commands = st.one_of(
@@ -239,7 +244,6 @@ values = st.one_of(
     st.sampled_from(
         [
             "=?utf-8?b?YWI=?= =?utf-8?b?Yw==?=",
-            "=?x-none?q?a?=",
             "a  b",
         ]
     ),
