@@ -7,7 +7,7 @@ what is refused for days is set aside.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,10 +15,11 @@ from gateway.config import RouteSettings
 from gateway.mail.delivery import Attempt, Batch, Decision, Delivery, Phase, Result, Verdict
 from gateway.mail.message import apply_edits
 from gateway.mail.reply import Reply
-from gateway.net.imap import Endpoint, ImapPools, ImapRefused, ImapSession
+from gateway.net.imap import Endpoint, FolderName, ImapPools, ImapRefused, ImapSession
 from gateway.net.unreachable import Unreachable
 
 NEWEST = 200  # messages of the folder that are looked through
+SENT = "Sent"
 APPENDED, REFUSED = 250, 451
 REPLAY = "mend the route, then: gateway queue release ID"
 
@@ -30,7 +31,9 @@ class Shelf:
     endpoint: Endpoint
     username: str
     secret: str = field(repr=False)
-    folder: str
+    folder: str | None  # None: the one that `find` names
+    find: Callable[[list[FolderName]], str | None] | None = None
+    is_copy: bool = False  # then one that is there already is enough, at the first try too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ class Appender:
         except Unreachable as error:
             reply = Reply(REFUSED, None, f"cannot be reached: {error}")
         else:
-            said = f"{refused.code} {refused.text}" if refused else f"in {shelf.folder}"
+            said = f"{refused.code} {refused.text}" if refused else "it is in the folder"
             reply = Reply(REFUSED if refused else APPENDED, None, said)
         attempt = Attempt(at=now, host=shelf.endpoint.host, phase=Phase.IMAP, reply=reply)
         return judge(batch.deliveries, attempt, settings=self.settings, now=now)
@@ -65,10 +68,12 @@ class Appender:
         try:
             if refused := await session.login(shelf.username, shelf.secret):
                 return refused
-            if is_repeated and await _holds(session, shelf.folder, batch.message_id):
+            folder = shelf.folder or await _named(session, shelf)
+            looks = is_repeated or shelf.is_copy
+            if looks and await _holds(session, folder, batch.message_id):
                 return None
             content = apply_edits(batch.content, batch.edits)
-            return await session.append(shelf.folder, content, at=batch.accepted_at)
+            return await session.append(folder, content, at=batch.accepted_at)
         finally:
             await session.logout()
 
@@ -108,6 +113,16 @@ def _result(
         verdict=verdict,
         next_attempt_at=next_attempt_at,
     )
+
+
+async def _named(session: ImapSession, shelf: Shelf) -> str:
+    """Return the folder that is looked for, made where there is none."""
+    listed = await session.folders()
+    known = [] if isinstance(listed, ImapRefused) else listed
+    if shelf.find is not None and (name := shelf.find(known)):
+        return name
+    await session.create(SENT)  # where that is refused, so is the append, with the reason
+    return SENT
 
 
 async def _holds(session: ImapSession, name: str, message_id: str) -> bool:

@@ -75,6 +75,14 @@ class Accounts:
             name = mailbox.address
         return Lane(tenant.id, LaneKind.UPSTREAM, name) if name else None
 
+    def own_mailbox(self, lane: Lane) -> Mailbox | None:
+        """Return the mailbox whose own account a lane leads to, None where it is another."""
+        tenant = self._directory.find_tenant(lane.tenant)
+        upstream = _upstream_of(tenant, lane) if tenant else None
+        if tenant is None or upstream is None or lane.kind is not LaneKind.UPSTREAM:
+            return None
+        return tenant.mailboxes.get(upstream.mailbox or "")
+
     async def _of_tenant(self, tenant: Tenant, lane: Lane, *, sender: str) -> Account | None:
         if lane.kind is LaneKind.ROUTE:
             route = tenant.routes.get(lane.name)

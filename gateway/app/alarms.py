@@ -30,7 +30,7 @@ from gateway.store.waiting import Stale, held_stale
 
 LOOK_EVERY_SECONDS = 1.0
 COUNT_EVERY_LOOKS = 60  # what reads the whole queue
-PAGES = ("out", "route", "hook", "capture")
+PAGES = ("out", "route", "hook", "sent", "capture")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from gateway.app.accounts import OF_UPSTREAMS, Accounts
 from gateway.app.appending import AppendCarrier
 from gateway.app.capture import Capture
+from gateway.app.copies import SentCopies
 from gateway.app.foundation import Foundation
 from gateway.app.notices import Notices
 from gateway.app.signing import Signing
@@ -15,7 +19,7 @@ from gateway.delivery.outcome import Outcomes
 from gateway.delivery.retry import RetrySchedule
 from gateway.delivery.scheduler import AttemptBatch, Scheduler
 from gateway.delivery.upstream import Account, SessionPool
-from gateway.mail.delivery import Batch, LaneKind, Result
+from gateway.mail.delivery import Batch, LaneKind, Outgoing, Recorded, Result
 
 DRAIN_SECONDS = 30.0
 
@@ -36,6 +40,7 @@ class Outbound:
         self.accounts = Accounts(base.settings, base.directory, base.catalogue)
         self._signing = Signing(base.store, base.seal, base.directory)
         self._appends = AppendCarrier(base)
+        self._copies = SentCopies(base, self.accounts)
         self._pool = SessionPool(local_name=base.settings.server.hostname)
         leases = Leases(base.store)
         self._sender = self._make_sender(leases)
@@ -51,6 +56,7 @@ class Outbound:
         await self._pool.close()
         self._sender.close()
         self._appends.close()
+        self._copies.close()
 
     def _make_sender(self, leases: Leases) -> Sender:
         return Sender(
@@ -66,7 +72,7 @@ class Outbound:
         outcomes = Outcomes(
             find_tenant=self._base.directory.find_tenant,
             hostname=self._base.settings.server.hostname,
-            follow_ups=Notices(self._base.directory.find_tenant).follow_ups,
+            follow_ups=self._follow_ups,
         )
         return Scheduler(
             self._base.store,
@@ -78,6 +84,12 @@ class Outbound:
             stale_after=self._base.settings.delivery.stale_after,
         )
 
+    def _follow_ups(
+        self, batch: Batch, recorded: Recorded, now: datetime
+    ) -> Sequence[Outgoing]:
+        told = Notices(self._base.directory.find_tenant).follow_ups(batch, recorded, now)
+        return [*told, *self._copies.follow_ups(batch, recorded, now)]
+
     def _attempts(self) -> dict[LaneKind, AttemptBatch]:
         """What carries each kind of lane; a kind that is not there waits."""
         capture = self._capture
@@ -86,6 +98,7 @@ class Outbound:
                 LaneKind.UPSTREAM: self._sender.attempt,
                 LaneKind.ROUTE: self._attempt_route,
                 LaneKind.HOOK: self._webhook,
+                LaneKind.SENT: self._copies.attempt,
             }
 
         async def attempt(batch: Batch) -> list[Result]:
@@ -114,4 +127,5 @@ def _schedules(settings: Settings) -> dict[LaneKind, RetrySchedule]:
     routes = RetrySchedule.of(settings.routes)
     upstream = RetrySchedule.of(settings.delivery)
     of_upstreams = dict.fromkeys(OF_UPSTREAMS, upstream)
-    return {**of_upstreams, LaneKind.ROUTE: routes, LaneKind.HOOK: routes}
+    others = dict.fromkeys((LaneKind.ROUTE, LaneKind.HOOK, LaneKind.SENT), routes)
+    return {**of_upstreams, **others}

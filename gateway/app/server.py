@@ -49,7 +49,7 @@ from gateway.web.renewal import RenewalLinks
 from gateway.web.serving import serve_web
 
 LOOK_SECONDS = 0.5
-PAGES = ("out", "route", "hook", "capture")
+PAGES = ("out", "route", "hook", "sent", "capture")
 
 
 def serve(settings: Settings, *, capture: bool = False) -> None:

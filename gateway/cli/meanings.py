@@ -13,6 +13,7 @@ ACCEPTED = {
     "answer": "The answer is on disk, on its way to the upstream.",
     "bounce": "A delivery status notification is on its way to the helpdesk.",
     "forward": "The message is on its way onward, with what the policies recorded.",
+    "copy": "A copy is on its way to the mailbox's folder for sent mail.",
     "event": "An event is on its way to a webhook of the tenant.",
 }
 MEANINGS = {

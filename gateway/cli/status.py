@@ -25,7 +25,7 @@ from gateway.store.alerts import count_alerts, waiting_alerts
 from gateway.store.capturing import is_capturing
 from gateway.store.lanes import lane_states
 
-PAGES = ("out", "route", "hook")
+PAGES = ("out", "route", "hook", "sent")
 CAPTURE = "capture"  # shown where something was ever captured
 NOTHING_LEAVES = (
     "CAPTURE: nothing leaves this machine. What is accepted now is captured, what waited before"
@@ -38,6 +38,7 @@ TITLES = {
     "out": "recipients",
     "route": "to the helpdesk",
     "hook": "events",
+    "sent": "copies",
     CAPTURE: "captured, not sent",
 }
 SHORT = {"difference": "rest", "set_aside": "set aside"}

@@ -49,6 +49,7 @@ class LaneKind(StrEnum):
     ROUTE = "route"  # to the helpdesk
     HOOK = "hook"  # an event, to a webhook
     CAPTURE = "capture"  # to the sandbox in an upstream's place: nothing leaves
+    SENT = "sent"  # a copy of what was sent, into the mailbox's own folder for it
     NONE = "none"  # a sender without an upstream: waits
 
 
@@ -75,6 +76,7 @@ class Kind(StrEnum):
     BOUNCE = "bounce"  # a delivery status notification of ours (RFC 3464)
     FORWARD = "forward"  # a fetched message on its way to a route or a redirect
     EVENT = "event"  # JSON for a webhook
+    COPY = "copy"  # of what was sent, for the sender's mailbox
     FETCHED = "fetched"  # as it was in a mailbox
     REFUSED = "refused"  # a recipient that was not taken: a line for people, without content
 

@@ -11,6 +11,7 @@ from gateway.providers.catalogue import Provider
 
 PROBE_WITHIN = timedelta(minutes=9)  # an IDLE that is older may be dead unnoticed
 PORTS = {Security.TLS: 993, Security.STARTTLS: 143, Security.NONE: 143}
+SENT = ("sent", "sent items", "sent messages", "sent mail", "gesendet", "已发送")
 JUNK = ("junk", "junk email", "junk e-mail", "spam", "bulk mail", "垃圾邮件", "垃圾郵件")
 
 
@@ -70,12 +71,21 @@ def account_of(
 
 def find_junk(folders: list[FolderName], provider: Provider) -> str | None:
     """Return the junk folder: by attribute (RFC 6154), the preset's names, common names."""
+    return _find(folders, "\\junk", [*map(decode_folder, provider.behaviour.junk), *JUNK])
+
+
+def find_sent(folders: list[FolderName], provider: Provider) -> str | None:
+    """Return the folder for sent mail, found as the junk folder is."""
+    return _find(folders, "\\sent", [*map(decode_folder, provider.behaviour.sent), *SENT])
+
+
+def _find(folders: list[FolderName], attribute: str, names: list[str]) -> str | None:
     for folder in folders:
-        if any(one.casefold() == "\\junk" for one in folder.attributes):
+        if any(one.casefold() == attribute for one in folder.attributes):
             return folder.name
-    preset = [decode_folder(name).casefold() for name in provider.behaviour.junk]
     by_name = {folder.name.casefold(): folder.name for folder in folders}
-    return next((by_name[name] for name in (*preset, *JUNK) if name in by_name), None)
+    known = (name.casefold() for name in names)
+    return next((by_name[name] for name in known if name in by_name), None)
 
 
 def _endpoint(mailbox: Mailbox, provider: Provider, ca_files: tuple[str, ...]) -> Endpoint:

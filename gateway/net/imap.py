@@ -198,6 +198,10 @@ class ImapSession:
         """Move a message (RFC 6851), or copy and delete it where MOVE is not offered."""
         return await self._call("imap-any", self._client.move_to, uid, folder)
 
+    async def create(self, folder: str) -> ImapRefused | None:
+        """Make a folder."""
+        return await self._call("imap-any", self._client.make, folder)
+
     async def append(
         self, folder: str, content: bytes, *, at: datetime | None = None
     ) -> ImapRefused | None:
@@ -372,6 +376,9 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
         self.add_flags([uid], [DELETED], silent=True)
         if self.has_capability("UIDPLUS"):  # without it EXPUNGE would remove others' mail, too
             self.uid_expunge([uid])
+
+    def make(self, folder: str) -> None:
+        self.create_folder(folder)
 
     def add(self, folder: str, content: bytes, at: datetime | None) -> None:
         self.append(folder, content, (), at)

@@ -51,7 +51,7 @@ class Inbound:
 
 
 def side(kind: LaneKind) -> str:
-    """Return on which page a lane is booked: `out`, `route`, `hook` or `capture`."""
+    """Return on which page a lane is booked: `out`, `route`, `hook`, `sent` or `capture`."""
     return "out" if kind in (LaneKind.UPSTREAM, LaneKind.NONE) else kind.value
 
 

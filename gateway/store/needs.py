@@ -39,7 +39,7 @@ def free_mailbox(db: Db, tenant: str, address: str, *, force: bool, now: datetim
     What was fetched and is not done with, and what waits to leave by its own account, is
     held with `force`; else Conflict is raised with the counts.
     """
-    lanes = own_lanes(db, tenant, address)
+    lanes = [*own_lanes(db, tenant, address), Lane(tenant, LaneKind.SENT, address)]
     waiting = sum(_waiting_in(db, lane) for lane in lanes)
     unfinished = _unfinished_of(db, address)
     if (waiting or unfinished) and not force:

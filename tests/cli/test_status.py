@@ -51,7 +51,7 @@ def test_without_a_server_the_books_are_printed_all_the_same(cli: Cli) -> None:
     assert status["books"]["out"] == {
         "accepted": 2, "delivered": 0, "failed": 0, "waiting": 2, "removed": 0, "difference": 0,
     }  # fmt: skip
-    assert set(status["books"]) == {"out", "route", "hook", "in"}
+    assert set(status["books"]) == {"out", "route", "hook", "sent", "in"}
     assert "next: gateway serve" in cli.say("status")
 
 

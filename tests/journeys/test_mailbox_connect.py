@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from email import message_from_bytes
+from email.policy import default
 
 import pytest
 
 from tests.journeys.customer import Customer
+from tests.journeys.test_in import RECEIVED, write_policy
 from tests.journeys.test_upstream_add import converse
 from tests.servers.dovecot import Dovecot
 from tests.servers.gateway import Gateway
@@ -124,3 +127,27 @@ def test_the_dialogue_asks_and_answers_nobody_by_surprise(
     assert CODE not in said
     mailbox = gateway.json("export", "acme")["mailboxes"][BOX]
     assert (mailbox["fetch_from"], mailbox["answers"]) == ("7d", False)
+
+
+def test_an_answer_by_the_mailboxs_own_account_lies_once_in_its_sent_folder(
+    gateway: Gateway, postfix: Postfix, dovecot: Dovecot, zone: Zone
+) -> None:
+    dovecot.add_user("support", CODE)
+    postfix.add_user("support", CODE)
+    write_policy(gateway, RECEIVED)
+    gateway.run("tenant", "add", "acme")
+    gateway.start()
+    words = options(gateway, postfix, dovecot)
+    gateway.run("mailbox", "connect", "acme", BOX, "--answers", *words)
+    wait_until(lambda: "mailbox.connected" in gateway.log(), what=gateway.log)
+    dovecot.deliver("support", Customer(zone).write(to=BOX))
+    wait_until(postfix.delivered, what=gateway.log)
+    wait_until(lambda: dovecot.contents("support", "Sent"), what=gateway.log)
+    gateway.wait_for_empty_queue()
+    (sent,) = dovecot.contents("support", "Sent")
+    (left,) = postfix.delivered()
+    copy, answer = (message_from_bytes(one, policy=default) for one in (sent, left))
+    assert copy["Message-ID"] == answer["Message-ID"]
+    assert copy["To"] == Customer.address
+    books = gateway.json("status")["books"]
+    assert (books["out"]["delivered"], books["sent"]["delivered"]) == (1, 1)

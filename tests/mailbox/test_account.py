@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.mail.tenant import Mailbox, Security
-from gateway.mailbox.account import Account, account_of, find_junk
+from gateway.mailbox.account import Account, account_of, find_junk, find_sent
 from gateway.net.imap import FolderName
 from gateway.providers.catalogue import Behaviour, LoginRules, Provider, Server
 
@@ -103,3 +103,19 @@ def test_junk_is_found_by_attribute_then_by_name(
 ) -> None:
     listed = [FolderName(name, frozenset({attribute})) for name, attribute in folders]
     assert find_junk(listed, NETEASE) == expected
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        ([("Verschickt", "\\Sent"), ("Sent", "")], "Verschickt"),
+        ([("INBOX", ""), ("sent items", "")], "sent items"),
+        ([("已发送", ""), ("INBOX", "")], "已发送"),
+        ([("INBOX", "")], None),
+    ],
+)
+def test_the_folder_for_sent_mail_is_found_as_the_junk_folder_is(
+    folders: list[tuple[str, str]], expected: str | None
+) -> None:
+    listed = [FolderName(name, frozenset({attribute})) for name, attribute in folders]
+    assert find_sent(listed, GENERIC) == expected
