@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.journeys.customer import Customer
-from tests.journeys.test_in import BOX, apply_tenant
+from tests.journeys.test_in import BOX, RECEIVED, apply_tenant, write_policy
+from tests.journeys.test_mailbox_connect import CODE, options
 from tests.servers.dovecot import Dovecot
 from tests.servers.gateway import Gateway
 from tests.servers.ports import wait_until
@@ -113,3 +114,31 @@ def test_a_file_brings_a_candidate_and_the_code_that_works_stays(
     wait_until(lambda: "mailbox.code_renewed" in gateway.log(), what=gateway.log)
     wait_until(lambda: gateway.log().count("mailbox.connected") == 2, what=gateway.log)
     assert "a-slip-of-the-pen" not in gateway.log()
+
+
+def test_what_waits_for_a_dead_code_leaves_once_it_is_renewed(
+    gateway: Gateway, postfix: Postfix, dovecot: Dovecot, zone: Zone
+) -> None:
+    """The open IMAP session outlives the code; SMTP finds out first."""
+    dovecot.add_user("support", CODE)
+    postfix.add_user("support", CODE)
+    write_policy(gateway, RECEIVED)
+    gateway.run("tenant", "add", "acme")
+    gateway.start()
+    words = options(gateway, postfix, dovecot)
+    gateway.run("mailbox", "connect", "acme", BOX, "--answers", *words)
+    wait_until(lambda: "mailbox.connected" in gateway.log(), what=gateway.log)
+    for server in (dovecot, postfix):
+        server.add_user("support", "the-second-code")
+    dovecot.deliver("support", Customer(zone).write(to=BOX))
+    wait_until(
+        lambda: [one["state"] for one in gateway.json("upstream", "list")] == ["paused"],
+        what=gateway.log,
+    )
+    wait_until(lambda: "kind=dead" in gateway.log(), what=gateway.log)
+    assert postfix.delivered() == []
+    renewed = reauth(gateway, "the-second-code")
+    assert "is in use, 1 delivery due now" in renewed.stdout
+    wait_until(postfix.delivered, what=gateway.log)
+    gateway.wait_for_empty_queue()
+    assert len(postfix.delivered()) == 1
