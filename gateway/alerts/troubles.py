@@ -15,8 +15,8 @@ from gateway.store.waiting import Stale
 
 ANNOUNCED = timedelta(days=14)  # before a certificate ends
 PAGES = {
-    "out": "sent", "route": "to the helpdesks", "hook": "events", "capture": "captured",
-    "in": "received",
+    "out": "sent", "route": "to the helpdesks", "hook": "events", "sent": "copies",
+    "capture": "captured", "in": "received",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from gateway.app.foundation import Foundation
 from gateway.app.notices import Notices
 from gateway.app.signing import Signing
 from gateway.config import Settings
+from gateway.conversation.thread import learn_rewritten
 from gateway.delivery.attempt import Sender
 from gateway.delivery.leases import Leases
 from gateway.delivery.outcome import Outcomes
@@ -20,6 +21,7 @@ from gateway.delivery.retry import RetrySchedule
 from gateway.delivery.scheduler import AttemptBatch, Scheduler
 from gateway.delivery.upstream import Account, SessionPool
 from gateway.mail.delivery import Batch, LaneKind, Outgoing, Recorded, Result
+from gateway.store.sqlite import Db
 
 DRAIN_SECONDS = 30.0
 
@@ -73,6 +75,7 @@ class Outbound:
             find_tenant=self._base.directory.find_tenant,
             hostname=self._base.settings.server.hostname,
             follow_ups=self._follow_ups,
+            learn=_learn_ids,
         )
         return Scheduler(
             self._base.store,
@@ -121,6 +124,17 @@ class Outbound:
         if route is not None and route.type == "imap":
             return await self._appends.attempt(batch, route)
         return await self._sender.attempt(batch)
+
+
+def _learn_ids(db: Db, batch: Batch, recorded: Recorded, now: datetime) -> None:
+    """Learn the ids that an upstream gave: customers answer to those."""
+    if batch.lane.kind is not LaneKind.UPSTREAM:
+        return
+    given = dict.fromkeys(result.attempt.remote_id for _, result in recorded.delivered)
+    for theirs in filter(None, given):
+        learn_rewritten(
+            db, tenant=batch.lane.tenant, ours=batch.message_id, theirs=theirs, now=now
+        )
 
 
 def _schedules(settings: Settings) -> dict[LaneKind, RetrySchedule]:

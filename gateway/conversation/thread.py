@@ -18,6 +18,7 @@ from gateway.store.sqlite import Db
 MAX_IDS = 100  # looked up a message: the last ones, nearest to it
 MAX_ID_BYTES = 500
 MAX_PEERS = 100
+MIN_LEFT = 16  # characters before the @ that tell one mail from all others by themselves
 REFERENCE_FIELDS = ("In-Reply-To", "References")
 
 
@@ -73,11 +74,17 @@ def find_conversation(db: Db, tenant: str, message: Message) -> str | None:
 
 
 def learn_rewritten(db: Db, *, tenant: str, ours: str, theirs: str, now: datetime) -> bool:
-    """Remember the id that an upstream gave to a mail of ours; False when we do not know it."""
+    """Remember the id that an upstream gave to a mail of ours; False when it is of no use.
+
+    `theirs` is an id with or without its angle brackets, or the part before the @ alone:
+    Amazon SES says that one, and the domain that it then writes differs by region.
+    """
     known = threads.find(db, tenant=tenant, id_=ours)
-    if known is None or not _is_id(theirs):
+    bare = theirs.removeprefix("<").removesuffix(">")
+    id_ = f"<{bare}>" if "@" in bare else _of_any_domain(bare)
+    if known is None or id_ is None or not _is_id(id_):
         return False
-    _learn_id(db, theirs, tenant=tenant, own=known, now=now)
+    _learn_id(db, id_, tenant=tenant, own=known, now=now)
     return True
 
 
@@ -90,9 +97,22 @@ def ids_of(message: Message) -> list[str]:
 
 def _find_known(db: Db, tenant: str, message: Message) -> threads.Known | None:
     for id_ in ids_of(message):
-        if known := threads.find(db, tenant=tenant, id_=id_):
+        if known := _find(db, tenant, id_):
             return known
     return None
+
+
+def _find(db: Db, tenant: str, id_: str) -> threads.Known | None:
+    """Return what an id stands for: itself, else its part before the @ (`learn_rewritten`)."""
+    if known := threads.find(db, tenant=tenant, id_=id_):
+        return known
+    bare = _of_any_domain(id_[1:].partition("@")[0])
+    return threads.find(db, tenant=tenant, id_=bare) if bare else None
+
+
+def _of_any_domain(left: str) -> str | None:
+    """Return how an id is kept whose domain is not known; a short one could be anybody's."""
+    return f"<{left}@>" if len(left) >= MIN_LEFT else None
 
 
 def _learn(db: Db, message: Message, *, tenant: str, own: threads.Known, now: datetime) -> None:
@@ -125,7 +145,7 @@ def _mapped_back(db: Db, tenant: str, message: Message) -> tuple[Edit, ...]:
     edits: list[Edit] = []
     for name in REFERENCE_FIELDS:
         ids = _ids(message, name)
-        known = {id_: threads.find(db, tenant=tenant, id_=id_) for id_ in ids[-MAX_IDS:]}
+        known = {id_: _find(db, tenant, id_) for id_ in ids[-MAX_IDS:]}
         ours = [found.ours if (found := known.get(id_)) else id_ for id_ in ids]
         if ours != ids:
             edits += [Edit(name, None), Edit(name, "\r\n ".join(ours))]

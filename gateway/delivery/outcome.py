@@ -20,6 +20,10 @@ FollowUps = Callable[[Batch, Recorded, datetime], Sequence[Outgoing]]
 """What else is queued because of a record, such as the events for webhooks; pure."""
 
 
+Learn = Callable[[Db, Batch, Recorded, datetime], None]
+"""What else is remembered of a record, such as the ids that the upstream gave."""
+
+
 class Outcomes:
     """Records results and what follows from them: notifications, events, dead addresses."""
 
@@ -29,10 +33,12 @@ class Outcomes:
         find_tenant: Callable[[str], Tenant | None],
         hostname: str,
         follow_ups: FollowUps | None = None,
+        learn: Learn | None = None,
     ) -> None:
         self._find_tenant = find_tenant
         self._hostname = hostname
         self._follow_ups = follow_ups
+        self._learn = learn
 
     def record(
         self, db: Db, batch: Batch, results: Sequence[Result], *, now: datetime
@@ -41,6 +47,8 @@ class Outcomes:
         recorded = queue.record(db, batch, results, now=now)
         queued = [*self._notifications(batch, recorded, now)]
         _suppress(db, batch, recorded, now=now)
+        if self._learn is not None:
+            self._learn(db, batch, recorded, now)
         if self._follow_ups is not None:
             queued.extend(self._follow_ups(batch, recorded, now))
         for outgoing in queued:

@@ -101,6 +101,28 @@ def test_the_id_that_an_upstream_wrote_is_mapped_back(store: Store) -> None:
     assert message.text("References").split() == ["<0@x>", "<ours@desk>"]
 
 
+@pytest.mark.parametrize("domain", ["eu-west-1.amazonses.com", "email.amazonses.com"])
+def test_of_a_bare_id_the_domain_does_not_matter(store: Store, domain: str) -> None:
+    """Amazon SES says `250 Ok 0100...`, and writes the domain of its region behind it."""
+    bare = "0100018f2f3c4d5e-aaaa-bbbb-000000"
+    conversation = send(store, "<ours@desk>")
+    assert store.write_now(
+        learn_rewritten, tenant="acme", ours="<ours@desk>", theirs=bare, now=NOON
+    )
+    fetched, thread = receive(store, "<1@x>", f"<{bare}@{domain}>")
+    assert thread.conversation == conversation
+    message = parse_message(apply_edits(fetched.content, thread.edits))
+    assert message.text("References") == "<ours@desk>"
+    assert not receive(store, "<1@x>", f"<{bare}@{domain}>", tenant="other")[1].is_reply
+
+
+def test_a_queue_id_is_too_short_to_be_a_messages(store: Store) -> None:
+    send(store, "<ours@desk>")
+    assert not store.write_now(
+        learn_rewritten, tenant="acme", ours="<ours@desk>", theirs="4XyZ12abc", now=NOON
+    )
+
+
 def test_where_no_id_was_rewritten_nothing_is_edited(store: Store) -> None:
     send(store, "<ours@desk>")
     assert receive(store, "<1@x>", "<ours@desk>")[1].edits == ()
