@@ -44,16 +44,26 @@ class HttpReply:
     """What a server answered: its status, the first of its text, and where it was."""
 
     status: int
-    text: str  # at most MAX_REPLY_BYTES
+    text: str  # its first bytes, MAX_REPLY_BYTES unless told otherwise
     address: str  # IP address
     seconds: float
 
 
 class Http:
-    """Posts to URLs of tenants; connections are kept for a next post."""
+    """Posts to URLs of tenants; connections are kept for a next post.
 
-    def __init__(self, *, resolve: Resolve, private_networks: Sequence[str] = ()) -> None:
+    A reply is read as far as `max_reply_bytes`.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolve: Resolve,
+        private_networks: Sequence[str] = (),
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+    ) -> None:
         self._resolve = resolve
+        self._max_reply_bytes = max_reply_bytes
         self._networks = tuple(
             ipaddress.ip_network(one, strict=False) for one in private_networks
         )
@@ -112,7 +122,7 @@ class Http:
             headers={**headers, **named},
             extensions={"sni_hostname": host},  # also what the certificate is held against
         ) as reply:
-            return reply.status_code, await _first_bytes(reply)
+            return reply.status_code, await _first_bytes(reply, self._max_reply_bytes)
 
     def _client(self, ca_file: str | None) -> httpx.AsyncClient:
         key = ca_file or ""
@@ -176,13 +186,13 @@ def _unwrapped(ip: IpAddress) -> IpAddress:
     return ip
 
 
-async def _first_bytes(reply: httpx.Response) -> str:
+async def _first_bytes(reply: httpx.Response, most: int) -> str:
     kept = b""
     async for chunk in reply.aiter_raw():
         kept += chunk
-        if len(kept) >= MAX_REPLY_BYTES:
+        if len(kept) >= most:
             break
-    return kept[:MAX_REPLY_BYTES].decode("utf-8", "replace")
+    return kept[:most].decode("utf-8", "replace")
 
 
 def _sentence(error: Exception) -> str:

@@ -52,6 +52,18 @@ class LoginRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OAuth2Rules:
+    """Where a provider is asked for access tokens, and for what."""
+
+    authorize: str = ""  # URLs; {directory} in them is filled in
+    token: str = ""
+    directory: str = ""  # of a tenant that names none
+    scopes: tuple[str, ...] = ()
+    app_scopes: tuple[str, ...] = ()  # without a person; none: it lets no program in alone
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SenderRules:
     """Who may stand in From and MAIL, and what the provider does with the rest."""
 
@@ -157,6 +169,7 @@ class Provider:
     imap: tuple[Server, ...] = ()
     smtp: tuple[Server, ...] = ()
     login: LoginRules = LoginRules()
+    oauth2: OAuth2Rules | None = None  # [login.oauth2]
     sender: SenderRules = SenderRules()
     behaviour: Behaviour = Behaviour()
     limits: Limits = Limits()
@@ -259,6 +272,7 @@ def _provider(name: str, table: Mapping[str, Any]) -> Provider:
             imap=_servers(table.get("imap", [])),
             smtp=_servers(table.get("smtp", [])),
             login=_pick(LoginRules, table.get("login", {})),
+            oauth2=_oauth2(table.get("login", {}).get("oauth2")),
             sender=_pick(SenderRules, table.get("sender", {})),
             behaviour=_pick(Behaviour, table.get("behaviour", {})),
             limits=_pick(Limits, table.get("limits", {})),
@@ -282,6 +296,10 @@ def _frozen(value: Any) -> Any:
 
 def _servers(tables: list[dict[str, Any]]) -> tuple[Server, ...]:
     return tuple(_pick(Server, table, security=Security(table["security"])) for table in tables)
+
+
+def _oauth2(table: Mapping[str, Any] | None) -> OAuth2Rules | None:
+    return None if table is None else _pick(OAuth2Rules, table)
 
 
 def _row(table: Mapping[str, Any]) -> ErrorRow:

@@ -126,3 +126,12 @@ def test_the_figures_of_a_plan_bind_nobody_on_another(tmp_path: Path) -> None:
     assert catalogue["a"].limits.rate_per_minute is None
     assert catalogue["b"].limits.rate_per_minute == 60
     assert catalogue["b"].limits.max_message_bytes == 2 * 1024 * 1024
+
+
+def test_where_tokens_are_asked_for_is_known_and_inherited_as_a_whole() -> None:
+    microsoft, consumer = CATALOGUE["m365"].oauth2, CATALOGUE["outlook-com"].oauth2
+    assert microsoft is not None
+    assert consumer is not None
+    assert (microsoft.directory, consumer.directory) == ("organizations", "consumers")
+    assert (len(microsoft.app_scopes), consumer.app_scopes) == (1, ())
+    assert CATALOGUE["qq"].oauth2 is None
