@@ -120,12 +120,15 @@ class ImapSession:
             client = await call.make("imap-any", _Client, endpoint, connected)
         return client if isinstance(client, ImapRefused) else cls(endpoint, pools, client)
 
-    async def login(self, username: str, password: str) -> ImapRefused | None:
-        """Sign in; None is success."""
-        if any(ord(character) < 32 for character in username + password):
+    async def login(
+        self, username: str, secret: str, *, oauth2: bool = False
+    ) -> ImapRefused | None:
+        """Sign in by a password, or with `oauth2` by an access token; None is success."""
+        if any(ord(character) < 32 for character in username + secret):
             return ImapRefused("imap-login", "NO", "a user name or password with a line break")
         call = _Call(self._endpoint, self._pools.sign_in, self.hang_up)
-        return await call.make("imap-login", self._client.sign_in, username, password)
+        sign_in = self._client.sign_in_by_token if oauth2 else self._client.sign_in
+        return await call.make("imap-login", sign_in, username, secret)
 
     async def identify(self, *, always: bool) -> ImapRefused | None:
         """Say who we are (RFC 2971), after the login and before the first SELECT.
@@ -312,6 +315,10 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
         else:
             self.wire.sign_in(username, password)
         self._cached_capabilities = None  # another list is valid now (RFC 9051 §6.2.3)
+
+    def sign_in_by_token(self, username: str, token: str) -> None:
+        self.wire.sign_in_by_token(username, token)
+        self._cached_capabilities = None
 
     def names(self) -> list[FolderName]:
         return [

@@ -143,6 +143,12 @@ class Wire(imaplib.IMAP4):
         self._simple_command("LOGIN", self._quote(username), self._quote(password))
         self.state = "AUTH"
 
+    def sign_in_by_token(self, username: str, token: str) -> None:
+        """AUTHENTICATE XOAUTH2. A reason comes as a challenge before the refusal, which an
+        empty line asks for."""
+        said = f"user={username}\1auth=Bearer {token}\1\1".encode()
+        self.authenticate("XOAUTH2", lambda why: b"" if why else said)
+
     def list_above(self, uid: int, items: str) -> list[Any]:
         """FETCH `items` of what is above `uid`; imapclient takes no open ranges."""
         self._has_arrivals = False  # what comes while the list is made may not be in it

@@ -1,8 +1,9 @@
 """A provider to play with: captures mail, has mailboxes, misbehaves on demand.
 
 `upstream` takes mail as a provider's submission server does, `mailbox` has IMAP accounts,
-`dns` answers for a zone, `helpdesk` receives webhooks, and `world` joins them: what leaves by
-the upstream lands in the customer's mailbox, and a customer's reply lands in the tenant's.
+`oauth` gives access tokens that both take, `dns` answers for a zone, `helpdesk` receives
+webhooks, and `world` joins them: what leaves by the upstream lands in the customer's mailbox,
+and a customer's reply lands in the tenant's.
 `gateway demo`, `serve --capture` and our own tests build on it. It promises real protocols
 on loopback and nothing else: everything is in memory and gone when it stops.
 

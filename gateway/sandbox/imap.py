@@ -8,9 +8,11 @@ of a body, ENVELOPE and BODYSTRUCTURE are not offered: the gateway fetches whole
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.mail.imap4 import IMAP4Server, MessageSet
@@ -21,6 +23,7 @@ from gateway.sandbox.accounts import Account
 from gateway.sandbox.folders import Folder, Letter, Opened, parse_internal_date
 from gateway.sandbox.quirks import UNSAFE_LOGIN, Quirks
 from gateway.sandbox.search import find_letters
+from gateway.sandbox.xoauth2 import WHY, parse_xoauth2
 
 LIBRARY: Any = IMAP4Server  # it has no annotations
 OFFERED = {"flags", "internaldate", "rfc822size", "rfc822", "uid", "body"}
@@ -32,6 +35,13 @@ class Provider(Protocol):
     sessions: set[ImapSession]
 
     def sign_in(self, user: str, password: str) -> Account | str:
+        """Return the account, or the text of the refusal."""
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether access tokens sign in."""
+
+    def sign_in_by_token(self, user: str, token: str) -> Account | str:
         """Return the account, or the text of the refusal."""
 
     def quirks_of(self, account: Account | None) -> Quirks:
@@ -97,10 +107,12 @@ class ImapSession(IMAP4Server):
     def capabilities(self) -> dict[bytes, Any]:
         """Return what is offered."""
         offered: dict[bytes, Any] = LIBRARY.capabilities(self) | {b"ID": None, b"MOVE": None}
-        if self._quirks.no_passwords:
-            offered[b"AUTH"] = [b"XOAUTH2"]
         if self._quirks.no_idle:
             del offered[b"IDLE"]
+        if self._provider.takes_tokens and b"LOGINDISABLED" not in offered:
+            offered[b"AUTH"] = [*offered[b"AUTH"], b"XOAUTH2"]
+        if self._quirks.no_passwords:
+            offered[b"AUTH"] = [b"XOAUTH2"]
         return offered
 
     def lookupCommand(self, cmd: bytes) -> Any:
@@ -118,12 +130,18 @@ class ImapSession(IMAP4Server):
         if isinstance(signed_in, str):
             self._refuse(tag, signed_in.encode(self._quirks.charset))
             return
-        self.account = signed_in
-        self.state = "auth"
-        LIBRARY.setTimeout(self, self.POSTAUTH_TIMEOUT)
-        self._confirm(tag, b"LOGIN completed")
+        self._open_account(tag, signed_in)
 
     unauth_LOGIN: Any = (do_LOGIN, IMAP4Server.arg_astring, IMAP4Server.arg_finalastring)
+
+    def do_AUTHENTICATE(self, tag: bytes, mechanism: bytes) -> None:
+        """RFC 9051 §6.2.2, with XOAUTH2; others are the library's."""
+        if mechanism.upper() == b"XOAUTH2" and self._provider.takes_tokens:
+            self._ask_for(b"", lambda said: self._judge_token(tag, said))
+        else:
+            LIBRARY.do_AUTHENTICATE(self, tag, mechanism)
+
+    unauth_AUTHENTICATE: Any = (do_AUTHENTICATE, IMAP4Server.arg_atom)
 
     def do_ID(self, tag: bytes, line: bytes | None) -> None:
         """RFC 2971 §3.1; a client that says NIL or () has not introduced itself."""
@@ -235,6 +253,28 @@ class ImapSession(IMAP4Server):
             at=parse_internal_date(date) if date else None,
         )
         self._confirm(tag, b"APPEND completed")
+
+    def _ask_for(self, challenge: bytes, then: Callable[[bytes], None]) -> None:
+        """Send a challenge; the client's next line goes to `then`."""
+        self.parseState = "pending"
+        self._pendingLiteral: Any = Deferred()
+        self._pendingLiteral.addCallback(then)
+        LIBRARY.sendContinuationRequest(self, b64encode(challenge))
+
+    def _judge_token(self, tag: bytes, said: bytes) -> None:
+        found = parse_xoauth2(said)
+        signed_in = self._provider.sign_in_by_token(*found) if found else "What?"
+        if isinstance(signed_in, str):
+            text = signed_in.encode()
+            self._ask_for(WHY, lambda _: self._refuse(tag, text))
+        else:
+            self._open_account(tag, signed_in)
+
+    def _open_account(self, tag: bytes, account: Account) -> None:
+        self.account = account
+        self.state = "auth"
+        LIBRARY.setTimeout(self, self.POSTAUTH_TIMEOUT)
+        self._confirm(tag, b"Signed in")
 
     def _tell(self, line: bytes) -> None:
         LIBRARY.sendUntaggedResponse(self, line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IAddress
@@ -17,6 +18,9 @@ from gateway.sandbox.folders import INBOX, Folder
 from gateway.sandbox.imap import ImapSession
 from gateway.sandbox.listening import CLOSE_SECONDS, Listening, listen, tls_for_twisted
 from gateway.sandbox.quirks import Quirks
+
+Opens = Callable[[str, str], bool]
+"""Whether (address, access token) is good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,13 @@ class MailboxServer:
     """
 
     def __init__(
-        self, *, security: Security = Security.NONE, certificate: Certificate | None = None
+        self,
+        *,
+        security: Security = Security.NONE,
+        certificate: Certificate | None = None,
+        opens: Opens | None = None,
     ) -> None:
+        """`opens` tells whether an access token opens a mailbox; without it none does."""
         self.quirks = Quirks()
         self.sessions: set[ImapSession] = set()
         self.delivered: Arrivals[Delivered] = Arrivals()
@@ -47,6 +56,7 @@ class MailboxServer:
         self.logins: Arrivals[str] = Arrivals()  # users that tried, refused ones included
         self.port = 0
         self._accounts: dict[str, Account] = {}
+        self._opens = opens
         self._security = security
         self._tls = tls_for_twisted(certificate) if certificate else None
         self._listening: Listening | None = None
@@ -116,6 +126,18 @@ class MailboxServer:
             return quirks.refusal
         right = hmac.compare_digest(account.password.encode(), password.encode())
         return account if right else quirks.refusal
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether access tokens sign in."""
+        return self._opens is not None
+
+    def sign_in_by_token(self, user: str, token: str) -> Account | str:
+        """Return the account, or the text of the refusal."""
+        self.logins.add(user)
+        account = self._accounts.get(user.casefold())
+        good = account is not None and self._opens is not None and self._opens(user, token)
+        return account if account and good else self.quirks_of(account).refusal
 
     def quirks_of(self, account: Account | None) -> Quirks:
         """Return what is odd about `account`, or about all."""

@@ -13,7 +13,7 @@ class Quirks:
 
     needs_id: bool = False  # SELECT and EXAMINE are refused before ID (RFC 2971)
     no_idle: bool = False
-    refuse_login: str | None = None  # the text after NO, whatever the password is
+    refuse_login: str | None = None  # the text after NO to LOGIN, whatever the password is
     code_expired: bool = False  # the right password reads like a wrong one
     refusal: str = "[AUTHENTICATIONFAILED] Invalid credentials"  # of a wrong password
     charset: str = "utf-8"  # of its refusals
@@ -33,4 +33,7 @@ QQ_REFUSAL = (
 QQ = Quirks(no_idle=True, refusal=f"登录失败 {QQ_REFUSAL}", charset="gbk")
 GMAIL = Quirks(labels=True, refusal="[AUTHENTICATIONFAILED] Invalid credentials (Failure)")
 GMAIL_THROTTLE = "Account exceeded command or bandwidth limits."
-MICROSOFT = Quirks(no_passwords=True, refusal="LOGIN failed.")
+MICROSOFT = Quirks(
+    no_passwords=True, refuse_login="LOGIN failed.", refusal="AUTHENTICATE failed."
+)
+"""Passwords are over: access tokens alone sign in."""

@@ -21,6 +21,7 @@ from gateway.sandbox.transaction import (
     open_transaction,
     parse_recipient,
 )
+from gateway.sandbox.xoauth2 import WHY, parse_xoauth2
 
 MAX_MESSAGE_BYTES = 25 * 1024 * 1024
 EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN")
@@ -43,6 +44,13 @@ class Provider(Protocol):
 
     def next_id(self) -> str:
         """Return a new name for a message."""
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether access tokens sign in."""
+
+    def check_token(self, user: str, token: str) -> smtp.AuthResult:
+        """Return whether an access token signs `user` in."""
 
 
 class Client(smtp.Session):
@@ -112,6 +120,17 @@ class Session(smtp.SMTP):
         """RFC 4954."""
         if not await self._misbehaves(Phase.AUTH):
             await super().smtp_AUTH(arg or "")
+
+    async def auth_XOAUTH2(self, _: smtp.SMTP, args: list[str]) -> smtp.AuthResult:
+        """Judge an access token, given with the command; the library finds it by its name."""
+        found = parse_xoauth2(args[1].encode()) if len(args) > 1 else None
+        if found is None or not self._provider.takes_tokens:
+            await self.push("501 5.5.4 Syntax: AUTH XOAUTH2 base64")
+            return smtp.AuthResult(success=False, handled=True)
+        result = self._provider.check_token(*found)
+        if not result.success:
+            await self.challenge_auth(WHY)  # the client's empty line asks for the refusal
+        return result
 
     async def smtp_MAIL(self, arg: str | None) -> None:
         """RFC 5321 §4.1.1.2."""
@@ -194,7 +213,8 @@ class Session(smtp.SMTP):
         if self.tls_context and not self._tls_protocol:
             offered.append("STARTTLS")
         if self._tls_protocol or not self._auth_require_tls:
-            offered.append("AUTH PLAIN LOGIN")
+            tokens = " XOAUTH2" if self._provider.takes_tokens else ""
+            offered.append(f"AUTH PLAIN LOGIN{tokens}")
         return [line for line in offered if self._offers(line.split()[0])]
 
     def _offers(self, extension: str) -> bool:

@@ -29,6 +29,7 @@ class UpstreamSettings:
 
     accounts: Mapping[str, str] | None = None  # user -> password; None takes any login
     require_login: bool = True
+    opens: Callable[[str, str], bool] | None = None  # (address, access token): XOAUTH2
     security: Security = Security.NONE
     certificate: Certificate | None = None  # for all but NONE
     max_message_bytes: int = MAX_MESSAGE_BYTES
@@ -82,6 +83,20 @@ class Upstream:
         """Return a new name for a message, in the form Amazon SES has: it sorts by time."""
         now = int(datetime.now(UTC).timestamp() * 1000)
         return f"{now:016x}-{secrets.token_hex(4)}-{secrets.token_hex(6)}-000000"
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether access tokens sign in."""
+        return self._settings.opens is not None
+
+    def check_token(self, user: str, token: str) -> smtp.AuthResult:
+        """Return whether an access token signs `user` in."""
+        self.logins.add(user)
+        if (text := self.misbehaviour.refuse_login) is not None:
+            return smtp.AuthResult(success=False, handled=False, message=f"535 {text}")
+        good = self._settings.opens is not None and self._settings.opens(user, token)
+        login = smtp.LoginPassword(user.encode(), b"")
+        return smtp.AuthResult(success=good, handled=False, auth_data=login)
 
     def _open_session(self) -> Session:
         starttls = self._settings.security is Security.STARTTLS

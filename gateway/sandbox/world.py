@@ -1,4 +1,4 @@
-"""A customer's world around the gateway: an upstream, mailboxes, a zone, a helpdesk.
+"""A customer's world around the gateway: upstream, mailboxes, tokens, a zone, a helpdesk.
 
 What leaves by the upstream lands in the sandbox mailbox of its recipient, where there is
 one. What a customer writes lands in the tenant's sandbox mailbox.
@@ -24,6 +24,7 @@ from gateway.sandbox.dns import Zone, ZoneServer
 from gateway.sandbox.helpdesk import Helpdesk
 from gateway.sandbox.listening import HOST
 from gateway.sandbox.mailbox import MailboxServer
+from gateway.sandbox.oauth import TokenServer
 from gateway.sandbox.transaction import Captured
 from gateway.sandbox.upstream import HOSTNAME, Upstream, UpstreamSettings
 
@@ -43,6 +44,7 @@ class WorldSettings:
     imap_port: int = 0
     dns_port: int = 0
     http_port: int = 0
+    token_port: int = 0
 
 
 class World:
@@ -51,15 +53,19 @@ class World:
     def __init__(self, settings: WorldSettings) -> None:
         certificate = own_certificate(settings.directory, "localhost", now=datetime.now(UTC))
         self.ca_file = settings.directory / "ca.pem"  # what clients may trust
+        self.tokens = TokenServer()
         self.upstream = Upstream(
             UpstreamSettings(
                 accounts=settings.logins,
+                opens=self.tokens.opens,
                 security=settings.security,
                 certificate=certificate,
             ),
             deliver=self._land,
         )
-        self.mailboxes = MailboxServer(security=settings.security, certificate=certificate)
+        self.mailboxes = MailboxServer(
+            security=settings.security, certificate=certificate, opens=self.tokens.opens
+        )
         self.zone = ZoneServer(settings.zone)
         self.helpdesk = Helpdesk(secret=settings.hook_secret)
 
@@ -108,6 +114,7 @@ async def open_world(settings: WorldSettings) -> AsyncIterator[World]:
             (world.mailboxes, settings.imap_port),
             (world.zone, settings.dns_port),
             (world.helpdesk, settings.http_port),
+            (world.tokens, settings.token_port),
         ):
             await server.start(port)
             started.push_async_callback(server.stop)

@@ -1,0 +1,103 @@
+"""The sandbox's OAuth2 server: a yes, tokens, rotation, an end of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from gateway.net.oauth import Client, authorization_url
+from gateway.sandbox.oauth import TokenServer
+
+BOX, BACK = "shop@acme.example", "http://127.0.0.1:1/back"
+VERIFIER = "v" * 43
+
+
+@pytest.fixture
+def tokens(serve: Any) -> TokenServer:
+    server: TokenServer = serve(TokenServer())
+    return server
+
+
+def ask(tokens: TokenServer, **fields: str) -> httpx.Response:
+    return httpx.post(
+        tokens.token_url, data={"client_id": "gateway", "client_secret": "s", **fields}
+    )
+
+
+def sent_back(tokens: TokenServer) -> dict[str, str]:
+    client = Client(client_id="gateway", authorize_url=tokens.authorize_url, token_url="")
+    url = authorization_url(
+        client, redirect_uri=BACK, state="st", verifier=VERIFIER, address=BOX
+    )
+    answer = httpx.get(url)
+    assert answer.status_code == 302
+    assert answer.headers["location"].startswith(BACK)
+    query = parse_qs(urlsplit(answer.headers["location"]).query)
+    return {name: value for name, [value] in query.items()}
+
+
+def exchange(tokens: TokenServer, code: str, *, verifier: str = VERIFIER) -> httpx.Response:
+    return ask(
+        tokens, grant_type="authorization_code", code=code, code_verifier=verifier,
+        redirect_uri=BACK,
+    )  # fmt: skip
+
+
+def test_a_yes_becomes_tokens_once_and_for_its_verifier_alone(tokens: TokenServer) -> None:
+    back = sent_back(tokens)
+    assert back["state"] == "st"
+    granted = exchange(tokens, back["code"]).json()
+    assert tokens.opens(BOX, granted["access_token"])
+    assert not tokens.opens("other@acme.example", granted["access_token"])
+    assert exchange(tokens, back["code"]).json()["error"] == "invalid_grant"
+    stolen = exchange(tokens, sent_back(tokens)["code"], verifier="w" * 43)
+    assert (stolen.status_code, stolen.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_no_is_sent_back_too(tokens: TokenServer) -> None:
+    tokens.says_yes = False
+    assert sent_back(tokens) == {"error": "access_denied", "state": "st"}
+
+
+def test_a_refresh_token_that_was_used_is_never_good_again(tokens: TokenServer) -> None:
+    first = exchange(tokens, sent_back(tokens)["code"]).json()["refresh_token"]
+    second = ask(tokens, grant_type="refresh_token", refresh_token=first).json()
+    assert second["refresh_token"] != first
+    again = ask(tokens, grant_type="refresh_token", refresh_token=first)
+    assert again.json()["error"] == "invalid_grant"
+    tokens.rotates = False
+    kept = ask(tokens, grant_type="refresh_token", refresh_token=second["refresh_token"])
+    assert "refresh_token" not in kept.json()
+
+
+def test_what_expires_is_renewed_and_what_is_revoked_is_not(tokens: TokenServer) -> None:
+    granted = exchange(tokens, sent_back(tokens)["code"]).json()
+    tokens.expire()
+    assert not tokens.opens(BOX, granted["access_token"])
+    refresh = {"grant_type": "refresh_token", "refresh_token": granted["refresh_token"]}
+    renewed = ask(tokens, **refresh).json()
+    assert tokens.opens(BOX, renewed["access_token"])
+    tokens.revoke(BOX)
+    assert not tokens.opens(BOX, renewed["access_token"])
+    refresh["refresh_token"] = renewed["refresh_token"]
+    assert ask(tokens, **refresh).json()["error"] == "invalid_grant"
+
+
+def test_a_program_alone_opens_every_mailbox(tokens: TokenServer) -> None:
+    granted = ask(tokens, grant_type="client_credentials").json()
+    assert "refresh_token" not in granted
+    assert tokens.opens(BOX, granted["access_token"])
+    assert list(tokens.asked) == ["client_credentials"]
+
+
+def test_a_wrong_secret_is_no_client_and_a_server_that_is_down_answers_a_page(
+    tokens: TokenServer,
+) -> None:
+    wrong = ask(tokens, grant_type="client_credentials", client_secret="x")
+    assert (wrong.status_code, wrong.json()["error"]) == (401, "invalid_client")
+    tokens.down = True
+    down = ask(tokens, grant_type="client_credentials")
+    assert (down.status_code, down.text[:6]) == (503, "<html>")
