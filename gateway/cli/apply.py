@@ -145,9 +145,16 @@ def _confirm(changes: Iterable[Change]) -> None:
 
 def _known_secrets(gateway: Opened, source: Source) -> set[tuple[str, str]]:
     tenant = source.file.tenant.id
+    items = set(source.file.items)
+    asked = items | {
+        (of_client, name)
+        for kind, name in items
+        if kind == "mailbox"
+        for of_client in ("client", "refresh")
+    }
     return {
         (kind, name)
-        for kind, name in source.file.items
+        for kind, name in asked
         if (kind, name) in source.secrets
         or gateway.store.read_now(tenants.has_secret, tenant, kind, name)
     }

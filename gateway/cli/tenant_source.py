@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from gateway.cli.refusal import Refusal
 from gateway.config import ConfigError, load_toml
 from gateway.mail.schema import SchemaError
+from gateway.mail.tenant import Mailbox
 from gateway.mail.tenant_file import (
     SECRET_KEYS,
     SECTIONS,
@@ -23,8 +24,9 @@ from gateway.mail.tenant_file import (
 from gateway.providers.catalogue import load_catalogue
 from gateway.providers.misfit import find_misfits
 
-PATH_KEYS = ("password_file", "secret_file", "ca_file")
+PATH_KEYS = ("password_file", "secret_file", "client_secret_file", "ca_file")
 WORD_OF_KIND = {"upstream": "password", "mailbox": "password", "credential": "password"}
+CLIENT_KEYS = ("client_secret_file", "client_secret_env")  # of a mailbox's OAuth2 client
 SHORTEST_PASSWORD = 20  # of a submission login: its hash is fast
 WEBHOOK_PREFIX = "whsec_"
 
@@ -57,6 +59,8 @@ def load_source(path: Path) -> Source:
         try:
             if secret := _load_secret(kind, item):
                 secrets[kind, name] = secret
+            if secret := _load_client_secret(kind, item):
+                secrets["client", name] = secret
         except SchemaError as error:
             faults.append(f"{_section(kind, name)} {error}")
     if faults:
@@ -70,13 +74,25 @@ def missing_secrets(file: TenantFile, known: set[tuple[str, str]]) -> Iterator[s
     for name, upstream in tenant.upstreams.items():
         if upstream.mailbox is None and upstream.username and ("upstream", name) not in known:
             yield f"[upstreams.{name}] has no password yet: give it password_file"
-    for address in tenant.mailboxes:
-        if ("mailbox", address) not in known:
-            yield f'[mailboxes."{address}"] has no password yet: give it password_file'
+    for mailbox in tenant.mailboxes.values():
+        if lacking := _lacks(mailbox, known):
+            yield f'[mailboxes."{mailbox.address}"] {lacking}'
     for name in tenant.credentials:
         if ("credential", name) not in known:
             make = f"gateway credential add {tenant.id} {name}"
             yield f"[credentials.{name}] has no password yet: {make}"
+
+
+def _lacks(mailbox: Mailbox, known: set[tuple[str, str]]) -> str | None:
+    if not mailbox.oauth2:
+        has_password = ("mailbox", mailbox.address) in known
+        return None if has_password else "has no password yet: give it password_file"
+    if not mailbox.needs_person:
+        has_secret = ("client", mailbox.address) in known
+        return None if has_secret else "has no client secret yet: give it client_secret_file"
+    if ("refresh", mailbox.address) in known:
+        return None
+    return f"has no permission yet: gateway mailbox authorize {mailbox.address}"
 
 
 def read_secret_file(key: str, name: str) -> str:
@@ -115,22 +131,42 @@ def _resolved(item: Any, root: Path) -> Any:
 
 
 def _load_secret(kind: str, item: Mapping[str, Any]) -> str | None:
-    given = [key for key in SECRET_KEYS if key in item]
-    if not given:
+    key = _only_key(item, [one for one in SECRET_KEYS if one not in CLIENT_KEYS])
+    if key is None:
         return None
-    key = given[0]
-    if len(given) > 1:
-        raise SchemaError(given[1], f"{key} is given already: keep one of them")
+    if "client_id" in item:
+        raise SchemaError(key, "client_id says that it signs in by OAuth2: leave this out")
     word = "secret" if kind == "hook" or item.get("type") == "webhook" else "password"
     if kind not in (*WORD_OF_KIND, "route", "hook") or not key.startswith(word):
         raise SchemaError(key, f"there is no key '{key}' here")
-    if not isinstance(item[key], str):
-        raise SchemaError(key, "expects text in quotes")
-    secret = (
-        read_secret_file(key, item[key]) if key.endswith("file") else _read_env(key, item[key])
-    )
+    secret = _read(key, item[key])
     _check_shape(kind, key, secret)
     return secret
+
+
+def _load_client_secret(kind: str, item: Mapping[str, Any]) -> str | None:
+    """Return the secret of an OAuth2 client; it is none without its client_id."""
+    key = _only_key(item, CLIENT_KEYS)
+    if key is None:
+        return None
+    if kind != "mailbox" or "client_id" not in item:
+        sentence = "it goes with client_id" if kind == "mailbox" else "only a mailbox has one"
+        raise SchemaError(key, f"there is no client here: {sentence}")
+    return _read(key, item[key])
+
+
+def _only_key(item: Mapping[str, Any], keys: Sequence[str]) -> str | None:
+    """Return the one of `keys` that is given; raises SchemaError when two are."""
+    given = [key for key in keys if key in item]
+    if len(given) > 1:
+        raise SchemaError(given[1], f"{given[0]} is given already: keep one of them")
+    return given[0] if given else None
+
+
+def _read(key: str, place: object) -> str:
+    if not isinstance(place, str):
+        raise SchemaError(key, "expects text in quotes")
+    return read_secret_file(key, place) if key.endswith("file") else _read_env(key, place)
 
 
 def _read_env(key: str, name: str) -> str:

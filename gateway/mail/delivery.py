@@ -132,6 +132,7 @@ class Batch:
 class Phase(StrEnum):
     """How far a session had come when a reply was given (providers.md §9)."""
 
+    TOKEN = "token"  # noqa: S105 (the token endpoint gave none: no connection was made)
     CONNECT = "connect"
     GREETING = "greeting"
     EHLO = "ehlo"

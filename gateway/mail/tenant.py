@@ -60,6 +60,12 @@ class Mailbox:
     security: Security | None = None
     region: str | None = None  # of IMAP, and of SMTP where it sends by itself
     username: str | None = None
+    client_id: str | None = None  # it signs in by OAuth2, as this client
+    directory: str | None = None  # of Microsoft Entra; left out: as the preset says
+    grant: str = "authorization-code"  # a person says yes once | client-credentials
+    authorize_url: str | None = None
+    token_url: str | None = None
+    scopes: tuple[str, ...] = ()  # none: as the preset says
     upstream: str | None = None  # its answers leave by this one
     issued: date | None = None  # when its code was made
     answers: bool = False
@@ -69,6 +75,16 @@ class Mailbox:
     after_fetch: str = "leave"  # leave | seen | move:NAME
     fetch_from: str = "now"  # now | 30d
     ca_file: str | None = None
+
+    @property
+    def oauth2(self) -> bool:
+        """Whether it signs in by access tokens (RFC 6749), not by a password."""
+        return self.client_id is not None
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether a person has to say yes before the first access token."""
+        return self.oauth2 and self.grant != "client-credentials"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

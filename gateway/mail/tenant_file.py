@@ -1,7 +1,7 @@
 """A tenant file's table -> a Tenant and where its secrets are, and back. No I/O.
 
-Secrets are never in the table: `password_file` and `secret_file` name a file,
-`password_env` and `secret_env` an environment variable.
+Secrets are never in the table: `password_file`, `secret_file` and `client_secret_file` name a
+file, the same with `_env` an environment variable.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ from gateway.mail.tenant import (
 )
 
 LAST_PORT = 65535
-SECRET_KEYS = ("password_file", "password_env", "secret_file", "secret_env")
+SECRET_KEYS = (
+    "password_file", "password_env", "secret_file", "secret_env", "client_secret_file",
+    "client_secret_env",
+)  # fmt: skip
+OAUTH2_KEYS = ("directory", "authorize_url", "token_url", "scopes")  # beside client_id
+GRANTS = ("authorization-code", "client-credentials")
 SECTIONS: dict[str, tuple[str, type[Any]]] = {
     "domains": ("domain", Domain),
     "senders": ("sender", Sender),
@@ -220,6 +225,20 @@ def _mailbox_faults(tenant: Tenant) -> Iterator[str]:
             yield f'{where} fetch_from: write "now", or days as "30d"'
         if not re.fullmatch(r"leave|seen|move:.+", mailbox.after_fetch):
             yield f'{where} after_fetch: write "leave", "seen" or "move:NAME"'
+        yield from _oauth2_faults(mailbox, where)
+
+
+def _oauth2_faults(mailbox: Mailbox, where: str) -> Iterator[str]:
+    if mailbox.grant not in GRANTS:
+        yield f"{where} grant: {unknown_key(mailbox.grant, GRANTS, thing='grant')}"
+    given = [key for key in OAUTH2_KEYS if getattr(mailbox, key)]
+    if not mailbox.oauth2 and (given or mailbox.grant != GRANTS[0]):
+        yield f"{where} client_id: this key is missing, and {(*given, 'grant')[0]} needs it"
+    if mailbox.oauth2 and mailbox.provider == "generic":
+        wanted = ("token_url", "authorize_url") if mailbox.needs_person else ("token_url",)
+        for key in wanted:
+            if getattr(mailbox, key) is None:
+                yield f"{where} {key}: this key is missing: no preset knows it"
 
 
 def _route_faults(tenant: Tenant) -> Iterator[str]:

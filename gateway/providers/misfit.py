@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from gateway.mail.tenant import Mailbox, Tenant, Upstream
 from gateway.providers.catalogue import Provider
 
-NO_SIGN_IN = "takes no password here, and its OAuth2 sign-in is not in this release"
+BY_MAILBOX = 'takes no password: connect its mailbox, and write mailbox = "ADDRESS" here'
+BY_CLIENT = "takes no password here: give client_id, and gateway mailbox authorize afterwards"
 
 
 def find_misfits(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[str]:
@@ -24,6 +25,8 @@ def find_misfits(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[
         provider = catalogue.get(mailbox.provider)
         if provider and mailbox.host is None:
             yield from _of_mailbox(mailbox, provider)
+        if provider and mailbox.oauth2:
+            yield from _of_client(mailbox, provider)
 
 
 def _of_upstream(upstream: Upstream, provider: Provider) -> Iterator[str]:
@@ -31,7 +34,7 @@ def _of_upstream(upstream: Upstream, provider: Provider) -> Iterator[str]:
     if not provider.smtp:
         yield f"{where} provider: {_overlay(provider)}"
     elif "smtp" not in provider.login.password_for:
-        yield f"{where} provider: {provider.name} {NO_SIGN_IN}"
+        yield f"{where} provider: {provider.name} {BY_MAILBOX}"
     elif fault := _region_fault(provider, upstream.region):
         yield f"{where} region: {fault}"
 
@@ -43,10 +46,21 @@ def _of_mailbox(mailbox: Mailbox, provider: Provider) -> Iterator[str]:
     elif not provider.imap:
         sentence = "only sends: name the provider where this mailbox is read"
         yield f"{where} provider: {provider.name} {sentence}"
-    elif "imap" not in provider.login.password_for:
-        yield f"{where} provider: {provider.name} {NO_SIGN_IN}"
+    elif "imap" not in provider.login.password_for and not mailbox.oauth2:
+        yield f"{where} provider: {provider.name} {BY_CLIENT}"
     elif fault := _region_fault(provider, mailbox.region):
         yield f"{where} region: {fault}"
+
+
+def _of_client(mailbox: Mailbox, provider: Provider) -> Iterator[str]:
+    """A generic one without its URLs is told of by `mail.tenant_file.find_faults`."""
+    where = f'[mailboxes."{mailbox.address}"]'
+    rules = provider.oauth2
+    if rules is None and mailbox.token_url is None and provider.id != "generic":
+        yield f"{where} client_id: {provider.name} has no sign-in by OAuth2 in the catalogue"
+    elif not mailbox.needs_person and not mailbox.scopes and not (rules and rules.app_scopes):
+        sentence = "lets no program in without a person: leave grant out, or give scopes"
+        yield f"{where} grant: {provider.name} {sentence}"
 
 
 def _overlay(provider: Provider) -> str:

@@ -40,6 +40,25 @@ CREATE TABLE secrets (
     PRIMARY KEY (tenant, kind, name)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE grants (
+    tenant TEXT NOT NULL,
+    mailbox TEXT NOT NULL,
+    authorized_at REAL,
+    usable_until REAL,
+    holder TEXT,
+    held_until REAL,
+    PRIMARY KEY (tenant, mailbox)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE authorizations (
+    state TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    mailbox TEXT NOT NULL,
+    verifier BLOB NOT NULL,
+    redirect_uri TEXT NOT NULL,
+    until REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE chains (
     tenant TEXT NOT NULL REFERENCES tenants(id) ON DELETE CASCADE,
     kind TEXT NOT NULL,

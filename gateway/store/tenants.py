@@ -23,7 +23,7 @@ from gateway.store.sqlite import Db
 from gateway.store.waiting import clocks, why_waiting
 
 Secrets = Mapping[tuple[str, str], str]
-"""Secrets by (kind, name): upstream, mailbox, route, hook, credential, dkim."""
+"""Secrets by (kind, name): upstream, mailbox, client, route, hook, credential, dkim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +176,7 @@ def remove_item(
         needs.free_lane(db, Lane(tenant, LaneKind(kind), name), force=force)
     if kind == "mailbox":
         needs.free_mailbox(db, tenant, name, force=force, now=now)
+        _forget_grant(db, tenant, name)
     where = "tenant = ? AND kind = ? AND name = ?"
     db.execute(f"DELETE FROM tenant_items WHERE {where}", (tenant, kind, name))
     db.execute(f"DELETE FROM secrets WHERE {where}", (tenant, kind, name))
@@ -208,19 +209,24 @@ def put_secret(
 ) -> None:
     """Seal a secret in the place of the one before it; a credential's is only hashed."""
     kept = seal.hash_password(secret).encode() if kind == "credential" else seal.seal(secret)
-    db.execute(
-        "INSERT INTO secrets (tenant, kind, name, sealed, changed_at) VALUES (?,?,?,?,?)"
-        " ON CONFLICT (tenant, kind, name) DO UPDATE SET sealed = excluded.sealed,"
-        " changed_at = excluded.changed_at",
-        (tenant, kind, name, kept, now.timestamp()),
-    )
+    store_sealed(db, (tenant, kind, name), kept, now=now)
     if kind == "upstream":
         resume_lane(db, Lane(tenant, LaneKind.UPSTREAM, name), now=now)
-    if kind == "mailbox":
+    if kind in ("mailbox", "client"):
         states.revive(db, name, reason="A new code was entered; it is tried now.", now=now)
         for lane in needs.own_lanes(db, tenant, name):
             resume_lane(db, lane, now=now)
     bump(db)
+
+
+def store_sealed(db: Db, key: tuple[str, str, str], sealed: bytes, *, now: datetime) -> None:
+    """Keep a sealed secret under (tenant, kind, name); nobody is told."""
+    db.execute(
+        "INSERT INTO secrets (tenant, kind, name, sealed, changed_at) VALUES (?,?,?,?,?)"
+        " ON CONFLICT (tenant, kind, name) DO UPDATE SET sealed = excluded.sealed,"
+        " changed_at = excluded.changed_at",
+        (*key, sealed, now.timestamp()),
+    )
 
 
 def open_secret(db: Db, seal: Seal, tenant: str, kind: str, name: str) -> str | None:
@@ -279,6 +285,16 @@ def _credential(tenant: str, name: str, settings: str, hashed: bytes) -> StoredC
         networks=tuple(table.get("networks", ())),
         messages_per_hour=table.get("messages_per_hour"),
     )
+
+
+def _forget_grant(db: Db, tenant: str, mailbox: str) -> None:
+    db.execute(
+        "DELETE FROM secrets WHERE tenant = ? AND name = ?"
+        " AND kind IN ('client', 'refresh', 'access')",
+        (tenant, mailbox),
+    )
+    for table in ("grants", "authorizations"):
+        db.execute(f"DELETE FROM {table} WHERE tenant = ? AND mailbox = ?", (tenant, mailbox))
 
 
 def _apply_secret(

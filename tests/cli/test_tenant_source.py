@@ -109,3 +109,34 @@ def test_what_cannot_sign_in_yet_is_named(tmp_path: Path) -> None:
         "[credentials.desk] has no password yet: gateway credential add acme desk"
     ]
     assert len(list(missing_secrets(file, set()))) == 2
+
+
+CLIENT = 'tenant = "acme"\n[mailboxes."a@acme.example"]\nprovider = "m365"\n'
+HERE = '[mailboxes."a@acme.example"]'
+
+
+def test_a_client_secret_is_read_beside_its_client_id_alone(tmp_path: Path) -> None:
+    text = CLIENT + 'client_id = "me"\nclient_secret_file = "secret"\n'
+    source = load_source(tenant_file(tmp_path, text, secret="geheim"))
+    assert source.secrets == {("client", "a@acme.example"): "geheim"}
+    item = source.file.items["mailbox", "a@acme.example"]
+    assert item["client_secret_file"] == str(tmp_path / "secret")
+    [_, told] = faults(tenant_file(tmp_path, CLIENT + 'client_secret_file = "secret"\n'))
+    assert told.startswith(f"{HERE} client_secret_file: there is no client here")
+    both = text + 'password_file = "secret"\n'
+    [told] = faults(tenant_file(tmp_path, both, secret="geheim"))
+    assert told.startswith(f"{HERE} password_file: client_id says that it signs in by OAuth2")
+    other = UPSTREAM + 'client_secret_file = "secret"\n'
+    [told] = faults(tenant_file(tmp_path, other))
+    assert told.endswith("client_secret_file: there is no client here: only a mailbox has one")
+
+
+def test_what_a_mailbox_that_signs_in_by_oauth2_still_lacks_is_told(tmp_path: Path) -> None:
+    file = load_source(tenant_file(tmp_path, CLIENT + 'client_id = "me"\n')).file
+    [told] = missing_secrets(file, set())
+    assert told == f"{HERE} has no permission yet: gateway mailbox authorize a@acme.example"
+    assert list(missing_secrets(file, {("refresh", "a@acme.example")})) == []
+    alone = CLIENT + 'client_id = "me"\ngrant = "client-credentials"\n'
+    file = load_source(tenant_file(tmp_path, alone)).file
+    [told] = missing_secrets(file, {("refresh", "a@acme.example")})
+    assert told == f"{HERE} has no client secret yet: give it client_secret_file"

@@ -84,3 +84,22 @@ def test_a_name_that_nothing_carries_is_a_fault(change: tuple[str, str], sentenc
     (fault,) = find_faults(tenant, providers=PROVIDERS)
     with pytest.raises(AssertionError, match=sentence):
         raise AssertionError(fault)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ('grant = "client-credential"\nclient_id = "me"', "did you mean 'client-credentials'"),
+        ('directory = "acme.example"', "client_id: this key is missing, and directory needs"),
+        ('grant = "client-credentials"', "client_id: this key is missing, and grant needs it"),
+        ('provider = "generic"\nhost = "h"\nclient_id = "me"\nauthorize_url = "https://a"',
+         "token_url: this key is missing: no preset knows it"),
+    ],
+)  # fmt: skip
+def test_a_client_that_is_not_whole_is_a_fault(keys: str, sentence: str) -> None:
+    provider = "" if "provider" in keys else 'provider = "sendgrid"\n'
+    text = f'tenant = "acme"\n[mailboxes."a@acme.example"]\n{provider}{keys}\n'
+    tenant = read_tenant_file(tomllib.loads(text)).tenant
+    (fault,) = find_faults(tenant, providers=["sendgrid", "generic"])
+    assert fault.startswith('[mailboxes."a@acme.example"] ')
+    assert sentence in fault

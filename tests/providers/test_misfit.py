@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.mail.tenant import Mailbox, Tenant, Upstream
@@ -40,13 +42,27 @@ def test_a_known_region_fits_in_any_case(provider: str, region: str | None) -> N
 
 
 @pytest.mark.parametrize("provider", ["m365", "outlook-com"])
-def test_a_mailbox_that_only_oauth2_opens_is_refused_until_there_is_oauth2(
-    provider: str,
-) -> None:
+def test_a_mailbox_that_only_oauth2_opens_needs_a_client(provider: str) -> None:
     [sentence] = misfits(Mailbox(address="a@acme.example", provider=provider))
     assert sentence.startswith('[mailboxes."a@acme.example"] provider: ')
-    assert sentence.endswith("takes no password here, and its OAuth2 sign-in is not in this"
-                             " release")  # fmt: skip
+    assert sentence.endswith("give client_id, and gateway mailbox authorize afterwards")
+    assert misfits(Mailbox(address="a@b.example", provider=provider, client_id="1")) == []
+
+
+def test_a_program_without_a_person_is_let_in_by_microsoft_365_alone() -> None:
+    def told(provider: str, **keys: Any) -> list[str]:
+        keys = {"client_id": "1", "grant": "client-credentials", **keys}
+        return misfits(Mailbox(address="a@acme.example", provider=provider, **keys))
+
+    assert told("m365") == []
+    [sentence] = told("gmail")
+    assert "] grant: Gmail" in sentence
+    assert told("gmail", scopes=("x",)) == []
+
+
+def test_a_client_where_no_sign_in_by_oauth2_is_known_is_refused() -> None:
+    [sentence] = misfits(Mailbox(address="a@qq.com", provider="qq", client_id="1"))
+    assert sentence.endswith("has no sign-in by OAuth2 in the catalogue")
 
 
 def test_a_password_still_sends_where_it_reads_no_more() -> None:
