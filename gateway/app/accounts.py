@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gateway.app.directory import Directory
+from gateway.app.tokens import NOT_AUTHORIZED, AccessTokens
 from gateway.config import Settings
 from gateway.delivery.rate import LaneLimits
 from gateway.delivery.upstream import Account, limits_of
 from gateway.mail.delivery import Batch, Lane, LaneKind
+from gateway.mail.reply import Reply
 from gateway.mail.tenant import Mailbox, Route, Security, Tenant, Upstream
-from gateway.net.smtp import Endpoint, Login, TlsPolicy
+from gateway.net.oauth import TokenRefused
+from gateway.net.smtp import NO_REPLY, Endpoint, Login, TlsPolicy
+from gateway.net.unreachable import Unreachable
 from gateway.providers.catalogue import Provider
 
 MOST_KEPT = 1000
@@ -27,29 +32,43 @@ class Accounts:
     """
 
     def __init__(
-        self, settings: Settings, directory: Directory, catalogue: Mapping[str, Provider]
+        self,
+        settings: Settings,
+        directory: Directory,
+        catalogue: Mapping[str, Provider],
+        tokens: AccessTokens | None = None,
     ) -> None:
+        """Without `tokens` whoever only asks after limits: nothing is signed in to by them."""
+        self._tokens = tokens
         self._settings = settings
         self._directory = directory
         self._catalogue = catalogue
         self._found: dict[tuple[int, Lane, str], Account | None] = {}
 
-    async def find(self, batch: Batch) -> Account | None:
+    async def find(self, batch: Batch, *, refused: str | None = None) -> Account | None:
         """Return where a batch leaves, None when that is not configured any more.
 
-        It is put together once for each sender, until a tenant changes.
+        It is put together once for each sender, until a tenant changes; anew each time where
+        it signs in by an access token, which is another one than the `refused`.
         """
         key = (self._directory.revision, batch.lane, batch.header_from)
         if key not in self._found:
             if len(self._found) >= MOST_KEPT or any(one[0] != key[0] for one in self._found):
                 self._found.clear()
-            self._found[key] = await self.of_lane(batch.lane, sender=batch.header_from)
+            account = await self.of_lane(batch.lane, sender=batch.header_from, refused=refused)
+            if account is not None and _has_token(account):
+                return account
+            self._found[key] = account
         return self._found[key]
 
-    async def of_lane(self, lane: Lane, *, sender: str) -> Account | None:
+    async def of_lane(
+        self, lane: Lane, *, sender: str, refused: str | None = None
+    ) -> Account | None:
         """Return where a lane leads for mail of `sender`, None when it is not configured."""
         tenant = self._directory.find_tenant(lane.tenant)
-        return await self._of_tenant(tenant, lane, sender=sender) if tenant else None
+        if tenant is None:
+            return None
+        return await self._of_tenant(tenant, lane, sender=sender, refused=refused)
 
     async def of_mailbox(
         self, tenant: Tenant, mailbox: Mailbox, *, secret: str
@@ -63,7 +82,8 @@ class Accounts:
         if lane is None or upstream is None:
             return None
         if upstream.mailbox == mailbox.address:
-            return self._of_mailbox(upstream, mailbox, secret=secret)
+            account = self._of_mailbox(upstream, mailbox, secret=secret)
+            return account if secret or not _is_outside(account) else None
         return await self._of_tenant(tenant, lane, sender=mailbox.address)
 
     def lane_of_mailbox(self, tenant: Tenant, mailbox: Mailbox) -> Lane | None:
@@ -83,7 +103,9 @@ class Accounts:
             return None
         return tenant.mailboxes.get(upstream.mailbox or "")
 
-    async def _of_tenant(self, tenant: Tenant, lane: Lane, *, sender: str) -> Account | None:
+    async def _of_tenant(
+        self, tenant: Tenant, lane: Lane, *, sender: str, refused: str | None = None
+    ) -> Account | None:
         if lane.kind is LaneKind.ROUTE:
             route = tenant.routes.get(lane.name)
             return await self._of_route(tenant, route) if route else None
@@ -94,6 +116,8 @@ class Accounts:
             mailbox = tenant.mailboxes.get(upstream.mailbox)
             if mailbox is None:
                 return None
+            if mailbox.oauth2:
+                return await self._by_token(tenant.id, upstream, mailbox, refused=refused)
             secret = await self._directory.secret(tenant.id, "mailbox", mailbox.address)
             return self._of_mailbox(upstream, mailbox, secret=secret)
         secret = await self._directory.secret(tenant.id, "upstream", upstream.name)
@@ -138,9 +162,24 @@ class Accounts:
         self, upstream: Upstream, mailbox: Mailbox, *, secret: str | None
     ) -> Account | None:
         provider = self._catalogue.get(mailbox.provider)
-        login = _login(upstream.username or mailbox.username or mailbox.address, secret)
-        account = self._account(upstream, provider, address=mailbox.address, login=login)
-        return account if login or not _is_outside(account) else None
+        username = upstream.username or mailbox.username or mailbox.address
+        login = _login(username, secret, oauth2=mailbox.oauth2)
+        return self._account(upstream, provider, address=mailbox.address, login=login)
+
+    async def _by_token(
+        self, tenant: str, upstream: Upstream, mailbox: Mailbox, *, refused: str | None
+    ) -> Account | None:
+        try:
+            found = self._tokens and await self._tokens.get(tenant, mailbox, refused=refused)
+            token = found or NOT_AUTHORIZED
+        except Unreachable as error:
+            said = Reply(NO_REPLY, None, str(error))
+        else:
+            if not isinstance(token, TokenRefused):
+                return self._of_mailbox(upstream, mailbox, secret=token)
+            said = Reply(token.status, None, token.text)
+        account = self._of_mailbox(upstream, mailbox, secret=None)
+        return replace(account, without_token=said) if account else None
 
     def _account(
         self,
@@ -216,5 +255,11 @@ def _is_outside(account: Account | None) -> bool:
     return account is not None and account.endpoint.security is not Security.NONE
 
 
-def _login(username: str, secret: str | None) -> Login | None:
-    return Login(username=username, secret=secret) if secret else None
+def _login(username: str, secret: str | None, *, oauth2: bool = False) -> Login | None:
+    return Login(username=username, secret=secret, oauth2=oauth2) if secret else None
+
+
+def _has_token(account: Account) -> bool:
+    """Whether an account is good for a while only."""
+    login = account.credentials
+    return account.without_token is not None or (login is not None and login.oauth2)

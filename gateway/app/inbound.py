@@ -16,6 +16,7 @@ from gateway.app.foundation import Foundation
 from gateway.app.judge import Judge
 from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
+from gateway.app.tokens import NOT_AUTHORIZED, AccessTokens
 from gateway.authenticity.origin import Checker, authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops
 from gateway.conversation.thread import take_out
@@ -26,6 +27,7 @@ from gateway.mailbox.watcher import Surroundings
 from gateway.mailbox.watchers import Watchers
 from gateway.net.concurrency import spawn, stop_tasks
 from gateway.net.imap import ImapPools
+from gateway.net.oauth import TokenRefused
 from gateway.policy.files import Chains
 from gateway.sieve.interface import CompileError
 from gateway.store import inbox, queue
@@ -46,6 +48,7 @@ class Inbound:
         accounts: Accounts,
         chains: Chains,
         *,
+        tokens: AccessTokens,
         queued: Callable[[], None],
         renewals: Renewals,
         reminders: Reminders,
@@ -56,6 +59,7 @@ class Inbound:
         self._renewals = renewals
         self._reminders = reminders
         self._accounts = accounts
+        self._tokens = tokens
         settings = base.settings
         self._checker: Checker = make_checker(settings.dns)
         self._chains = chains
@@ -68,6 +72,7 @@ class Inbound:
                 settings=settings.mailboxes,
                 catalogue=base.catalogue,
                 secret=self._secret_of_mailbox,
+                token=self._token_of_mailbox,
                 arrived=lambda _: self._woken.set(),
                 changed=self._tell_state,
                 now=_now,
@@ -177,8 +182,7 @@ class Inbound:
         )
 
     async def _authenticate(self, fetched: Fetched) -> Authenticity:
-        tenant = self._base.directory.find_tenant(fetched.tenant)
-        mailbox = tenant.mailboxes.get(fetched.mailbox) if tenant else None
+        mailbox = self._find_mailbox(fetched.tenant, fetched.mailbox)
         provider = self._base.catalogue[mailbox.provider if mailbox else "generic"]
         hops = TrustedHops(
             authserv_ids=provider.authserv_ids,
@@ -197,7 +201,22 @@ class Inbound:
         return Way(lane=lane, null_return_path=takes_null)
 
     async def _secret_of_mailbox(self, tenant: str, address: str) -> str | None:
-        return await self._base.directory.secret(tenant, "mailbox", address)
+        mailbox = self._find_mailbox(tenant, address)
+        if mailbox is None or not mailbox.oauth2:
+            return await self._base.directory.secret(tenant, "mailbox", address)
+        return await self._tokens.mark(tenant, mailbox)
+
+    async def _token_of_mailbox(
+        self, tenant: str, address: str, refused: str | None
+    ) -> str | TokenRefused:
+        mailbox = self._find_mailbox(tenant, address)
+        if mailbox is None:
+            return NOT_AUTHORIZED
+        return await self._tokens.get(tenant, mailbox, refused=refused)
+
+    def _find_mailbox(self, tenant: str, address: str) -> Mailbox | None:
+        known = self._base.directory.find_tenant(tenant)
+        return known.mailboxes.get(address) if known else None
 
     def _tell_state(self, tenant: str, state: MailboxState) -> None:
         self._reminders.wake()

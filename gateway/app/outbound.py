@@ -12,6 +12,7 @@ from gateway.app.copies import SentCopies
 from gateway.app.foundation import Foundation
 from gateway.app.notices import Notices
 from gateway.app.signing import Signing
+from gateway.app.tokens import AccessTokens
 from gateway.config import Settings
 from gateway.conversation.thread import learn_rewritten
 from gateway.delivery.attempt import Sender
@@ -30,7 +31,12 @@ class Outbound:
     """Everything that leaves: by upstreams, routes and hooks."""
 
     def __init__(
-        self, base: Foundation, *, webhook: AttemptBatch, capture: Capture | None
+        self,
+        base: Foundation,
+        tokens: AccessTokens,
+        *,
+        webhook: AttemptBatch,
+        capture: Capture | None,
     ) -> None:
         """`webhook` carries the lanes of hooks and of webhook routes.
 
@@ -39,7 +45,7 @@ class Outbound:
         self._base = base
         self._webhook = webhook
         self._capture = capture
-        self.accounts = Accounts(base.settings, base.directory, base.catalogue)
+        self.accounts = Accounts(base.settings, base.directory, base.catalogue, tokens)
         self._signing = Signing(base.store, base.seal, base.directory)
         self._appends = AppendCarrier(base)
         self._copies = SentCopies(base, self.accounts)
@@ -109,9 +115,9 @@ class Outbound:
 
         return {LaneKind.CAPTURE: attempt}
 
-    async def _find_account(self, batch: Batch) -> Account | None:
+    async def _find_account(self, batch: Batch, refused: str | None) -> Account | None:
         await self._signing.prepare(batch.lane.tenant, batch.header_from)
-        account = await self.accounts.find(batch)
+        account = await self.accounts.find(batch, refused=refused)
         if account is None or self._capture is None:
             return account
         return self._capture.in_place_of(account)

@@ -31,6 +31,7 @@ from gateway.app.pages import build_pages
 from gateway.app.policies import compile_all, open_chains
 from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
+from gateway.app.tokens import AccessTokens
 from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
@@ -100,14 +101,16 @@ class Server:
         hooks = HookCarrier(base, link=links.make)
         stack.push_async_callback(hooks.close)
         chains = await open_chains(base)
-        outbound = Outbound(base, webhook=hooks.attempt, capture=self._capture)
+        tokens = AccessTokens(base)
+        stack.push_async_callback(tokens.close)
+        outbound = Outbound(base, tokens, webhook=hooks.attempt, capture=self._capture)
         renewals = Renewals(base, outbound.accounts)
         stack.callback(renewals.close)
         reminders = Reminders(base, _renewal_links(links), write_mails=mails_of_reminders(base))
         await self._open_web(base, links, renewals, reminders)
         self._waiting_for.remove("store")
         inbound = await self._begin_inbound(
-            base, outbound, chains, renewals=renewals, reminders=reminders
+            base, outbound, chains, tokens=tokens, renewals=renewals, reminders=reminders
         )
         self._waiting_for.remove("mailboxes")
         stack.push_async_callback(outbound.stop)
@@ -157,6 +160,7 @@ class Server:
         outbound: Outbound,
         chains: Chains,
         *,
+        tokens: AccessTokens,
         renewals: Renewals,
         reminders: Reminders,
     ) -> Inbound | None:
@@ -169,6 +173,7 @@ class Server:
             base,
             outbound.accounts,
             chains,
+            tokens=tokens,
             queued=outbound.scheduler.wake,
             renewals=renewals,
             reminders=reminders,

@@ -28,13 +28,15 @@ def probe_lane(gateway: Opened, lane: Lane, *, sender: str) -> list[Step]:
     """
     from gateway.app import reactor  # noqa: PLC0415 - see above
     from gateway.app.accounts import Accounts  # noqa: PLC0415
-    from gateway.app.directory import Directory  # noqa: PLC0415
+    from gateway.app.foundation import lay_foundation  # noqa: PLC0415
+    from gateway.app.tokens import AccessTokens  # noqa: PLC0415
 
     async def work() -> list[Step]:
-        directory = Directory(gateway.store, gateway.load_seal())
-        await directory.look()
-        accounts = Accounts(gateway.settings, directory, load_catalogue())
+        base = await lay_foundation(gateway.settings, gateway.store)
+        tokens = AccessTokens(base)
+        accounts = Accounts(base.settings, base.directory, base.catalogue, tokens)
         account = await accounts.of_lane(lane, sender=sender)
+        await tokens.close()
         if account is None:
             raise Refusal(
                 f"{lane.tenant} {lane.name}: there is no such way, or it has no password yet;"

@@ -136,9 +136,9 @@ def _user_name(provider: Provider) -> str:
 def _opens(provider: Provider) -> str | None:
     opened = provider.login.password_for
     if not opened:
-        return "nothing in this release: it takes OAuth2"
+        return "nothing: it takes OAuth2, a client_id and gateway mailbox authorize"
     if provider.imap and "imap" not in opened:
-        return "SMTP only: reading takes OAuth2, which is not in this release"
+        return "SMTP only: reading takes OAuth2, a client_id and gateway mailbox authorize"
     return None
 
 

@@ -34,6 +34,9 @@ from gateway.providers.catalogue import Provider
 Sign = Callable[[bytes, Batch, str], bytes]
 """(content, whose it is, DKIM profile) -> the content as it leaves, signed."""
 
+FindAccount = Callable[[Batch, str | None], Awaitable[Account | None]]
+"""Returns where a batch leaves, with another access token than the one that was refused."""
+
 INLINE_BYTES = 64 * 1024  # what is signed sooner than a thread is asked
 SIGNING_DOMAIN = re.compile(rb";\s*d=([^;\s]+)")  # RFC 6376 §3.5
 
@@ -62,7 +65,7 @@ class Sender:
         self,
         pool: SessionPool,
         *,
-        find_account: Callable[[Batch], Awaitable[Account | None]],
+        find_account: FindAccount,
         sign: Sign,
         confirm: Callable[[Batch], Awaitable[bool]],
         catalogue: Mapping[str, Provider],
@@ -84,15 +87,19 @@ class Sender:
         the message now. A refusal is a result; nothing that a server does is raised.
         """
         started, at = monotonic(), datetime.now(UTC)
-        account = await self._find_account(batch)
+        account = await self._find_account(batch, None)
         if account is None:
             return [self._without_account(batch, one, at) for one in batch.deliveries]
         tried = await self._try(batch, account)
+        if token := _refused_token(account, tried):
+            account = await self._find_account(batch, token) or account
+            tried = await self._try(batch, account)
         judge = Judge(
             provider=account.provider,
             catalogue=self._catalogue,
             kind=batch.lane.kind,
             username=account.credentials.username if account.credentials else None,
+            oauth2=account.credentials is not None and account.credentials.oauth2,
         )
         seconds = monotonic() - started
         results = []
@@ -194,6 +201,13 @@ class _WasClosed(Exception):
 
 def _same(batch: Batch, phase: Phase, reply: Reply) -> tuple[Answer, ...]:
     return (Answer(phase, reply),) * len(batch.deliveries)
+
+
+def _refused_token(account: Account, tried: _Try) -> str | None:
+    """Return the access token that the server refused: it may have ended before its time."""
+    login = account.credentials
+    refused = bool(tried.answers) and tried.answers[0].phase is Phase.AUTH
+    return login.secret if refused and login is not None and login.oauth2 else None
 
 
 def _signing_domains(added: bytes) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ Said = str | SessionRefused
 class Step:
     """One step: how long it took and what was said; `cause` is None when it went well."""
 
-    name: str  # name | tcp | tls | ehlo | auth | mail | sent
+    name: str  # token | name | tcp | tls | ehlo | auth | mail | sent
     seconds: float
     said: str
     cause: str | None = None
@@ -114,6 +114,8 @@ class _Probing:
             ("name", self._name),
             ("tcp", self._tcp),
         ]
+        if self._account.without_token is not None:
+            return [("token", self._token)]
         if self._account.endpoint.security is not Security.NONE:
             steps.append(("tls", self._tls))
         steps.append(("ehlo", self._ehlo))
@@ -128,6 +130,10 @@ class _Probing:
         """End what was begun."""
         for session in self._open:
             session.abort()
+
+    async def _token(self) -> Said:
+        nothing = Reply(NO_REPLY, None, "there is no access token")
+        return SessionRefused(Phase.TOKEN, self._account.without_token or nothing)
 
     async def _name(self) -> Said:
         endpoint = self._account.endpoint
@@ -240,6 +246,9 @@ def _explain_refusal(
     refused: SessionRefused, account: Account, catalogue: Mapping[str, Provider]
 ) -> Obstacle:
     if refused.reply.code == NO_REPLY:
+        if refused.phase is Phase.TOKEN:
+            fix = "Wait, then try again; check token_url and directory if it stays."
+            return Obstacle("unreachable", refused.reply.text, fix)
         if refused.phase is Phase.STARTTLS:
             return explain_no_starttls(account.endpoint)
         return explain_no_mechanism()
@@ -250,6 +259,7 @@ def _explain_refusal(
         code=refused.reply.code,
         text=_text(refused.reply),
         address=account.credentials.username if account.credentials else None,
+        oauth2=account.credentials is not None and account.credentials.oauth2,
     )
     return Obstacle(found.cause, found.meaning, found.fix or "Wait, then try again.")
 

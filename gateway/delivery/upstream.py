@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from gateway.delivery.rate import LaneLimits
 from gateway.mail.address import parse_address
-from gateway.mail.delivery import Lane
+from gateway.mail.delivery import Lane, Phase
 from gateway.mail.envelope import Envelope
+from gateway.mail.reply import Reply
 from gateway.net.concurrency import spawn
 from gateway.net.smtp import (
     Endpoint,
@@ -42,6 +43,7 @@ class Account:
     provider: Provider
     tls: TlsPolicy = field(default_factory=TlsPolicy)
     dkim_profile: str = "sign"  # sign | none | without-ids
+    without_token: Reply | None = None  # why there is no access token to sign in with
 
     @property
     def messages_per_connection(self) -> int:
@@ -110,6 +112,8 @@ class SessionPool:
 
         Raises SessionLost when the server cannot be reached.
         """
+        if account.without_token is not None:
+            return SessionRefused(Phase.TOKEN, account.without_token)
         idle = self._idle[lane]
         while idle and not fresh:
             pooled = idle.pop()

@@ -16,8 +16,11 @@ from gateway.providers.catalogue import Provider
 from gateway.providers.causes import Turn
 from gateway.providers.diagnosis import Diagnosis, diagnose, explain
 
-BEFORE_MAIL = frozenset({Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.AUTH})
+BEFORE_MAIL = frozenset(
+    {Phase.TOKEN, Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.AUTH}
+)
 PHASES = {
+    Phase.TOKEN: "token",
     Phase.AUTH: "smtp-auth",
     Phase.MAIL: "smtp-mail",
     Phase.RCPT: "smtp-rcpt",
@@ -53,12 +56,14 @@ REMOTE_ID = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Judges the replies of one account; `username` tells whether it is at the right server."""
+    """Judges the replies of one account; `username` tells whether it is at the right server,
+    `oauth2` that it signs in by access tokens."""
 
     provider: Provider
     catalogue: Mapping[str, Provider]
     kind: LaneKind = LaneKind.UPSTREAM
     username: str | None = field(default=None, repr=False)
+    oauth2: bool = False
 
     def verdict(self, phase: Phase, reply: Reply, *, attempts: int) -> Verdict:
         """Return what a reply in `phase` means after `attempts` tries before this one."""
@@ -93,6 +98,7 @@ class Judge:
             code=reply.code,
             text=f"{reply.enhanced or ''} {reply.text}".lstrip(),
             address=self.username,
+            oauth2=self.oauth2,
         )
 
 

@@ -32,6 +32,11 @@ class Account:
         return self.mailbox.address
 
     @property
+    def oauth2(self) -> bool:
+        """Whether it signs in by access tokens."""
+        return self.mailbox.oauth2
+
+    @property
     def idle_for(self) -> timedelta:
         """How long one IDLE may last."""
         return min(

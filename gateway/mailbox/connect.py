@@ -54,7 +54,10 @@ async def prove(
     pools: ImapPools,
     catalogue: Mapping[str, Provider],
 ) -> Proof:
-    """Sign in and open the first folder; never raises Unreachable."""
+    """Sign in by a password or access token and open the first folder.
+
+    Never raises Unreachable.
+    """
     proving = _Proving(account, catalogue)
     try:
         return await proving.imap(secret, pools)
@@ -95,7 +98,8 @@ class _Proving:
 
     async def _open(self, session: ImapSession, secret: str) -> Folder | ImapRefused:
         self._begin("login")
-        if refused := await session.login(self._account.username, secret):
+        account = self._account
+        if refused := await session.login(account.username, secret, oauth2=account.oauth2):
             return refused
         self._next("id")
         refused = await session.identify(always=self._account.says_id)
@@ -126,6 +130,7 @@ class _Proving:
             code=refused.code,
             text=refused.text,
             address=self._account.address,
+            oauth2=self._account.oauth2,
         )
         return Failure(
             cause=diagnosis.cause,

@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from gateway.mailbox.account import Account, find_junk
 from gateway.net.imap import Folder, ImapRefused, ImapSession
 
+Renew = Callable[[str], Awaitable[str | ImapRefused]]
+"""An access token that was refused -> another one; raises Unreachable."""
+
 
 async def open_mailbox(
-    session: ImapSession, account: Account, secret: str, *, says_id: bool
+    session: ImapSession,
+    account: Account,
+    secret: str,
+    *,
+    says_id: bool,
+    renew: Renew | None = None,
 ) -> Folder | ImapRefused:
-    """Sign in and prove it by SELECT: some providers refuse only there.
+    """Sign in by a password or access token, and prove it by SELECT.
 
-    Raises Unreachable.
+    Some providers refuse only there. Raises Unreachable.
     """
-    if refused := await session.login(account.username, secret):
+    if refused := await _sign_in(session, account, secret, renew=renew):
         return refused
     refused = await session.identify(always=says_id)
     if refused is not None and refused.code == "BYE":
         return refused  # another answer to ID does not matter
     return await session.select(account.mailbox.folders[0])
+
+
+async def _sign_in(
+    session: ImapSession, account: Account, secret: str, *, renew: Renew | None
+) -> ImapRefused | None:
+    """Sign in; an access token that is refused before its time is renewed once."""
+    refused = await session.login(account.username, secret, oauth2=account.oauth2)
+    if refused is None or refused.code == "BYE" or not account.oauth2 or renew is None:
+        return refused
+    token = await renew(secret)
+    if isinstance(token, ImapRefused):
+        return token
+    return await session.login(account.username, token, oauth2=True)
 
 
 async def watched_folders(

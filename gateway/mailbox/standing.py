@@ -28,7 +28,7 @@ from gateway.store import states
 from gateway.store.sqlite import Store
 from gateway.store.states import MailboxState
 
-SIGN_IN = frozenset({"imap-login", "imap-select"})
+SIGN_IN = frozenset({"token", "imap-login", "imap-select"})
 
 
 class Standing:
@@ -93,6 +93,7 @@ class Standing:
             code=refused.code,
             text=refused.text,
             address=self._account.address,
+            oauth2=self._account.oauth2,
         )
 
     async def _add(

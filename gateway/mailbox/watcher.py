@@ -23,6 +23,7 @@ from gateway.mailbox.sign_in import open_mailbox, watched_folders
 from gateway.mailbox.slots import Slots
 from gateway.mailbox.standing import Standing
 from gateway.net.imap import Folder, ImapPools, ImapRefused, ImapSession
+from gateway.net.oauth import TokenRefused
 from gateway.net.unreachable import Unreachable
 from gateway.providers.catalogue import Provider
 from gateway.store.errors import StoreError
@@ -50,8 +51,10 @@ class Backoff:
 class Surroundings:
     """What all watchers share: the stage's settings, and callables of the app.
 
-    `secret` returns the password of (tenant, address) or None; `arrived` is told the id of
-    each message stored; `changed` (tenant, state) each change of a mailbox's health.
+    `secret` returns what the sign-in of (tenant, address) rests on, or None: its password, or
+    for OAuth2 a word that changes with the permission. `token` returns an access token of
+    (tenant, address) that is not the refused one; raises Unreachable. `arrived` is told the
+    id of each message stored; `changed` (tenant, state) each change of a mailbox's health.
     """
 
     store: Store
@@ -59,6 +62,7 @@ class Surroundings:
     settings: MailboxSettings
     catalogue: Mapping[str, Provider]
     secret: Callable[[str, str], Awaitable[str | None]]
+    token: Callable[[str, str, str | None], Awaitable[str | TokenRefused]]
     arrived: Callable[[str], None]
     changed: Callable[[str, MailboxState], None]
     now: Callable[[], datetime]
@@ -125,6 +129,11 @@ class Watcher:
         return AT_ONCE if refused is None else await self._refused(refused)
 
     async def _sign_in_and_watch(self, secret: str | None) -> ImapRefused | None:
+        if self.account.oauth2:
+            token = await self._token(None)
+            if isinstance(token, ImapRefused):
+                return token
+            secret = token
         if secret is None:
             return ImapRefused("imap-login", "NO", "no password is stored for it")
         async with contextlib.AsyncExitStack() as ending:
@@ -134,13 +143,19 @@ class Watcher:
                     return session
                 ending.callback(session.hang_up)
                 folder = await open_mailbox(
-                    session, self.account, secret, says_id=self._says_id
+                    session, self.account, secret, says_id=self._says_id, renew=self._token
                 )
             if isinstance(folder, ImapRefused):
                 return folder
             refused = await self._watch(session, folder)
             await session.logout()
             return refused
+
+    async def _token(self, refused: str | None) -> str | ImapRefused:
+        token = await self._around.token(self.account.tenant, self.account.address, refused)
+        if isinstance(token, TokenRefused):
+            return ImapRefused("token", str(token.status), token.text)
+        return token
 
     async def _watch(self, session: ImapSession, first: Folder) -> ImapRefused | None:
         """Fetch and wait in turns; returns at a refusal, or when a fresh sign-in is due."""

@@ -109,7 +109,7 @@ def _sender_obstacles(
 def _obstacles(provider: Provider, wish: Wish) -> Iterator[str]:
     limits = provider.limits
     if "smtp" not in provider.login.password_for:
-        yield "takes no password, and OAuth2 is not in this release"
+        yield "takes no password: only its own mailbox sends, signed in to by OAuth2"
     if provider.role != "mailbox":
         return
     if "marketing" in wish.uses:
@@ -161,7 +161,7 @@ def _drawbacks_of_account(provider: Provider) -> Iterator[Weighed]:
     if provider.imap and provider.imap[0].host == "127.0.0.1":
         yield -1, "needs a program of its own beside the gateway"
     if "imap" not in login.password_for and provider.imap:
-        yield -2, "its mailbox cannot be read yet: that takes OAuth2, not in this release"
+        yield -2, "its mailbox is read by OAuth2 only: register a client with it first"
     if login.secret_life_days:
         yield -1, f"its code runs out after {login.secret_life_days} days"
     if sender.otherwise == "rewrite-from":

@@ -47,12 +47,30 @@ CAUSES: dict[str, Cause] = {
     "needs-oauth": Cause(
         Turn.CREDENTIALS,
         "This provider no longer accepts passwords.",
-        "Connect with its sign-in button.",
+        "Give the mailbox a client_id, then: gateway mailbox authorize ADDRESS",
+    ),
+    "oauth-missing": Cause(
+        Turn.CREDENTIALS,
+        "Its owner has not let the gateway in yet.",
+        "gateway mailbox authorize ADDRESS",
     ),
     "oauth-revoked": Cause(
-        Turn.CREDENTIALS, "The permission was withdrawn or has run out.", "Sign in again."
+        Turn.CREDENTIALS,
+        "The permission was withdrawn or has run out.",
+        "Sign in again: gateway mailbox authorize ADDRESS",
     ),
-    "oauth-rejected": Cause(Turn.CREDENTIALS, "The token was refused.", "Sign in again."),
+    "oauth-rejected": Cause(
+        Turn.CREDENTIALS,
+        "The token was refused.",
+        "Sign in again: gateway mailbox authorize ADDRESS",
+    ),
+    "oauth-client": Cause(
+        Turn.SETTINGS,
+        "The provider does not accept the gateway's client: its id, its secret, or what it"
+        " may ask for.",
+        "Check client_id, client_secret_file and directory against the app's registration at"
+        " the provider; a client secret has an end there. Then gateway apply.",
+    ),
     "secret-expired": Cause(
         Turn.CREDENTIALS,
         "The password or code has expired.",

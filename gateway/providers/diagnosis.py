@@ -18,6 +18,7 @@ from gateway.providers.causes import CAUSES, Turn
 __all__ = ["Diagnosis", "decode_text", "diagnose", "explain"]
 
 UNDECIDED = frozenset({"wrong-secret", "login-ambiguous"})
+OF_PASSWORDS = frozenset({"wrong-secret", "login-ambiguous", "needs-app-secret", "needs-oauth"})
 SIGN_IN = frozenset({"smtp-auth", "imap-login"})
 
 
@@ -40,13 +41,15 @@ def diagnose(
     code: int | str,
     text: str,
     address: str | None = None,
+    oauth2: bool = False,
 ) -> Diagnosis:
     """Return what an answer means; `text` holds the enhanced code where there is one.
 
     The first entry of the preset (what it inherits included), then of `generic`, with this
     phase, code and text; then the same without codes; then an enhanced code that one entry
     alone carries; then the bare code. A sign-in refused without a clear reason is at the wrong
-    server when the provider serves its own domains only and `address` is at none of them.
+    server when the provider serves its own domains only and `address` is at none of them. What
+    is said of a password is meant of the access token where the account has `oauth2`.
     """
     said = " ".join(text.casefold().split())
     rows = [*provider.errors]
@@ -59,6 +62,8 @@ def diagnose(
         or _by_enhanced(rows, here, text)
     )
     cause = found.cause if found else _bare(phase, str(code))
+    if oauth2 and phase in SIGN_IN and cause in OF_PASSWORDS:
+        cause = "oauth-rejected"
     if phase in SIGN_IN and cause in UNDECIDED and _is_stranger(provider, address):
         cause = "wrong-server"
     return explain(cause, provider, listed=found is not None)
@@ -112,6 +117,8 @@ def _by_enhanced(rows: list[ErrorRow], here: list[ErrorRow], text: str) -> Error
 def _bare(phase: str, code: str) -> str:
     if phase == "imap-login" and code == "NO":
         return "login-ambiguous"
+    if phase == "token":
+        return "oauth-rejected"
     return "refused" if code.startswith("5") or code in ("NO", "BAD") else "deferred"
 
 

@@ -88,7 +88,7 @@ class PostOffice:
         login = Login(username="relay", secret="s3cret")
         return Account(endpoint=endpoint, credentials=login, provider=CATALOGUE[preset])
 
-    async def find_account(self, batch: Batch) -> Account | None:
+    async def find_account(self, batch: Batch, refused: str | None) -> Account | None:
         """Return the account of the batch's lane: at the sandbox unless a test says else."""
         return self.accounts.get(batch.lane, self.account())
 

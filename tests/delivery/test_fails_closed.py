@@ -344,7 +344,7 @@ class World:
         await scheduler.stop(grace_seconds=SECONDS)
         sender.close()
 
-    async def _find_account(self, batch: Batch) -> Account | None:
+    async def _find_account(self, batch: Batch, refused: str | None) -> Account | None:
         await self._signing.prepare(batch.lane.tenant, batch.header_from)
         return await self._accounts.find(batch)
 

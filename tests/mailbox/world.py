@@ -20,6 +20,7 @@ from gateway.mail.tenant import Mailbox, Security, Tenant
 from gateway.mailbox.watcher import Backoff, Surroundings
 from gateway.mailbox.watchers import Watchers
 from gateway.net.imap import ImapPools
+from gateway.net.oauth import TokenRefused
 from gateway.providers.catalogue import load_catalogue
 from gateway.store import inbox
 from gateway.store.sqlite import Store
@@ -42,6 +43,7 @@ class World:
     watchers: Watchers
     tenant: Tenant
     secrets: dict[str, str]
+    tokens: list[str | TokenRefused]  # the next access tokens, by turns; the last one stays
     arrived: list[str] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
 
@@ -93,6 +95,12 @@ async def world(path: Path, mailbox: Mailbox, password: str) -> AsyncIterator[Wo
         assert tenant == "acme"
         return secrets.get(address)
 
+    tokens: list[str | TokenRefused] = []
+
+    async def token(tenant: str, address: str, refused: str | None) -> str | TokenRefused:
+        assert (tenant, address) == ("acme", mailbox.address)
+        return tokens.pop(0) if len(tokens) > 1 else tokens[0]
+
     around = Surroundings(
         store=store,
         pools=pools,
@@ -103,6 +111,7 @@ async def world(path: Path, mailbox: Mailbox, password: str) -> AsyncIterator[Wo
         ),
         catalogue=CATALOGUE,
         secret=secret,
+        token=token,
         arrived=arrived.append,
         changed=lambda _, state: states.append(state.state),
         now=lambda: datetime.now(UTC),
@@ -111,7 +120,7 @@ async def world(path: Path, mailbox: Mailbox, password: str) -> AsyncIterator[Wo
     watchers = Watchers(around)
     tenant = Tenant(id="acme", mailboxes={mailbox.address: mailbox})
     try:
-        yield World(store, pools, watchers, tenant, secrets, arrived, states)
+        yield World(store, pools, watchers, tenant, secrets, tokens, arrived, states)
     finally:
         await watchers.stop()
         pools.close()

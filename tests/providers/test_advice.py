@@ -81,7 +81,7 @@ def test_a_free_mail_sender_is_warned_above_a_hundred_mails_a_day() -> None:
 
 def test_who_only_reads_by_oauth2_is_not_recommended_for_support() -> None:
     assert not of("outlook-com", advised(50)).fits
-    assert "cannot be read yet" in " ".join(of("m365", advised(50)).reasons)
+    assert "is read by OAuth2 only" in " ".join(of("m365", advised(50)).reasons)
 
 
 def test_the_steps_lead_from_the_password_to_the_records() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from gateway.providers.diagnosis import Diagnosis, diagnose
 CATALOGUE = load_catalogue()
 
 
-def _diagnose(preset: str, phase: str, code: int | str, text: str, **more: str) -> Diagnosis:
+def _diagnose(preset: str, phase: str, code: int | str, text: str, **more: Any) -> Diagnosis:
     return diagnose(CATALOGUE[preset], CATALOGUE, phase=phase, code=code, text=text, **more)
 
 
@@ -107,3 +108,29 @@ def test_the_preset_says_better_what_to_do() -> None:
     assert own.fix is not None
     assert own.fix.startswith("SendGrid refused the key.")
     assert own.whose_turn is Turn.CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    ("preset", "phase", "code", "text"),
+    [
+        ("gmail", "imap-login", "NO", "[AUTHENTICATIONFAILED] Invalid credentials (Failure)"),
+        ("generic", "smtp-auth", 535, "5.7.8 no"),
+        ("m365", "smtp-auth", 535, "5.7.3 Authentication unsuccessful"),
+    ],
+)
+def test_what_is_said_of_a_password_is_meant_of_the_token_where_one_was_given(
+    preset: str, phase: str, code: int | str, text: str
+) -> None:
+    assert _diagnose(preset, phase, code, text, oauth2=True).cause == "oauth-rejected"
+    assert _diagnose(preset, phase, code, text).cause != "oauth-rejected"
+
+
+def test_an_unknown_refusal_of_a_token_speaks_against_the_permission() -> None:
+    found = _diagnose("gmail", "token", 400, "something_new")
+    assert (found.cause, found.whose_turn) == ("oauth-rejected", Turn.CREDENTIALS)
+
+
+def test_where_smtp_is_off_a_token_does_not_hide_it() -> None:
+    text = "5.7.139 SmtpClientAuthentication is disabled for the Tenant"
+    found = _diagnose("m365", "smtp-auth", 535, text, oauth2=True)
+    assert found.cause == "service-off-admin"
