@@ -13,6 +13,7 @@ WITH_REACTOR = (
     ("upstream", "test"),
     ("upstream", "add"),
     ("mailbox", "connect"),
+    ("mailbox", "authorize"),
     ("mailbox", "ledger"),
     ("mailbox", "reauth"),
     ("alerts", "test"),

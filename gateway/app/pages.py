@@ -1,15 +1,20 @@
-"""The pages of the web server joined: health, downloads, and new codes for mailboxes."""
+"""The pages of the web server joined: health, downloads, new codes and OAuth2."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from functools import partial
 
 from fastapi import FastAPI
 
+from gateway.app.authorizing import Authorizing, as_page
 from gateway.app.foundation import Foundation
 from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
 from gateway.store import codes, queue
+from gateway.web import authorize
+from gateway.web.authorize import Told
 from gateway.web.downloads import Links, routes
 from gateway.web.health import HealthState, build
 from gateway.web.renewal import Answer, RenewalDesk, RenewalLinks, Subject, renewal_routes
@@ -25,6 +30,7 @@ def build_pages(
     renewals: Renewals,
     reminders: Reminders,
     renewal_links: RenewalLinks,
+    authorizing: Authorizing,
 ) -> FastAPI:
     """Return the application with every page."""
     pages = build(health)
@@ -38,7 +44,12 @@ def build_pages(
             RenewalDesk(find=desk.find, renew=desk.renew, clock=time.time),
         )
     )
+    pages.include_router(authorize.routes(partial(_finish, authorizing)))
     return pages
+
+
+async def _finish(authorizing: Authorizing, answer: Mapping[str, str]) -> Told:
+    return as_page(await authorizing.finish(answer))
 
 
 class _Desk:

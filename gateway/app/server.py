@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from gateway import events, log_formats
 from gateway.app import reactor
 from gateway.app.alarms import begin_alerts, mails_of_reminders
+from gateway.app.authorizing import Authorizing
 from gateway.app.capture import Capture
 from gateway.app.cleaning import keep_clean
 from gateway.app.foundation import Foundation, lay_foundation, open_store, path_of_store
@@ -107,7 +108,8 @@ class Server:
         renewals = Renewals(base, outbound.accounts)
         stack.callback(renewals.close)
         reminders = Reminders(base, _renewal_links(links), write_mails=mails_of_reminders(base))
-        await self._open_web(base, links, renewals, reminders)
+        authorizing = Authorizing(base, tokens, authorized=base.directory.expect_change)
+        await self._open_web(base, links, renewals, reminders, authorizing)
         self._waiting_for.remove("store")
         inbound = await self._begin_inbound(
             base, outbound, chains, tokens=tokens, renewals=renewals, reminders=reminders
@@ -183,7 +185,12 @@ class Server:
         return inbound
 
     async def _open_web(
-        self, base: Foundation, links: Links, renewals: Renewals, reminders: Reminders
+        self,
+        base: Foundation,
+        links: Links,
+        renewals: Renewals,
+        reminders: Reminders,
+        authorizing: Authorizing,
     ) -> None:
         pages = build_pages(
             base,
@@ -192,6 +199,7 @@ class Server:
             renewals=renewals,
             reminders=reminders,
             renewal_links=_renewal_links(links),
+            authorizing=authorizing,
         )
         web = await serve_web(pages, self._settings.console.address)
         self._stack.push_async_callback(web.stop)
@@ -232,14 +240,6 @@ class Server:
             ask_store=lambda: store.read(_answer),
             measure=measure,
         )
-
-
-def _open_store(settings: Settings) -> Store:
-    return Store.open(
-        settings.state / "gateway.db",
-        keep_free=settings.storage.keep_free,
-        max_bytes=settings.retention.max_bytes,
-    )
 
 
 def _links(base: Foundation) -> Links:

@@ -1,9 +1,10 @@
-"""`gateway mailbox`: connect, list, answers, reauth, ledger and the others joined."""
+"""`gateway mailbox`: connect, authorize, list, answers, reauth and the others joined."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from gateway.cli.mailbox_authorize import authorize
 from gateway.cli.mailbox_connect import connect
 from gateway.cli.mailbox_ledger import ledger, replay
 from gateway.cli.mailbox_reauth import reauth
@@ -92,6 +93,7 @@ def row_of(
 
 VERBS: Verbs = {
     "connect": connect,
+    "authorize": authorize,
     "list": list_,
     "answers": answers,
     "pause": pause,

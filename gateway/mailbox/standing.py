@@ -75,9 +75,8 @@ class Standing:
         diagnosis = self.diagnose(refused)
         is_evidence = refused.phase in SIGN_IN and is_refusal(diagnosis.whose_turn)
         said = f'{diagnosis.meaning} The server said: "{refused.text}"'
-        wait = await self._add(
-            diagnosis.cause, refused=is_evidence, reason=said, fix=diagnosis.fix
-        )
+        fix = diagnosis.fix and diagnosis.fix.replace("ADDRESS", self._account.address)
+        wait = await self._add(diagnosis.cause, refused=is_evidence, reason=said, fix=fix)
         return diagnosis, wait
 
     async def unreachable(self, error: Unreachable) -> None:
