@@ -102,7 +102,7 @@ class Server:
         hooks = HookCarrier(base, link=links.make)
         stack.push_async_callback(hooks.close)
         chains = await open_chains(base)
-        tokens = AccessTokens(base)
+        tokens = AccessTokens(base, holder=f"{settings.server.hostname}/")
         stack.push_async_callback(tokens.close)
         outbound = Outbound(base, tokens, webhook=hooks.attempt, capture=self._capture)
         renewals = Renewals(base, outbound.accounts)

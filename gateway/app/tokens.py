@@ -41,7 +41,8 @@ Renewed = str | TokenRefused | Unreachable
 class AccessTokens:
     """Gives the access token of a mailbox."""
 
-    def __init__(self, base: Foundation) -> None:
+    def __init__(self, base: Foundation, *, holder: str | None = None) -> None:
+        """`holder` names a process that there is one of; left out, it is one of many."""
         settings = base.settings
         self._store = base.store
         self._seal = base.seal
@@ -52,7 +53,7 @@ class AccessTokens:
             private_networks=settings.routes.private_networks,
             max_reply_bytes=MAX_REPLY_BYTES,
         )
-        self._holder = uuid4().hex
+        self._holder = holder or uuid4().hex
         self._at_hand: dict[Key, tuple[int, Grant]] = {}  # with the directory's revision
         self._renewals: dict[Key, asyncio.Task[Renewed]] = {}
 

@@ -61,6 +61,7 @@ class OAuth2Rules:
     scopes: tuple[str, ...] = ()
     app_scopes: tuple[str, ...] = ()  # without a person; none: it lets no program in alone
     parameters: Mapping[str, str] = field(default_factory=dict)
+    hosts_of_region: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gateway.mail.tenant import Mailbox, Tenant, Upstream
+from gateway.net.http import Refused, parse_url
 from gateway.providers.catalogue import Provider
 
 BY_MAILBOX = 'takes no password: connect its mailbox, and write mailbox = "ADDRESS" here'
-BY_CLIENT = "takes no password here: give client_id, and gateway mailbox authorize afterwards"
+BY_CLIENT = (
+    "takes no password here: give client_id in the tenant's file, and gateway mailbox authorize"
+    " afterwards"
+)
 
 
 def find_misfits(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[str]:
@@ -56,11 +60,23 @@ def _of_client(mailbox: Mailbox, provider: Provider) -> Iterator[str]:
     """A generic one without its URLs is told of by `mail.tenant_file.find_faults`."""
     where = f'[mailboxes."{mailbox.address}"]'
     rules = provider.oauth2
+    for key in ("authorize_url", "token_url"):
+        if fault := _url_fault(getattr(mailbox, key)):
+            yield f"{where} {key}: {fault}"
     if rules is None and mailbox.token_url is None and provider.id != "generic":
         yield f"{where} client_id: {provider.name} has no sign-in by OAuth2 in the catalogue"
     elif not mailbox.needs_person and not mailbox.scopes and not (rules and rules.app_scopes):
         sentence = "lets no program in without a person: leave grant out, or give scopes"
         yield f"{where} grant: {provider.name} {sentence}"
+
+
+def _url_fault(url: str | None) -> str | None:
+    try:
+        if url is not None:
+            parse_url(url)
+    except Refused as refused:
+        return str(refused)
+    return None
 
 
 def _overlay(provider: Provider) -> str:

@@ -53,11 +53,15 @@ def load(db: Db, seal: Seal, tenant: str, mailbox: str) -> Grant:
 def borrow(
     db: Db, seal: Seal, tenant: str, mailbox: str, *, holder: str, now: datetime
 ) -> Grant | None:
-    """Return the grant for `holder` alone to renew; None while another one does."""
+    """Return the grant for `holder` alone to renew; None while another one does.
+
+    What an earlier life of the same holder had is its own at once.
+    """
     changed = db.execute(
         "INSERT INTO grants (tenant, mailbox, holder, held_until) VALUES (?,?,?,?)"
         " ON CONFLICT (tenant, mailbox) DO UPDATE SET holder = excluded.holder,"
-        " held_until = excluded.held_until WHERE holder IS NULL OR held_until <= ?",
+        " held_until = excluded.held_until WHERE holder IS NULL"
+        " OR holder = excluded.holder OR held_until <= ?",
         (tenant, mailbox, holder, (now + LEASE).timestamp(), now.timestamp()),
     )
     return load(db, seal, tenant, mailbox) if changed.rowcount else None

@@ -45,7 +45,7 @@ def test_a_known_region_fits_in_any_case(provider: str, region: str | None) -> N
 def test_a_mailbox_that_only_oauth2_opens_needs_a_client(provider: str) -> None:
     [sentence] = misfits(Mailbox(address="a@acme.example", provider=provider))
     assert sentence.startswith('[mailboxes."a@acme.example"] provider: ')
-    assert sentence.endswith("give client_id, and gateway mailbox authorize afterwards")
+    assert sentence.endswith("and gateway mailbox authorize afterwards")
     assert misfits(Mailbox(address="a@b.example", provider=provider, client_id="1")) == []
 
 
@@ -58,6 +58,14 @@ def test_a_program_without_a_person_is_let_in_by_microsoft_365_alone() -> None:
     [sentence] = told("gmail")
     assert "] grant: Gmail" in sentence
     assert told("gmail", scopes=("x",)) == []
+
+
+def test_a_url_that_is_none_is_told() -> None:
+    wrong = "login.example/token"
+    [told] = misfits(
+        Mailbox(address="a@acme.example", provider="m365", client_id="1", token_url=wrong)
+    )
+    assert told.endswith("token_url: the URL needs the form https://host/path")
 
 
 def test_a_client_where_no_sign_in_by_oauth2_is_known_is_refused() -> None:

@@ -22,6 +22,17 @@ def test_microsoft_is_asked_in_the_directory_that_is_named() -> None:
     assert "/consumers/" in consumer.token_url
 
 
+def test_china_has_hosts_of_its_own() -> None:
+    china = dataclasses.replace(BOX, region="china (21vianet)")
+    client = client_of(china, CATALOGUE["m365"], secret=None)
+    root = "https://login.partner.microsoftonline.cn/organizations/oauth2/v2.0"
+    assert (client.authorize_url, client.token_url) == (f"{root}/authorize", f"{root}/token")
+    assert client.scopes[2] == "https://partner.outlook.cn/SMTP.Send"
+    alone = dataclasses.replace(china, grant="client-credentials")
+    client = client_of(alone, CATALOGUE["m365"], secret=None)
+    assert client.scopes == ("https://partner.outlook.cn/.default",)
+
+
 def test_without_a_person_the_scope_is_the_programs_own() -> None:
     alone = dataclasses.replace(BOX, grant="client-credentials")
     client = client_of(alone, CATALOGUE["m365"], secret="s")

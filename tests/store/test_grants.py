@@ -73,6 +73,12 @@ def test_a_holder_that_died_is_succeeded_and_keeps_nothing_any_more(
     assert kept(store, seal).refresh == "r1"
 
 
+def test_a_holder_takes_up_what_its_earlier_life_held(store: Store, seal: Seal) -> None:
+    for _ in range(2):
+        assert store.write_now(grants.borrow, seal, *KEY, holder="server", now=NOON)
+    assert store.write_now(grants.borrow, seal, *KEY, holder="other", now=NOON) is None
+
+
 def test_what_a_person_grants_meanwhile_is_not_overwritten(store: Store, seal: Seal) -> None:
     store.write_now(grants.borrow, seal, *KEY, holder="one", now=NOON)
     store.write_now(grants.authorize, seal, *KEY, SECOND, now=NOON + HOUR)
