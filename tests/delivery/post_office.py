@@ -54,6 +54,7 @@ class PostOffice:
         self.leases = Leases(store)
         self.limits = {LANE: LIMITS}
         self.accounts: dict[Lane, Account | None] = {}
+        self.renewed: Account | None = None  # where a refused access token is replaced
         self.signed: list[tuple[str, str]] = []
         self.signature = b"DKIM-Signature: v=1\r\n"
         self.record_faults: list[Exception] = []  # raised by the next records
@@ -90,6 +91,8 @@ class PostOffice:
 
     async def find_account(self, batch: Batch, refused: str | None) -> Account | None:
         """Return the account of the batch's lane: at the sandbox unless a test says else."""
+        if refused is not None:
+            return self.renewed
         return self.accounts.get(batch.lane, self.account())
 
     async def accept(self, *recipients: str, lane: Lane = LANE, **changes: Any) -> str:
@@ -161,11 +164,15 @@ class PostOffice:
 
 @asynccontextmanager
 async def open_post_office(
-    directory: Path, *, started: bool = True, timeouts: Timeouts = QUICK
+    directory: Path,
+    *,
+    started: bool = True,
+    settings: UpstreamSettings | None = None,
+    timeouts: Timeouts = QUICK,
 ) -> AsyncIterator[PostOffice]:
-    """Open everything, and end it in order."""
+    """Open everything, and end it in order; `settings` are the provider's."""
     store = Store.open(directory / "gateway.db")
-    provider = Upstream(UpstreamSettings())
+    provider = Upstream(settings or UpstreamSettings())
     await provider.start()
     office = PostOffice(store, provider, timeouts=timeouts)
     if started:

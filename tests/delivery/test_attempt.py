@@ -8,8 +8,11 @@ from typing import Any
 from gateway.mail.delivery import Decision, Phase, Result
 from gateway.mail.envelope import Envelope
 from gateway.mail.message import Edit
+from gateway.mail.reply import Reply
+from gateway.net.smtp import NO_REPLY, Login
 from gateway.sandbox.misbehaviour import Fault
 from gateway.sandbox.misbehaviour import Phase as At
+from gateway.sandbox.upstream import UpstreamSettings
 from gateway.store import queue
 from tests.delivery.post_office import LANE, PostOffice, open_post_office
 
@@ -288,5 +291,49 @@ def test_an_address_that_the_server_cannot_take_fails_alone(run: Run, tmp_path: 
             assert results[1].attempt.reply.enhanced == "5.6.7"
             [captured] = office.provider.captured
             assert len(captured.envelope.recipients) == 2
+
+    run(work())
+
+
+BY_TOKEN = UpstreamSettings(accounts={}, opens=lambda _, token: token == "good")
+
+
+def test_a_token_that_ended_before_its_time_is_replaced_once(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False, settings=BY_TOKEN) as office:
+            login = Login(username="support@acme.example", secret="ended", oauth2=True)
+            old = replace(office.account(), credentials=login)
+            office.accounts[LANE] = old
+            office.renewed = replace(old, credentials=replace(login, secret="good"))
+            [result] = await _tried(office)
+            assert result.verdict.decision is Decision.DELIVERED
+            office.renewed = replace(old, credentials=replace(login, secret="bad"))
+            [result] = await _tried(office)
+            assert result.verdict.decision is Decision.SIGN_IN_REFUSED
+            assert result.verdict.cause == "oauth-rejected"
+            assert len(office.provider.logins) == 4
+
+    run(work())
+
+
+def test_without_a_token_nothing_is_connected_and_the_reason_is_the_endpoints(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False, settings=BY_TOKEN) as office:
+            for reply, decision, cause in (
+                (
+                    Reply(400, None, "invalid_grant: x"),
+                    Decision.SIGN_IN_REFUSED,
+                    "oauth-revoked",
+                ),
+                (Reply(NO_REPLY, None, "it is down"), Decision.DEFER, "unreachable"),
+            ):
+                account = replace(office.account(), credentials=None, without_token=reply)
+                office.accounts[LANE] = account
+                [result] = await _tried(office)
+                assert result.attempt.phase is Phase.TOKEN
+                assert (result.verdict.decision, result.verdict.cause) == (decision, cause)
+            assert len(office.provider.logins) == 0
 
     run(work())

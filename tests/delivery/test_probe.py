@@ -13,6 +13,7 @@ import pytest
 from gateway.delivery.probe import PATIENCE, Letter, Step, probe
 from gateway.delivery.upstream import Account
 from gateway.mail.address import parse_address
+from gateway.mail.reply import Reply
 from gateway.mail.tenant import Security
 from gateway.net.smtp import Endpoint, Login, TlsPolicy
 from gateway.net.tls import own_certificate
@@ -110,6 +111,23 @@ def test_a_wrong_password_is_explained_at_the_sign_in(run: Run, tmp_path: Path) 
             assert (last.name, last.cause) == ("auth", "wrong-secret")
             assert last.said.startswith("535")
             assert "app password" in (last.fix or "")
+
+    run(work())
+
+
+def test_a_token_that_was_not_given_is_told_before_anything_is_connected(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with provider(tmp_path, Security.NONE) as (upstream, account):
+            revoked = Reply(400, None, "invalid_grant: it was revoked")
+            [step] = await tried(replace(account, without_token=revoked))
+            assert (step.name, step.cause) == ("token", "oauth-revoked")
+            assert "gateway mailbox authorize" in str(step.fix)
+            down = Reply(0, None, "login.example gives no tokens now: 503")
+            [step] = await tried(replace(account, without_token=down))
+            assert (step.cause, step.meaning) == ("unreachable", down.text)
+            assert len(upstream.sessions) == 0
 
     run(work())
 
