@@ -238,7 +238,7 @@ def test_a_withdrawn_permission_is_told_and_mail_waits_for_the_next_yes(
     assert (refused.status_code, "access_denied" in refused.text) == (400, True)
     assert mailbox(gateway)["state"] == "dead"
     world.tokens.says_yes = True
-    assert httpx.get(page_of(gateway), follow_redirects=True).status_code == 200
+    assert answer(gateway, sent_back_to(gateway)).returncode == 0
     wait_for_state(gateway, "ok")
     wait_for_mail(world, "fifth", gateway)
     wait_until_sent(world, "fourth", gateway)
