@@ -30,7 +30,7 @@ from gateway.net.imap import ImapPools
 from gateway.net.oauth import TokenRefused
 from gateway.policy.files import Chains
 from gateway.sieve.interface import CompileError
-from gateway.store import inbox, queue
+from gateway.store import holds, inbox, queue
 from gateway.store.errors import StoreError
 from gateway.store.states import MailboxState
 
@@ -104,7 +104,7 @@ class Inbound:
         self._pools.close()
 
     def wake(self) -> None:
-        """Look for fetched messages now: another process may have brought some."""
+        """Look for work now: another process may have fetched or released a message."""
         self._woken.set()
 
     def refresh(self) -> None:
@@ -153,6 +153,7 @@ class Inbound:
 
     async def _unfinished(self) -> list[str]:
         try:
+            await self._base.store.write(holds.end_due, now=_now())
             return await self._base.store.read(inbox.unfinished)
         except StoreError as error:  # it may pass
             events.task_failed(task="inbound work", error=error)

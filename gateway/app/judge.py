@@ -16,7 +16,7 @@ from gateway.mail.message import Edit, Message, parse_message
 from gateway.mail.tenant import Tenant
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
-from gateway.policy.chain import run_chain
+from gateway.policy.chain import after, run_chain
 from gateway.policy.edits import foreign_marks
 from gateway.policy.files import Chains
 from gateway.store import marks
@@ -41,6 +41,9 @@ class Judge:
         now = self._now()
         tenant = self._base.directory.tenants[fetched.tenant]
         chain = self._chains.chain_for(tenant, "inbound")
+        hold = fetched.released
+        if hold is not None:  # it goes on as it was, with the file after the one that held it
+            chain = after(chain, hold.file)
         thread = await self._base.store.write(
             take_in, fetched, sender=authenticity.header_from, now=now
         )
@@ -54,7 +57,8 @@ class Judge:
             thread="reply" if thread.is_reply else "new",
             conversation=thread.conversation,
             hostname=self._base.settings.server.hostname,
-            edits=_edits_before(parse_message(fetched.content), thread, self._base.seal.mark),
+            edits=hold.edits if hold is not None else self._edits(fetched, thread),
+            flags=hold.flags if hold is not None else (),
             count=self._counter(tenant, now),
         )
         judgement = await self._pool.run(
@@ -69,6 +73,9 @@ class Judge:
             for one in judgement.noted
         )
         return Judged(plan=judgement.plan, marked=marked)
+
+    def _edits(self, fetched: Fetched, thread: Thread) -> tuple[Edit, ...]:
+        return _edits_before(parse_message(fetched.content), thread, self._base.seal.mark)
 
     def close(self) -> None:
         """Judge nothing more."""

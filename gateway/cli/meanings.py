@@ -43,6 +43,7 @@ MEANINGS = {
     "answer.suppressed": "No automatic answer was sent, for the reason given.",
     "recipient.suppressed": "The address is dead: mail to it is refused at once from now on.",
     "recipient.refused": "The recipient was not taken: mail to this address is suppressed.",
+    "hold.ended": "The time of the hold is over; what the policy named for its end is done.",
     "queue.retry": "A person asked for another try now.",
     "queue.release": "A person released the message.",
     "queue.hold": "A person holds the message.",

@@ -22,7 +22,7 @@ from gateway.cli.output import (
 from gateway.cli.refusal import Refusal
 from gateway.mail.delivery import LaneKind, State
 from gateway.mail.schema import unknown_key
-from gateway.store import people
+from gateway.store import holds, journal, people
 from gateway.store.people import QueueEntry, QueueRecipient
 
 OF_UPSTREAMS = (LaneKind.UPSTREAM, LaneKind.CAPTURE)
@@ -111,8 +111,12 @@ def hold(
 
 
 def release(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
-    """Let a held message go."""
+    """Let a held message go; a fetched one goes on with the policies behind the hold."""
     with opened(config) as gateway:
+        message = gateway.store.read_now(journal.find_message, id_)
+        if message and gateway.store.read_now(holds.is_held, message):
+            _release_fetched(gateway, message, as_json=as_json)
+            return
         moved = gateway.store.write_now(people.release, id_, now=utc_now())
         found = _find(gateway, id_)
     _tell(found, "released", moved, step=f"gateway log trace {found.id}", as_json=as_json)
@@ -132,6 +136,15 @@ def delete(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
         moved = gateway.store.write_now(people.delete, id_, now=utc_now())
         found = _find(gateway, id_)
     _tell(found, "cancelled", moved, step="gateway queue list", as_json=as_json)
+
+
+def _release_fetched(gateway: Opened, id_: str, *, as_json: bool) -> None:
+    gateway.store.write_now(holds.release, id_, event="queue.release", now=utc_now())
+    if as_json:
+        print_json({"id": id_, "action": "released"})
+        return
+    print_line(f"{id_}: released; the policies behind the one that held it go on")
+    print_next(f"gateway log trace {id_}")
 
 
 VERBS: Verbs = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.mail.plan import Effect
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
@@ -20,6 +22,9 @@ class Fetched:
     content: bytes
     junk: bool = False
     backfill: bool = False  # older than the connection, or by replay or repair
+    released: Effect | None = (
+        None  # the hold that it was released from: its chain goes on there
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

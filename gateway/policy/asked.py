@@ -47,6 +47,7 @@ class Context:
     edits: tuple[
         Edit, ...
     ] = ()  # made before the chain: ids mapped back, strange marks removed
+    flags: tuple[str, ...] = ()  # of files that ran before: of a message that was released
     count: Count = lambda *_: 0
 
 

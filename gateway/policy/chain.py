@@ -95,7 +95,7 @@ def run_chain(
     seen = apply_edits(content, context.edits)
     message = parse_message(seen)
     asked = Asked(context=context, message=message, lists=chain.lists)
-    run = _Run(message=message, before=context.edits)
+    run = _Run(message=message, before=context.edits, passed=Passed(flags=context.flags))
     outbound = context.chain == "outbound"
     for file in chain.files:
         noted_before = len(asked.noted)
@@ -141,6 +141,14 @@ def run_files(
         passed=run.passed,
         error=run.failed,
     )
+
+
+def after(chain: Chain, path: str) -> Chain:
+    """Return the chain from behind a file on; all of it when the file is not there any more."""
+    paths = [file.path for file in chain.files]
+    if path not in paths:
+        return chain
+    return replace(chain, files=chain.files[paths.index(path) + 1 :])
 
 
 @dataclass(slots=True, kw_only=True)

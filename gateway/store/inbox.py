@@ -15,7 +15,7 @@ from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import parse_message
 from gateway.mail.plan import Effect, Plan
-from gateway.store import books, journal, marks, plans, rows
+from gateway.store import books, holds, journal, marks, plans, rows
 from gateway.store.queue import accept
 from gateway.store.sqlite import Db
 
@@ -92,7 +92,7 @@ def load(db: Db, id_: str) -> Inbound | None:
     """
     row = db.execute(
         "SELECT m.tenant, i.mailbox, i.folder, i.uidvalidity, i.uid, i.internal_date, i.junk,"
-        " i.backfill, c.bytes, i.state, i.outcome, i.rule, i.authenticity, i.plan"
+        " i.backfill, c.bytes, i.state, i.outcome, i.rule, i.authenticity, i.plan, i.released"
         " FROM inbox i JOIN message m ON m.id = i.message"
         " LEFT JOIN content c ON c.message = i.message WHERE i.message = ?",
         (id_,),
@@ -110,6 +110,7 @@ def load(db: Db, id_: str) -> Inbound | None:
         junk=bool(row[6]),
         backfill=bool(row[7]),
         content=row[8] or b"",
+        released=rows.read(Effect, row[14]) if row[14] else None,
     )
     return Inbound(
         fetched=fetched,
@@ -138,9 +139,11 @@ def store_plan(
     )
     if not changed.rowcount:
         return False
+    query = "SELECT count(*) FROM effects WHERE message = ?"  # those before a release stay
+    done = int(db.execute(query, (id_,)).fetchone()[0])
     db.executemany(
         "INSERT INTO effects (message, position, effect, state) VALUES (?,?,?,'planned')",
-        [(id_, at, rows.write(effect)) for at, effect in enumerate(plan.effects)],
+        [(id_, at, rows.write(effect)) for at, effect in enumerate(plan.effects, start=done)],
     )
     marks.add(db, marked, now=now)
     journal.write(db, id_, "message.planned", now=now, **_planned_detail(authenticity, plan))
@@ -196,7 +199,10 @@ def finish(db: Db, id_: str, outcome: str, *, rule: str, now: datetime) -> bool:
     query = "SELECT tenant FROM message WHERE id = ?"
     tenant = db.execute(query, (id_,)).fetchone()[0]
     books.add(db, tenant, f"in.{outcome}", 1)
-    journal.write(db, id_, f"message.{outcome}", now=now, rule=rule)
+    fix = f"gateway queue release {id_}" if outcome == "held" else None
+    journal.write(db, id_, f"message.{outcome}", now=now, rule=rule, fix=fix)
+    if outcome == "held":
+        holds.set_time(db, id_, now=now)
     return True
 
 

@@ -224,8 +224,11 @@ CREATE TABLE inbox (
     tries INTEGER NOT NULL DEFAULT 0,
     authenticity TEXT,
     plan TEXT,
+    released TEXT,
+    held_until REAL,
     UNIQUE (mailbox, folder, uidvalidity, uid)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX inbox_held ON inbox(held_until) WHERE held_until IS NOT NULL;
 CREATE INDEX inbox_unfinished ON inbox(message) WHERE state IN ('fetched', 'planned');
 
 CREATE TABLE effects (

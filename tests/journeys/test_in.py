@@ -177,6 +177,16 @@ def test_a_policy_holds_a_mail_with_file_and_line(
     assert held["detail"]["file"] == "inbound/50-received.sieve"
     assert held["detail"]["line"] == 2
     assert helpdesk.of_type("message.received") == []
+    assert gateway.json("queue", "release", id_)["action"] == "released"
+    wait_until(
+        lambda: helpdesk.of_type("message.received"),
+        what=lambda: f"the released mail\n{gateway.log()}",
+    )
+    wait_until(
+        lambda: gateway.json("status")["books"]["in"]["routed"] == 1, what=lambda: "the books"
+    )
+    books = gateway.json("status")["books"]["in"]
+    assert (books["held"], books["difference"]) == (0, 0)
 
 
 def test_a_bounce_returns_to_the_helpdesk_in_the_thread_of_the_original(

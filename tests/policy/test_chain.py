@@ -10,7 +10,7 @@ from gateway.mail.message import Edit, apply_edits
 from gateway.mail.plan import EffectKind, Plan
 from gateway.mail.tenant import Route, Tenant
 from gateway.policy.asked import Context
-from gateway.policy.chain import Chain, ChainFile, Judgement, run_chain
+from gateway.policy.chain import Chain, ChainFile, Judgement, after, run_chain
 from gateway.sieve.script import compile_script
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -229,3 +229,14 @@ def test_a_shadow_file_that_fails_holds_nothing() -> None:
     assert shown(judged.plan) == [("store", "desk")]
     assert judged.plan.errors == ()
     assert "shadow: would fail: broken" in [step.text for step in judged.plan.trace]
+
+
+def test_a_released_message_goes_on_behind_the_file_that_held_it() -> None:
+    chain = chain_of('hold "look";', "stop;", 'if hasflag "vip" { fileinto "desk"; }')
+    rest = after(chain, "1.sieve")
+    assert [file.path for file in rest.files] == ["2.sieve", "3.sieve"]
+    plan = run_chain(rest, MAIL, replace(CONTEXT, flags=("vip",))).plan
+    assert [(one.kind.value, one.target, one.flags) for one in plan.effects] == [
+        ("store", "desk", ("vip",))
+    ]
+    assert after(chain, "gone.sieve") is chain
