@@ -74,6 +74,7 @@ def password(provider: Provider) -> Iterator[Pair]:
     yield "looks like", login.secret_shape
     yield "mind", login.secret_note
     yield "opens", _opens(provider)
+    yield from _oauth2(provider)
     yield "get it", "see below, before" if login.setup else None
     yield "list, revoke", login.manage_at
     yield "replace", _replacing(provider)
@@ -140,6 +141,15 @@ def _opens(provider: Provider) -> str | None:
     if provider.imap and "imap" not in opened:
         return "SMTP only: reading takes OAuth2, a client_id and gateway mailbox authorize"
     return None
+
+
+def _oauth2(provider: Provider) -> Iterator[Pair]:
+    if (rules := provider.oauth2) is None:
+        return
+    yield "oauth2", "an app of your own there, its id as client_id; gateway mailbox authorize"
+    yield "asks for", ", ".join(rules.scopes)
+    yield "oauth2 note", rules.note
+    yield "no person", rules.app_only if rules.app_scopes else None
 
 
 def _replacing(provider: Provider) -> str | None:

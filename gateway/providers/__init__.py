@@ -2,6 +2,6 @@
 
 `catalogue` loads `data/NAME.toml`, one file a preset; `causes` lists what a refusal can mean
 and whose turn it then is; `diagnosis` leads a server's words to one of those causes; `misfit`
-says what a tenant asks of a preset that it cannot do; `advice` helps to choose one. All of it
-is judged from values: nothing here asks a server.
+says what a tenant asks of a preset that it cannot do; `oauth` joins the two to a client;
+`advice` helps to choose one. All of it is judged from values: nothing here asks a server.
 """

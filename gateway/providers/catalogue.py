@@ -62,6 +62,8 @@ class OAuth2Rules:
     app_scopes: tuple[str, ...] = ()  # without a person; none: it lets no program in alone
     parameters: Mapping[str, str] = field(default_factory=dict)
     hosts_of_region: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    app_only: str = ""  # what a program needs to be let in without a person
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,4 +20,7 @@ What a crash leaves behind, and what the next start makes of it:
        +     planned    judged, effects not all done     the effects that are left
        +     done       every effect carried out         nothing to do
        -     open UID   seen, not yet fetched            tried again, set aside after three
+    grant    lease
+       +        -       access and refresh token agree   used until its time
+       +        +       being renewed when we died       renewed by its newest refresh token
 """

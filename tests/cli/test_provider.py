@@ -36,7 +36,11 @@ def test_a_password_is_told_with_where_to_get_list_revoke_and_replace_it(bare: C
     assert "dt:spm" not in shown
     assert "dt:spm" in bare.say("provider", "show", "netease-163", "--errors")
     assert "Not a mail provider" in bare.say("provider", "show", "amazon-buyer-messages")
-    assert "reading takes OAuth2" in bare.say("provider", "show", "m365")
+    microsoft = bare.say("provider", "show", "m365")
+    assert "reading takes OAuth2" in microsoft
+    assert "IMAP.AccessAsUser.All" in microsoft
+    assert "New-ServicePrincipal" in microsoft
+    assert "restricted scope" in bare.say("provider", "show", "gmail")
 
 
 def test_advice_has_a_recommendation_with_reasons_limits_and_steps(bare: Cli) -> None:

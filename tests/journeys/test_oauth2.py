@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,12 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.cli.mailbox_authorize import QUESTION
 from gateway.sandbox.misbehaviour import Misbehaviour
 from gateway.sandbox.quirks import MICROSOFT
 from gateway.sandbox.world import World, WorldSettings, open_world
 from gateway.store import grants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
+from tests.journeys.test_upstream_add import converse
 from tests.sandbox.conftest import Loop, loop
 from tests.servers.gateway import Gateway
 from tests.servers.ports import wait_until
@@ -183,6 +186,20 @@ def test_an_owner_says_yes_and_mail_goes_both_ways(
     shown = gateway.run("export", "acme").stdout + gateway.log()
     assert 'client_secret_file = "' in shown
     assert not [word for word in ("refresh-", "access-") if word in shown]
+
+
+def test_the_answer_is_pasted_where_no_browser_reaches_the_gateway(
+    gateway: Gateway, world: World
+) -> None:
+    def paste(said: str) -> str:
+        (url,) = re.findall(r"http\S+/authorize\?\S+", said)
+        return str(httpx.get(url).headers["location"])
+
+    apply(gateway, world)
+    said = converse(gateway, ["mailbox", "authorize", BOX], [(QUESTION, paste)])
+    assert f"{BOX}: the gateway was let in, and opened it both ways" in said
+    done = gateway.run("apply", str(gateway.home / "tenant.toml"))
+    assert "has no permission yet" not in done.stderr
 
 
 def test_a_kill_between_rotation_and_use_loses_nothing(

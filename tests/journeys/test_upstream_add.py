@@ -7,6 +7,7 @@ import pty
 import select
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.servers
 
 PASSWORD = "the-upstream-password"
 SECONDS = 15.0
+Answer = str | Callable[[str], str]
 
 
 def options(gateway: Gateway, postfix: Postfix, *, password: str = PASSWORD) -> list[str]:
@@ -87,8 +89,11 @@ def test_the_dialogue_asks_proposes_and_never_shows_the_password(
     assert gateway.json("upstream", "test", "acme", "own")["ok"]
 
 
-def converse(gateway: Gateway, words: list[str], answers: list[tuple[str, str]]) -> str:
-    """Run a verb at a terminal; give each answer once its question is there."""
+def converse(gateway: Gateway, words: list[str], answers: Sequence[tuple[str, Answer]]) -> str:
+    """Run a verb at a terminal; give each answer once its question is there.
+
+    An answer may be found in what was said before.
+    """
     ours, theirs = pty.openpty()
     environment = os.environ | {"GATEWAY_CONFIG": str(gateway.config)}
     command = [sys.executable, "-m", "gateway", *words]
@@ -106,7 +111,7 @@ def converse(gateway: Gateway, words: list[str], answers: list[tuple[str, str]])
     return said
 
 
-def _answer(terminal: int, answers: list[tuple[str, str]]) -> str:
+def _answer(terminal: int, answers: Sequence[tuple[str, Answer]]) -> str:
     said, at = "", 0
     for question, answer in answers:
         while (found := said.find(question, at)) < 0 or not said.endswith(": "):
@@ -114,7 +119,8 @@ def _answer(terminal: int, answers: list[tuple[str, str]]) -> str:
             assert more, f"no '{question}' in: {said}"
             said += more
         at = found + len(question)
-        os.write(terminal, f"{answer}\n".encode())
+        given = answer if isinstance(answer, str) else answer(said)
+        os.write(terminal, f"{given}\n".encode())
     while more := _read(terminal):
         said += more
     return said

@@ -23,7 +23,7 @@ def test_microsoft_is_asked_in_the_directory_that_is_named() -> None:
 
 
 def test_china_has_hosts_of_its_own() -> None:
-    china = dataclasses.replace(BOX, region="china (21vianet)")
+    china = dataclasses.replace(BOX, region="China")
     client = client_of(china, CATALOGUE["m365"], secret=None)
     root = "https://login.partner.microsoftonline.cn/organizations/oauth2/v2.0"
     assert (client.authorize_url, client.token_url) == (f"{root}/authorize", f"{root}/token")
