@@ -218,7 +218,7 @@ def test_a_shadow_file_is_traced_and_nothing_of_it_is_done() -> None:
     text = 'addheader "X-A" "b"; addflag "x"; if limit :count 0 :seconds 60 "k" { discard; }'
     judged = shadowed(text)
     assert shown(judged.plan) == [("store", "desk")]
-    assert judged.plan.effects[0].flags == ()
+    assert (judged.plan.effects[0].flags, judged.plan.effects[0].edits) == ((), ())
     assert judged.noted == ()
     said = [step.text for step in judged.plan.trace if step.text.startswith("shadow")]
     assert said == ["shadow: would discard", "shadow: would end the chain"]
@@ -240,3 +240,15 @@ def test_a_released_message_goes_on_behind_the_file_that_held_it() -> None:
         ("store", "desk", ("vip",))
     ]
     assert after(chain, "gone.sieve") is chain
+
+
+def test_an_edit_of_one_file_is_seen_by_the_next_and_by_no_earlier_effect() -> None:
+    judged = judge(
+        'if header "subject" "Hi" { fileinto :copy "desk"; }',
+        'deleteheader "subject"; addheader "Subject" "New";',
+        'if header "subject" "New" { fileinto "billing"; }',
+    )
+    desk, billing = judged.plan.effects
+    assert (desk.target, desk.edits) == ("desk", ())
+    assert billing.target == "billing"
+    assert b"Subject: New" in apply_edits(MAIL, billing.edits)
