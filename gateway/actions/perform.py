@@ -71,13 +71,15 @@ class Performer:
         if found.state == "fetched":
             await self._plan(found.fetched, found.authenticity)
             found = await self._store.read(inbox.load, message)
+        elif await self._store.write(inbox.begin_try, message) > MAX_TRIES:
+            return await self._give_up(found.fetched)
         if found is None or found.authenticity is None:
             return None
         return await self._carry_out(found.fetched, found.authenticity)
 
     async def _plan(self, fetched: Fetched, known: Authenticity | None) -> None:
         """`known` is what was proven when it was first judged, of one that was released."""
-        tries = await self._store.write(inbox.begin_judging, fetched.id)
+        tries = await self._store.write(inbox.begin_try, fetched.id)
         if tries > MAX_TRIES:
             authenticity, judged = Authenticity(), Judged(plan=_poison_plan())
         else:
@@ -108,6 +110,29 @@ class Performer:
                     events.message_queued(outgoing=outgoing)
                 state, reason = carried.state, carried.reason
             done.append((one.effect, state, reason))
+        return await self._close(fetched, done)
+
+    async def _give_up(self, fetched: Fetched) -> str:
+        """Hold what could not be carried out; what was done before stays done."""
+        reason = f"what the policies decided could not be carried out in {MAX_TRIES} tries"
+        effects = await self._store.read(inbox.effects, fetched.id)
+        for one in effects:
+            if one.state == "planned":
+                await self._store.write(
+                    inbox.finish_effect,
+                    fetched.id,
+                    one.number,
+                    event="effect.given_up",
+                    detail={"reason": reason},
+                    state="held",
+                    now=self._near.now(),
+                )
+        done = [
+            (one.effect, "held", reason)
+            if one.state == "planned"
+            else (one.effect, one.state, one.reason or "")
+            for one in effects
+        ]
         return await self._close(fetched, done)
 
     async def _open_office(self, fetched: Fetched, authenticity: Authenticity) -> Office:

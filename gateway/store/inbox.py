@@ -78,8 +78,11 @@ def unfinished(db: Db) -> list[str]:
     return [row[0] for row in db.execute(query)]
 
 
-def begin_judging(db: Db, id_: str) -> int:
-    """Count a try to judge a message, committed before it; return how many there were."""
+def begin_try(db: Db, id_: str) -> int:
+    """Count a try to judge a message, or to carry its Plan out, committed before it.
+
+    Returns how many there were; the Plan's first is counted with the Plan.
+    """
     db.execute("UPDATE inbox SET tries = tries + 1 WHERE message = ?", (id_,))
     query = "SELECT tries FROM inbox WHERE message = ?"
     return int(db.execute(query, (id_,)).fetchone()[0])
@@ -133,7 +136,7 @@ def store_plan(
 ) -> bool:
     """Commit 2: keep what was proven and decided; False when it was planned before."""
     changed = db.execute(
-        "UPDATE inbox SET state = 'planned', authenticity = ?, plan = ?"
+        "UPDATE inbox SET state = 'planned', tries = 1, authenticity = ?, plan = ?"
         " WHERE message = ? AND state = 'fetched'",
         (rows.write(authenticity), rows.write(plan), id_),
     )

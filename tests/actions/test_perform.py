@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.actions.answer import Way
 from gateway.actions.perform import Judged, Neighbours, Performer
 from gateway.config import AnswerSettings
 from gateway.mail.delivery import Outgoing
@@ -49,6 +50,7 @@ class Scene:
     judged: int = 0
     learned: list[str] = field(default_factory=list)
     fails: bool = False
+    way_fails: bool = False
 
     async def authenticate(self, _: Fetched) -> Authenticity:
         return PROOF
@@ -60,6 +62,11 @@ class Scene:
             raise RuntimeError("killed")
         return Judged(plan=Plan(effects=self.effects, version="v1"), marked=self.marked)
 
+    def way_for(self, *_: object) -> Way:
+        if self.way_fails:
+            raise RuntimeError("killed")
+        return WAY
+
     def learn(self, _: Db, outgoing: Outgoing, __: datetime) -> None:
         self.learned.append(outgoing.message_id)
 
@@ -68,7 +75,7 @@ class Scene:
             tenants=lambda: {"acme": self.tenant},
             authenticate=self.authenticate,
             judge=self.judge,
-            way_for=lambda *_: WAY,
+            way_for=self.way_for,
             mark=mark,
             learn=self.learn,
             now=lambda: self.now,
@@ -136,6 +143,22 @@ def test_a_judge_that_keeps_failing_holds_the_message_after_three_tries(store: S
             scene.perform(id_)
     assert scene.perform(id_) == "held"
     assert scene.judged == 3
+
+
+def test_a_plan_that_cannot_be_carried_out_is_held_after_three_tries(store: Store) -> None:
+    """A way out that ends the process, or fails, each time: what was done stays done."""
+    scene = Scene(store, way_fails=True)
+    id_ = scene.receive()
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            scene.perform(id_)
+    scene.way_fails = False
+    assert scene.perform(id_) == "held"
+    assert scene.judged == 1
+    assert scene.queued() == []
+    found = store.read_now(inbox.load, id_)
+    assert found is not None
+    assert "in 3 tries" in (found.rule or "")
 
 
 def test_a_second_mail_of_the_same_sender_has_no_second_answer(store: Store) -> None:
