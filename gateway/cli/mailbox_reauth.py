@@ -32,6 +32,9 @@ def reauth(
     """Give a mailbox a new code; it is tried before it replaces the one in use."""
     with opened(config) as gateway:
         tenant, mailbox = find_mailbox(gateway, address)
+        if mailbox.oauth2:
+            sentence = f"{mailbox.address} signs in by OAuth2: it has a permission, no code"
+            raise Refusal(sentence, f"next: gateway mailbox authorize {mailbox.address}")
         code = _read_code(password_file)
         tried = try_mailbox(gateway, tenant, mailbox, secret=code)
         due = 0

@@ -183,6 +183,9 @@ def test_an_owner_says_yes_and_mail_goes_both_ways(
     assert [one.user for one in world.upstream.captured] == [BOX]
     tried = gateway.json("upstream", "test", "acme", "box")
     assert (tried["ok"], tried["steps"][-2]["step"]) == (True, "auth")
+    assert gateway.json("mailbox", "ledger", BOX)["missing"] == 0
+    no_code = gateway.run("mailbox", "reauth", BOX, check=False)
+    assert f"gateway mailbox authorize {BOX}" in no_code.stderr
     shown = gateway.run("export", "acme").stdout + gateway.log()
     assert 'client_secret_file = "' in shown
     assert not [word for word in ("refresh-", "access-") if word in shown]
