@@ -65,20 +65,7 @@ class Inbound:
         self._chains = chains
         self._judge = Judge(base, chains, now=_now)
         self._pools = ImapPools.start()
-        self.watchers = Watchers(
-            Surroundings(
-                store=base.store,
-                pools=self._pools,
-                settings=settings.mailboxes,
-                catalogue=base.catalogue,
-                secret=self._secret_of_mailbox,
-                token=self._token_of_mailbox,
-                arrived=lambda _: self._woken.set(),
-                changed=self._tell_state,
-                now=_now,
-            ),
-            trusted_ca=_trusted(base),
-        )
+        self.watchers = Watchers(self._surroundings(), trusted_ca=_trusted(base))
         self._performer = Performer(base.store, self._neighbours(), answers=settings.answers)
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -102,6 +89,19 @@ class Inbound:
         await self._checker.close()
         self._judge.close()
         self._pools.close()
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            store=self._base.store,
+            pools=self._pools,
+            settings=self._base.settings.mailboxes,
+            catalogue=self._base.catalogue,
+            secret=self._secret_of_mailbox,
+            token=self._token_of_mailbox,
+            arrived=lambda _: self._woken.set(),
+            changed=self._tell_state,
+            now=_now,
+        )
 
     def wake(self) -> None:
         """Look for work now: another process may have fetched or released a message."""

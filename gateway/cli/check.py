@@ -66,6 +66,12 @@ def _warnings(settings: Settings) -> Iterator[str]:
         yield "[tls] certificate is left out: a certificate of our own is made at the start"
     if settings.delivery.trusted_ca is not None:
         yield "[delivery] trusted_ca holds for every tenant; ca_file of one account is narrower"
+    sessions, most = settings.submission.sessions, most_open_files()
+    if sessions + OTHER_FILES > most:
+        yield (
+            f"[submission] sessions: {sessions} sessions need more than the {most} files that"
+            " may be open here: raise LimitNOFILE= of the unit, or ulimit -Hn"
+        )
     yield from why_nobody_is_reminded(settings)
 
 
@@ -77,12 +83,6 @@ def why_nobody_is_reminded(settings: Settings) -> Iterator[str]:
         yield (
             f"[console] public_url {settings.console.public_url} is on loopback: links in"
             " mails and webhooks lead nowhere for others, so nobody can be reminded"
-        )
-    sessions, most = settings.submission.sessions, most_open_files()
-    if sessions + OTHER_FILES > most:
-        yield (
-            f"[submission] sessions: {sessions} sessions need more than the {most} files that"
-            " may be open here: raise LimitNOFILE= of the unit, or ulimit -Hn"
         )
 
 

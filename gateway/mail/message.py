@@ -20,6 +20,7 @@ from gateway.mail.footer import append_footer
 LENIENT: dict[str, Any] = (  # newer Pythons drop all addresses of a field with one odd name
     {"strict": False} if getattr(utils, "supports_strict_parsing", False) else {}
 )
+MOST_NESTED = 200
 CRLF = b"\r\n"
 FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")  # RFC 5322 §2.2; §4.5.8 allows the blanks
 
@@ -68,10 +69,9 @@ class Message:
     def addresses(self, name: str) -> list[tuple[str, str]]:
         """Return (display name, address) of every mailbox in the fields called `name`."""
         values = [field.value for field in self.all(name)]
-        try:
-            found = getaddresses(values, **LENIENT) if values else []
-        except RecursionError:  # thousands of nested comments
-            return []
+        if any(one.count("(") + one.count(":") > MOST_NESTED for one in values):
+            return []  # the parser calls itself for each comment and group in another one
+        found = getaddresses(values, **LENIENT) if values else []
         return [(decode_words(shown), address) for shown, address in found if address]
 
     @property

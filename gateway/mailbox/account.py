@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gateway.mail.tenant import Mailbox, Security
-from gateway.net.imap import Endpoint, FolderName, decode_folder
+from gateway.net.imap import Endpoint, FolderName
+from gateway.net.imap_values import decode_folder
 from gateway.providers.catalogue import Provider
 
 PROBE_WITHIN = timedelta(minutes=9)  # an IDLE that is older may be dead unnoticed

@@ -18,7 +18,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from imapclient import DELETED, SEEN, IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, IMAPClientReadOnlyError
-from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.response_parser import parse_fetch_response
 
 from gateway.config import ConfigError
@@ -395,11 +394,3 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
             self.wire.status(self._normalise_folder(folder), "(UIDNEXT)")
         else:
             self.wire.noop()
-
-
-def decode_folder(name: str) -> str:
-    """Return a folder's name from modified UTF-7 (RFC 3501 §5.1.3), or as it is."""
-    try:
-        return str(decode_utf7(name.encode()))
-    except ValueError:
-        return name

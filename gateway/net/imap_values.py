@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from imapclient.imap_utf7 import decode as decode_utf7
+
 from gateway.mail.charset import decode_text
 
 
@@ -68,3 +70,11 @@ def body_from(item: dict[bytes, Any] | None) -> bytes | None:
         if key.upper().startswith(b"BODY[]") and isinstance(value, bytes)
     )
     return next(found, None)
+
+
+def decode_folder(name: str) -> str:
+    """Return a folder's name from modified UTF-7 (RFC 3501 §5.1.3), or as it is."""
+    try:
+        return str(decode_utf7(name.encode()))
+    except ValueError:
+        return name
