@@ -27,6 +27,7 @@ T = TypeVar("T")
 Db: TypeAlias = sqlite3.Connection
 
 GROUP_CALLERS = 50
+MARGIN_BYTES = 1024 * 1024  # for what is small, and must be written
 GROUP_BYTES = 8 * 1024 * 1024
 BUSY_SECONDS = 30  # another process of ours may hold the write lock for one group
 FAULTS_OF_THE_FILE = frozenset({
@@ -59,6 +60,7 @@ class Store:
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._left_over: _Call | None = None
         self._full: str | None = None  # why there is no room for new mail
+        self._room = 0  # bytes that are free on the disk, as of this group
         self._has_failed = False  # the last commit found no room: told once
         self._opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
@@ -233,8 +235,8 @@ class Store:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _in_savepoint(self, db: Db, call: _Call) -> _Outcome:
-        if call.size_bytes and self._full:
-            return _Outcome(error=StoreFull(self._full))
+        if call.size_bytes and (reason := self._full or self._why_too_large(call)):
+            return _Outcome(error=StoreFull(reason))
         db.execute("SAVEPOINT caller")
         outcome = _try(call.work, db)
         if _is_of_store(outcome.error):
@@ -243,6 +245,15 @@ class Store:
             db.execute("ROLLBACK TO caller")
         db.execute("RELEASE caller")
         return outcome
+
+    def _why_too_large(self, call: _Call) -> str | None:
+        """Content is written twice, to the log and to the file: what does not fit in the
+        middle of a commit leaves a log that is longer, and no room for anybody."""
+        left = self._room - 2 * call.size_bytes
+        if left < MARGIN_BYTES:
+            return "it does not fit on the disk any more"
+        self._room = left
+        return None
 
     def _in_snapshot(self, db: Db, call: _Call) -> _Outcome:
         """Run a read on one state of the file, whatever other processes commit meanwhile."""
@@ -265,8 +276,8 @@ class Store:
         self._full = reason
 
     def _find_why_full(self, db: Db) -> str | None:
-        free = shutil.disk_usage(self._path.parent).free
-        return self._why_full(_used_bytes(db), free)
+        self._room = shutil.disk_usage(self._path.parent).free
+        return self._why_full(_used_bytes(db), self._room)
 
     def _why_full(self, used: int, free: int) -> str | None:
         if free < self._keep_free:

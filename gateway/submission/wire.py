@@ -75,6 +75,7 @@ class Wire(smtp.SMTP):
         self._finishing = False
         self._is_promising = False  # between 354 and the reply to the final dot
         self._gone = False
+        self._linger: asyncio.TimerHandle | None = None
 
     def finish(self) -> None:
         """Say goodbye now, or after the reply to the message that is being taken."""
@@ -175,6 +176,9 @@ class Wire(smtp.SMTP):
             return
         self._gone = True
         super().connection_lost(error)
+        if self._linger is not None:
+            self._linger.cancel()  # it would hold TLS with its buffers of 256 KB
+        self._tls_protocol = self._original_transport = None
         self._closed_hook(self)
 
     @property
@@ -261,7 +265,7 @@ class Wire(smtp.SMTP):
         if self._handler_coroutine is not None:
             self._handler_coroutine.cancel()
         linger = min(LINGER_SECONDS, self._timeout_duration)
-        asyncio.get_running_loop().call_later(linger, self.abort)
+        self._linger = asyncio.get_running_loop().call_later(linger, self.abort)
 
 
 def _as_bytes(reply: str) -> bytes:

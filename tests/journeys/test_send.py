@@ -101,11 +101,15 @@ def test_what_a_helpdesk_may_not_send_a_person_may_not_either(
     )
     folder = gateway.home / "policies/outbound"
     folder.mkdir()
+    (folder / "10-words.sieve").write_text("kepe;\n")
+    gateway.start()
+    broken = refused(gateway, "--to", ANN)
+    assert "10-words.sieve:1: there is no command 'kepe'" in broken
+    assert "gateway policy check" in broken
     (folder / "10-words.sieve").write_text(
         'if header :contains "subject" "offer" { reject "No offers."; }\n'
         'if header :contains "subject" "look" { hold "a person looks"; }\n'
     )
-    gateway.start()
     assert "No offers." in refused(gateway, "--to", ANN, "--subject", "An offer")
     held, said = not_sent(gateway, "--to", ANN, "--subject", "look at it")
     assert held["state"] == "held"
@@ -117,8 +121,4 @@ def test_what_a_helpdesk_may_not_send_a_person_may_not_either(
     assert "did you mean 'support@acme.example'?" in unknown
     told = gateway.run("send", "--to", ANN).stdout
     assert "--from chooses another sender" in told
-    (folder / "10-words.sieve").write_text("kepe;\n")
-    broken = refused(gateway, "--to", ANN)
-    assert "10-words.sieve:1: there is no command 'kepe'" in broken
-    assert "gateway policy check" in broken
     assert len(postfix.delivered()) == 1
