@@ -210,6 +210,8 @@ class Scheduler:
     async def _carry(self, way: Way, batch: Batch) -> None:
         try:
             results = await self._attempts[way.lane.kind](batch)
+            if all(one.verdict.decision is Decision.DELIVERED for one in results):
+                way.sent(batch)
             if results:
                 await self._keep(way, batch, results)
         finally:

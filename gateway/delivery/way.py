@@ -13,6 +13,7 @@ from gateway.mail.delivery import Batch, Decision, Lane, Result
 from gateway.store.lanes import LaneState
 
 CLAIM_MESSAGES = 50  # in one transaction
+MOST_UNRECORDED = 50  # the records of one group commit
 RESTS = (
     timedelta(seconds=10),
     timedelta(seconds=30),
@@ -32,6 +33,7 @@ class Way:
         self.limits = limits
         self.throttle = Throttle(learned_per_minute=learned_per_minute, now=now)
         self.in_flight: dict[asyncio.Task[None], Batch] = {}
+        self._sent: set[str] = set()  # tokens of those that are only to be recorded
         self.is_draining = False
         self.is_halted = False  # begins nothing more: what is claimed goes back
         self.is_pausing = False
@@ -68,7 +70,7 @@ class Way:
         """Return how many messages may be claimed now."""
         if self.is_halted or self.rests_until > now:
             return 0
-        free = self.connections - len(self.in_flight)
+        free = self.connections - (len(self.in_flight) - len(self._sent))
         if self.is_on_trial:
             return max(0, free)
         allowed = self.throttle.room(self.limits, now=now)
@@ -76,7 +78,7 @@ class Way:
 
     async def wait_for_slot(self) -> bool:
         """Wait until a session may begin; False when the lane was halted meanwhile."""
-        while not self.is_halted and len(self.in_flight) >= self.connections:
+        while not self.is_halted and not self._has_slot:
             self._freed.clear()
             await self._freed.wait()
         return not self.is_halted
@@ -86,6 +88,17 @@ class Way:
         while self.in_flight:
             self._freed.clear()
             await self._freed.wait()
+
+    @property
+    def _has_slot(self) -> bool:
+        sending = len(self.in_flight) - len(self._sent)
+        return sending < self.connections and len(self._sent) < MOST_UNRECORDED
+
+    def sent(self, batch: Batch) -> None:
+        """Let another session begin: what is left to do is to record that all was taken."""
+        if not self.is_on_trial:
+            self._sent.add(batch.token)
+            self._freed.set()
 
     def started(self, task: asyncio.Task[None], batch: Batch) -> None:
         """Count a session until its task ends."""
@@ -135,5 +148,6 @@ class Way:
         )
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self.in_flight.pop(task, None)
+        if batch := self.in_flight.pop(task, None):
+            self._sent.discard(batch.token)
         self._freed.set()

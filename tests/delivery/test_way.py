@@ -1,22 +1,30 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from gateway.delivery.rate import LaneLimits
 from gateway.delivery.way import Way
 from gateway.mail.delivery import (
     Attempt,
+    Batch,
     Decision,
+    Kind,
     Lane,
     LaneKind,
     Phase,
     Result,
     Verdict,
 )
+from gateway.mail.envelope import Envelope
 from gateway.mail.reply import Reply
+from gateway.net.concurrency import spawn
 from gateway.store.lanes import LaneState
 
+Run = Callable[[Awaitable[Any]], Any]
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LANE = Lane("acme", LaneKind.UPSTREAM, "own")
 LIMITS = LaneLimits(connections=8)
@@ -29,6 +37,21 @@ PAUSED = LaneState(
     until=NOON,
     rate_per_minute=None,
     refusals=4,
+)
+BATCH = Batch(
+    message="01JD0000000000000A",
+    lane=LANE,
+    kind=Kind.SUBMISSION,
+    token="t1",
+    lease_until=NOON,
+    envelope=Envelope(return_path=None, recipients=()),
+    content=b"",
+    edits=(),
+    message_id="<x@acme.example>",
+    header_from="support@acme.example",
+    accepted_at=NOON,
+    origin=None,
+    deliveries=(),
 )
 
 
@@ -98,3 +121,29 @@ def test_the_next_sign_in_counts_from_the_first_refusal() -> None:
     assert way.sign_in_at("wrong-secret", now=NOON) == NOON + timedelta(hours=1)
     way.refresh(LIMITS, replace(PAUSED, since=NOON - timedelta(days=2)))
     assert way.sign_in_at("wrong-secret", now=NOON) == NOON + timedelta(days=1)
+
+
+async def _begin(way: Way, batch: Batch, end: asyncio.Event) -> asyncio.Task[None]:
+    async def carry() -> None:
+        await end.wait()
+
+    task = spawn(carry(), name="carry")
+    way.started(task, batch)
+    return task
+
+
+def test_a_session_is_free_again_while_its_record_is_written(run: Run) -> None:
+    async def work() -> None:
+        way = Way(LANE, LaneLimits(connections=1), learned_per_minute=None, now=NOON)
+        end = asyncio.Event()
+        task = await _begin(way, BATCH, end)
+        waiting = spawn(way.wait_for_slot(), name="wait")
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        way.sent(BATCH)
+        assert await waiting
+        end.set()
+        await task
+        await way.wait_until_idle()
+
+    run(work())

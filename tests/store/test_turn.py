@@ -11,7 +11,7 @@ from tests.store.values import NOON, outgoing
 
 def test_a_commit_waits_for_its_turn(tmp_path: Path) -> None:
     path = tmp_path / "gateway.db"
-    store = Store.open(path, shared=True)
+    store, other = Store.open(path, shared=True), Store.open(path)
     accepted = outgoing()
     written = threading.Event()
 
@@ -22,9 +22,10 @@ def test_a_commit_waits_for_its_turn(tmp_path: Path) -> None:
     with Turn(path):
         writer = threading.Thread(target=write)
         writer.start()
-        assert store.read_now(queue.content_of, accepted.id) is None
+        assert other.read_now(queue.content_of, accepted.id) is None
         assert not written.is_set()
     writer.join(30)
     assert written.is_set()
     assert store.read_now(queue.content_of, accepted.id) == accepted.content
     store.close()
+    other.close()
