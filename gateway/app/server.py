@@ -51,6 +51,7 @@ from gateway.web.renewal import RenewalLinks
 from gateway.web.serving import serve_web
 
 LOOK_SECONDS = 0.5
+OPEN_TRIES = 20
 PAGES = ("out", "route", "hook", "sent", "capture")
 
 
@@ -134,7 +135,7 @@ class Server:
     ) -> list[int]:
         """Take mail here, or in workers beside; return the ports of the listeners."""
         settings, stack = self._settings, self._stack
-        sockets = open_sockets(settings.submission)
+        sockets = await _open_sockets(settings)
         for one in sockets:
             stack.callback(one.close)
         queued = outbound.scheduler.wake
@@ -249,6 +250,16 @@ def _links(base: Foundation) -> Links:
 
 def _renewal_links(links: Links) -> RenewalLinks:
     return RenewalLinks(public_url=links.public_url, mark=links.mark, clock=links.clock)
+
+
+async def _open_sockets(settings: Settings) -> list[socket.socket]:
+    """Open every listener; for some seconds a worker of a server that was killed has them."""
+    for _ in range(OPEN_TRIES):
+        try:
+            return open_sockets(settings.submission)
+        except ConfigError:
+            await asyncio.sleep(LOOK_SECONDS)
+    return open_sockets(settings.submission)
 
 
 def _lock(settings: Settings, stack: AsyncExitStack) -> None:

@@ -123,7 +123,7 @@ def test_the_dialogue_asks_and_answers_nobody_by_surprise(
     assert f"{BOX}: connected, 0 messages in INBOX, fetched from 7d on" in said
     assert f"{BOX} has no way to send" in said
     assert "[alerts] is left out: nobody is told of what needs a person" in said
-    assert "opens on this machine only" in said
+    assert "lead nowhere for others" in said
     assert CODE not in said
     mailbox = gateway.json("export", "acme")["mailboxes"][BOX]
     assert (mailbox["fetch_from"], mailbox["answers"]) == ("7d", False)
