@@ -91,6 +91,7 @@ class Outbound:
             leases=leases,
             owner=f"{self._base.settings.server.hostname}/",
             stale_after=self._base.settings.delivery.stale_after,
+            revision=lambda: self._base.directory.revision,
         )
 
     def _follow_ups(

@@ -29,7 +29,7 @@ from gateway.mail.delivery import (
     Result,
 )
 from gateway.net.concurrency import spawn, stop_tasks
-from gateway.store import lanes, queue
+from gateway.store import lanes, queue, tenants
 from gateway.store.errors import StoreError, StoreFull
 from gateway.store.lanes import LaneState
 from gateway.store.queue import DueLane
@@ -37,6 +37,7 @@ from gateway.store.sqlite import Db, Store
 
 STOPS = frozenset({Decision.SIGN_IN_REFUSED, Decision.WAIT_QUOTA})
 LOOK_EVERY_SECONDS = 1.0
+OUTDATED_REST = timedelta(seconds=1)  # in which the new sign-in is read
 STORE_REST_SECONDS = 1.0  # after a write that failed, such as on a full disk
 LOOK_PAUSE_SECONDS = 0.01  # accepting fast must not mean looking as often
 
@@ -66,7 +67,9 @@ class Scheduler:
         leases: Leases,
         owner: str,
         stale_after: timedelta,
+        revision: Callable[[], int],
     ) -> None:
+        """`revision` says which revision of the tenants attempts are made with now."""
         self._store = store
         self._stale_after = stale_after
         self._attempts = attempts
@@ -74,6 +77,7 @@ class Scheduler:
         self._record = record
         self._leases = leases
         self._owner = owner
+        self._revision = revision
         self._ways: dict[Lane, Way] = {}
         self._woken = asyncio.Event()
         self._is_stopping = False
@@ -208,21 +212,27 @@ class Scheduler:
         await self._store.write(queue.release_leases, owner_prefix=self._owner_of(way))
 
     async def _carry(self, way: Way, batch: Batch) -> None:
+        rests_on = self._revision()
         try:
             results = await self._attempts[way.lane.kind](batch)
             if all(one.verdict.decision is Decision.DELIVERED for one in results):
                 way.sent(batch)
             if results:
-                await self._keep(way, batch, results)
+                await self._keep(way, batch, results, rests_on=rests_on)
         finally:
             self._leases.drop(batch)
 
-    async def _keep(self, way: Way, batch: Batch, results: Sequence[Result]) -> None:
-        """Record the results, and let the lane learn from them."""
+    async def _keep(
+        self, way: Way, batch: Batch, results: Sequence[Result], *, rests_on: int
+    ) -> None:
+        """Record the results, and let the lane learn from them.
+
+        `rests_on` is the revision of the tenants that the attempt was made with.
+        """
         now = datetime.now(UTC)
         stop = next((one for one in results if one.verdict.decision in STOPS), None)
         if stop is not None and not way.is_pausing:
-            await self._pause(way, stop, now=now)
+            await self._pause(way, stop, rests_on=rests_on, now=now)
         recorded = await self._record_surely(batch, results, now=now)
         _report(batch, results, recorded)
         if stop is not None:
@@ -269,22 +279,27 @@ class Scheduler:
         if not isinstance(error, StoreFull):
             events.task_failed(task="delivery scheduler", error=error)
 
-    async def _pause(self, way: Way, reason: Result, *, now: datetime) -> None:
+    async def _pause(self, way: Way, reason: Result, *, rests_on: int, now: datetime) -> None:
+        """Pause the lane; a refusal of what was replaced meanwhile is a short rest alone."""
         way.is_pausing = True  # what is in flight will be refused as well: it counts once
         way.halt()
         verdict = reason.verdict
         refused = verdict.decision is Decision.SIGN_IN_REFUSED
         until = way.sign_in_at(verdict.cause, now=now) if refused else now + QUOTA_WAIT
-        await self._store.write(
-            lanes.pause_lane,
+        is_paused = await self._store.write(
+            _pause_unless_outdated,
             way.lane,
+            rests_on=rests_on if refused else None,
             by="sign-in" if refused else "quota",
             reason=verdict.meaning,
             fix=verdict.fix,
             until=until,
             now=now,
         )
-        events.lane_paused(lane=way.lane, verdict=verdict, until=until)
+        if is_paused:
+            events.lane_paused(lane=way.lane, verdict=verdict, until=until)
+        else:
+            way.rests_until = now + OUTDATED_REST
 
     async def _resume(self, way: Way, *, now: datetime) -> None:
         way.state = None
@@ -308,3 +323,21 @@ def _report(batch: Batch, results: Sequence[Result], recorded: Recorded) -> None
 
 def _situation(db: Db, *, now: datetime) -> tuple[list[DueLane], list[LaneState]]:
     return queue.due_lanes(db, now=now), lanes.lane_states(db)
+
+
+def _pause_unless_outdated(
+    db: Db,
+    lane: Lane,
+    *,
+    rests_on: int | None,
+    by: str,
+    reason: str,
+    fix: str | None,
+    until: datetime | None,
+    now: datetime,
+) -> bool:
+    """Pause a lane; False when the tenants have changed since the revision `rests_on`."""
+    if rests_on is not None and tenants.revision(db) != rests_on:
+        return False
+    lanes.pause_lane(db, lane, by=by, reason=reason, fix=fix, until=until, now=now)
+    return True

@@ -53,6 +53,7 @@ class PostOffice:
         self.pool = SessionPool(local_name="gw.example", timeouts=timeouts)
         self.leases = Leases(store)
         self.limits = {LANE: LIMITS}
+        self.revision = 0  # of the tenants, as attempts know them
         self.accounts: dict[Lane, Account | None] = {}
         self.renewed: Account | None = None  # where a refused access token is replaced
         self.signed: list[tuple[str, str]] = []
@@ -79,6 +80,7 @@ class PostOffice:
             leases=self.leases,
             owner="node",
             stale_after=DeliverySettings().stale_after,
+            revision=lambda: self.revision,
         )
 
     def account(self, *, port: int | None = None, preset: str = "generic") -> Account:

@@ -333,6 +333,7 @@ class World:
             leases=leases,
             owner="node/",
             stale_after=timedelta(days=7),
+            revision=lambda: self.directory.revision,
         )
         await scheduler.start()
         async with asyncio.timeout(SECONDS):

@@ -11,7 +11,7 @@ from gateway.delivery.rate import LaneLimits
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.sandbox.misbehaviour import Fault
 from gateway.sandbox.misbehaviour import Phase as At
-from gateway.store import lanes, queue
+from gateway.store import lanes, queue, tenants
 from gateway.store.errors import StoreFull
 from gateway.store.lanes import LaneState
 from tests.delivery.post_office import LANE, PostOffice, open_post_office
@@ -135,6 +135,26 @@ def test_a_refused_sign_in_pauses_the_lane_and_the_repair_drains_it(
             await office.store.write(lanes.resume_lane, LANE, now=datetime.now(UTC))
             office.scheduler.wake()
             await office.wait_until(_all("delivered", 12))
+
+    run(work())
+
+
+def test_a_refusal_of_what_was_replaced_meanwhile_pauses_nothing(
+    run: Run, tmp_path: Path
+) -> None:
+    """The old password was under way when the new one was applied."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.misbehave(refuse_login="5.7.8 wrong password")
+            await office.store.write(tenants.bump)
+            await office.accept("ann@example.net")
+            await office.wait_until(lambda _: len(office.provider.logins) == 1)
+            office.misbehave()
+            office.revision = await office.store.read(tenants.revision)
+            await office.wait_until(_all("delivered", 1))
+            states = await office.store.read(lanes.lane_states)
+            assert [one.paused_by for one in states if one.paused_by] == []
 
     run(work())
 
