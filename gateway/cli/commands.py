@@ -6,33 +6,14 @@ import sqlite3
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Annotated
 
 import typer
 from typer.main import get_command
 
-from gateway.cli import (
-    alerts,
-    apply,
-    check,
-    credential,
-    domain,
-    init,
-    log,
-    mailbox,
-    policy,
-    provider,
-    queue,
-    secrets,
-    send,
-    serve,
-    status,
-    suppression,
-    tenant,
-    upstream,
-)
 from gateway.cli.opening import Verbs
 from gateway.cli.refusal import Refusal
 from gateway.config import ConfigError
@@ -52,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     sys.excepthook = tell_fault
     try:
-        done = get_command(build()).main(
+        done = get_command(build(*arguments[:1])).main(
             args=list(arguments), prog_name="gateway", standalone_mode=False
         )
     except Refusal as refusal:
@@ -70,44 +51,65 @@ def run(arguments: Sequence[str]) -> int:
     return done if isinstance(done, int) else 0
 
 
-def build() -> typer.Typer:
-    """Return the whole command."""
+def build(word: str = "") -> typer.Typer:
+    """Return the command with the noun or verb `word` alone, or else whole.
+
+    What is not asked for is not imported: that is most of the time that a verb takes.
+    """
     app = _group(HELP)
     app.callback()(_root)
-    for name, verb in (("init", init.init), ("serve", serve.serve), ("check", check.check)):
-        app.command(name, rich_help_panel=SERVER)(verb)
-    app.command("status", rich_help_panel=SERVER)(status.status)
-    app.command("demo", rich_help_panel=SERVER)(serve.demo)
-    app.command("send", rich_help_panel=MAIL)(send.send)
-    app.command("apply", rich_help_panel=TENANTS)(apply.apply)
-    app.command("export", rich_help_panel=TENANTS)(apply.export)
-    for panel, nouns in NOUNS.items():
-        for noun, (sentence, verbs) in nouns.items():
-            group = _group(f"{sentence}: {', '.join(verbs)}.")
-            for name, verb in verbs.items():
-                group.command(name)(verb)
-            app.add_typer(group, name=noun, rich_help_panel=panel)
+    for name, (panel, module) in VERBS.items():
+        if word == name or word not in WORDS:
+            app.command(name, rich_help_panel=panel)(getattr(_module(module), name))
+    for noun, (panel, sentence) in NOUNS.items():
+        if word == noun or word not in WORDS:
+            app.add_typer(_noun(noun, sentence), name=noun, rich_help_panel=panel)
     return app
 
 
-NOUNS: dict[str, dict[str, tuple[str, Verbs]]] = {
-    SERVER: {"alerts": ("Mails to whoever has to know", alerts.VERBS)},
-    TENANTS: {
-        "tenant": ("Tenants", tenant.VERBS),
-        "secrets": ("The key that seals secrets", secrets.VERBS),
-        "credential": ("Submission logins of helpdesks", credential.VERBS),
-        "domain": ("What a tenant sends as, and publishes", domain.VERBS),
-        "upstream": ("Accounts that mail leaves by", upstream.VERBS),
-        "mailbox": ("Mailboxes that are watched", mailbox.VERBS),
-        "provider": ("What is known of providers", provider.VERBS),
-    },
-    MAIL: {
-        "policy": ("What happens to mail, by files", policy.VERBS),
-        "queue": ("Mail that waits", queue.VERBS),
-        "log": ("What happened to each message", log.VERBS),
-        "suppression": ("Addresses that nothing is sent to", suppression.VERBS),
-    },
+VERBS = {  # the panel in which it is shown, the module
+    "init": (SERVER, "init"),
+    "serve": (SERVER, "serve"),
+    "check": (SERVER, "check"),
+    "status": (SERVER, "status"),
+    "demo": (SERVER, "serve"),
+    "send": (MAIL, "send"),
+    "apply": (TENANTS, "apply"),
+    "export": (TENANTS, "apply"),
 }
+NOUNS = {  # the panel, what it is about; the module has its name
+    "alerts": (SERVER, "Mails to whoever has to know"),
+    "tenant": (TENANTS, "Tenants"),
+    "secrets": (TENANTS, "The key that seals secrets"),
+    "credential": (TENANTS, "Submission logins of helpdesks"),
+    "domain": (TENANTS, "What a tenant sends as, and publishes"),
+    "upstream": (TENANTS, "Accounts that mail leaves by"),
+    "mailbox": (TENANTS, "Mailboxes that are watched"),
+    "provider": (TENANTS, "What is known of providers"),
+    "policy": (MAIL, "What happens to mail, by files"),
+    "queue": (MAIL, "Mail that waits"),
+    "log": (MAIL, "What happened to each message"),
+    "suppression": (MAIL, "Addresses that nothing is sent to"),
+}
+WORDS = {*VERBS, *NOUNS}
+
+
+def verbs_of(noun: str) -> Verbs:
+    """Return the verbs of a noun by their names."""
+    found: Verbs = _module(noun).VERBS
+    return found
+
+
+def _noun(noun: str, sentence: str) -> typer.Typer:
+    verbs = verbs_of(noun)
+    group = _group(f"{sentence}: {', '.join(verbs)}.")
+    for name, verb in verbs.items():
+        group.command(name)(verb)
+    return group
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"gateway.cli.{name}")
 
 
 def _group(sentence: str) -> typer.Typer:
