@@ -20,6 +20,13 @@ EMPTY_BODY = {False: b"\r\n", True: b""}  # simple, relaxed
 def hash_body(content: bytes, body_at: int, *, relaxed: bool) -> bytes:
     """Return the SHA-256 of the body, which starts at `body_at`; a bare LF counts as CRLF."""
     digest = hashlib.sha256()
+    if not relaxed and _has_only_crlf(content, body_at):  # nothing to write anew
+        end = len(content)
+        while content.endswith(b"\r\n", body_at, end):
+            end -= 2
+        digest.update(memoryview(content)[body_at:end])
+        digest.update(b"\r\n")
+        return digest.digest()
     for piece in canonical_body(content, body_at, relaxed=relaxed):
         digest.update(piece)
     return digest.digest()
@@ -38,6 +45,16 @@ def canonical_body(content: bytes, body_at: int, *, relaxed: bool) -> Iterator[b
     rest = _without_empty_lines(_canonical(held, relaxed))
     started = started or bool(rest)
     yield rest + b"\r\n" if started else EMPTY_BODY[relaxed]
+
+
+def _has_only_crlf(content: bytes, at: int) -> bool:
+    """Whether each LF stands behind a CR, counted in pieces that overlap by that one byte."""
+    for begin in range(at, len(content), PIECE_BYTES):
+        end = begin + PIECE_BYTES
+        pairs = content.count(b"\r\n", max(at, begin - 1), end)
+        if pairs != content.count(b"\n", begin, end):
+            return False
+    return True
 
 
 def _pieces(content: bytes, at: int) -> Iterator[bytes]:

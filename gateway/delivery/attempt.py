@@ -37,7 +37,7 @@ Sign = Callable[[bytes, Batch, str], bytes]
 FindAccount = Callable[[Batch, str | None], Awaitable[Account | None]]
 """Returns where a batch leaves, with another access token than the one that was refused."""
 
-INLINE_BYTES = 64 * 1024  # what is signed sooner than a thread is asked
+INLINE_BYTES = 256 * 1024  # signed in a millisecond or two: less than a thread costs
 SIGNING_DOMAIN = re.compile(rb";\s*d=([^;\s]+)")  # RFC 6376 §3.5
 
 NO_ACCOUNT = Verdict(
