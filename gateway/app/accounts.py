@@ -82,8 +82,7 @@ class Accounts:
         if lane is None or upstream is None:
             return None
         if upstream.mailbox == mailbox.address:
-            account = self._of_mailbox(upstream, mailbox, secret=secret)
-            return account if secret or not _is_outside(account) else None
+            return self._by_code(upstream, mailbox, secret=secret)
         return await self._of_tenant(tenant, lane, sender=mailbox.address)
 
     def lane_of_mailbox(self, tenant: Tenant, mailbox: Mailbox) -> Lane | None:
@@ -119,7 +118,7 @@ class Accounts:
             if mailbox.oauth2:
                 return await self._by_token(tenant.id, upstream, mailbox, refused=refused)
             secret = await self._directory.secret(tenant.id, "mailbox", mailbox.address)
-            return self._of_mailbox(upstream, mailbox, secret=secret)
+            return self._by_code(upstream, mailbox, secret=secret)
         secret = await self._directory.secret(tenant.id, "upstream", upstream.name)
         return self.of_upstream(upstream, sender=sender, secret=secret)
 
@@ -165,6 +164,12 @@ class Accounts:
         username = upstream.username or mailbox.username or mailbox.address
         login = _login(username, secret, oauth2=mailbox.oauth2)
         return self._account(upstream, provider, address=mailbox.address, login=login)
+
+    def _by_code(
+        self, upstream: Upstream, mailbox: Mailbox, *, secret: str | None
+    ) -> Account | None:
+        account = self._of_mailbox(upstream, mailbox, secret=secret)
+        return account if secret or not _is_outside(account) else None
 
     async def _by_token(
         self, tenant: str, upstream: Upstream, mailbox: Mailbox, *, refused: str | None

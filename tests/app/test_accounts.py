@@ -44,6 +44,8 @@ provider = "sendgrid"
 mailbox = "shop@163.com"
 [mailboxes."shop@163.com"]
 provider = "netease-163"
+[mailboxes."bare@163.com"]
+provider = "netease-163"
 [routes.desk]
 type = "smtp"
 host = "desk.example"
@@ -119,7 +121,7 @@ def test_a_route_is_not_signed_for(accounts: Accounts) -> None:
     assert account.dkim_profile == "none"
 
 
-@pytest.mark.parametrize("name", ["named", "keyless"])
+@pytest.mark.parametrize("name", ["named", "keyless", "bare@163.com"])
 def test_an_account_that_signs_in_is_none_without_its_secret(
     accounts: Accounts, name: str
 ) -> None:
