@@ -43,6 +43,8 @@ class SentCopies:
         if not recorded.delivered or batch.kind not in COPIED:
             return ()
         mailbox = self._accounts.own_mailbox(batch.lane)
+        if mailbox is not None and mailbox.oauth2:
+            return ()  # copies sign in by passwords
         provider = self._base.catalogue.get(mailbox.provider) if mailbox else None
         if mailbox is None or provider is None or provider.sender.saves_sent is not False:
             return ()

@@ -18,7 +18,8 @@ ACCEPTED = {
 }
 MEANINGS = {
     "message.accepted": "The gateway took responsibility for the message; it is on disk.",
-    "delivery.queued": "The sign-in was refused, so the message waits until it works again.",
+    "delivery.queued": "The sign-in was refused, or there was nothing to sign in with: the"
+    " message waits until it works, and that time does not count.",
     "delivery.delivered": "The remote server took responsibility for the message.",
     "delivery.deferred": "The remote server did not take it this time; it is tried again.",
     "delivery.failed": "The remote server will not take it; it is not tried again.",

@@ -41,7 +41,7 @@ INLINE_BYTES = 256 * 1024  # signed in a millisecond or two: less than a thread 
 SIGNING_DOMAIN = re.compile(rb";\s*d=([^;\s]+)")  # RFC 6376 §3.5
 
 NO_ACCOUNT = Verdict(
-    decision=Decision.DEFER,
+    decision=Decision.SIGN_IN_REFUSED,  # nobody was asked: the give-up clock stands still
     cause="no-account",
     meaning="The way that this mail was to leave by is not there any more or has no password.",
     fix="Give it again, with its password, or let the sender have another upstream.",

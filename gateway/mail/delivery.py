@@ -174,7 +174,7 @@ class Decision(StrEnum):
     SLOW_DOWN = "slow-down"  # defer, and halve the lane's rate
     WAIT_QUOTA = "wait-quota"  # the lane is used up until a time
     FAIL = "fail"
-    SIGN_IN_REFUSED = "sign-in-refused"  # pause the lane, bounce nothing
+    SIGN_IN_REFUSED = "sign-in-refused"  # or impossible: pause the lane, bounce nothing
     UNKNOWN = "unknown"  # lost after the dot: perhaps delivered
     SET_ASIDE = "set-aside"  # a route's final no: held for replay
 

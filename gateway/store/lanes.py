@@ -84,6 +84,23 @@ def resume_lane(db: Db, lane: Lane, *, now: datetime) -> int:
     return changed.rowcount
 
 
+def resume_refused(db: Db, tenant: str, kind: str, name: str, *, now: datetime) -> None:
+    """Open an upstream, route or hook that is paused because nobody could sign in.
+
+    What another setting of it is good for is seen when it is tried.
+    """
+    for lane in _lanes_of(tenant, kind, name):
+        query = "SELECT paused_by FROM lanes WHERE tenant = ? AND kind = ? AND name = ?"
+        if db.execute(query, _key(lane)).fetchone() == ("sign-in",):
+            resume_lane(db, lane, now=now)
+
+
+def resume_way(db: Db, tenant: str, kind: str, name: str, *, now: datetime) -> None:
+    """Open an upstream, route or hook, whoever paused it: it has a new secret."""
+    for lane in _lanes_of(tenant, kind, name):
+        resume_lane(db, lane, now=now)
+
+
 def set_rate(db: Db, lane: Lane, *, per_minute: float | None) -> None:
     """Keep the rate that the upstream taught us; None: as the preset says."""
     db.execute(
@@ -113,6 +130,12 @@ def lane_states(db: Db, *, tenant: str | None = None) -> list[LaneState]:
         )
         for row in rows
     ]
+
+
+def _lanes_of(tenant: str, kind: str, name: str) -> list[Lane]:
+    """Return the lanes that lead by it: what is captured takes an upstream's place."""
+    kinds = [LaneKind(kind), *([LaneKind.CAPTURE] if kind == LaneKind.UPSTREAM else [])]
+    return [Lane(tenant, one, name) for one in kinds]
 
 
 def _key(lane: Lane) -> tuple[str, str, str]:

@@ -15,13 +15,15 @@ REMOVED = "its mailbox was removed"
 
 
 def own_lanes(db: Db, tenant: str, address: str) -> list[Lane]:
-    """Return the lanes that sign in by a mailbox's own secret."""
+    """Return the lanes that sign in by a mailbox's own secret, that of copies too."""
     rows = db.execute(
         "SELECT name FROM tenant_items WHERE tenant = ? AND kind = 'upstream'"
         " AND json_extract(settings, '$.mailbox') = ? ORDER BY name",
         (tenant, address),
     )
-    return [Lane(tenant, LaneKind.UPSTREAM, name) for name in (address, *(r[0] for r in rows))]
+    names = (address, *(row[0] for row in rows))
+    sending = [Lane(tenant, LaneKind.UPSTREAM, name) for name in names]
+    return [*sending, Lane(tenant, LaneKind.SENT, address)]
 
 
 def free_lane(db: Db, lane: Lane, *, force: bool) -> None:
@@ -39,7 +41,7 @@ def free_mailbox(db: Db, tenant: str, address: str, *, force: bool, now: datetim
     What was fetched and is not done with, and what waits to leave by its own account, is
     held with `force`; else Conflict is raised with the counts.
     """
-    lanes = [*own_lanes(db, tenant, address), Lane(tenant, LaneKind.SENT, address)]
+    lanes = own_lanes(db, tenant, address)
     waiting = sum(_waiting_in(db, lane) for lane in lanes)
     unfinished = _unfinished_of(db, address)
     if (waiting or unfinished) and not force:

@@ -17,11 +17,12 @@ from gateway.mail.tenant import Tenant
 from gateway.mail.tenant_file import Items, TenantFile, build_tenant
 from gateway.store import codes, needs, states
 from gateway.store.errors import Conflict
-from gateway.store.lanes import resume_lane
+from gateway.store.lanes import resume_lane, resume_refused, resume_way
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
 from gateway.store.waiting import clocks, why_waiting
 
+WAYS = ("upstream", "route", "hook")
 Secrets = Mapping[tuple[str, str], str]
 """Secrets by (kind, name): upstream, mailbox, client, route, hook, credential, dkim."""
 
@@ -124,6 +125,8 @@ def apply_tenant(
     for change in changes:
         if change.action == "removed":
             remove_item(db, id_, change.kind, change.name, force=force, now=now)
+        elif change.kind in WAYS:
+            resume_refused(db, id_, change.kind, change.name, now=now)
     for (kind, name), secret in secrets.items():
         if _apply_secret(db, seal, (id_, kind, name), secret, now):
             changes.append(Change(kind=kind, name=name, action="secret"))
@@ -172,7 +175,7 @@ def remove_item(
     db: Db, tenant: str, kind: str, name: str, *, force: bool = False, now: datetime
 ) -> None:
     """Remove one item; mail that waits for it is held with `force`, else raises Conflict."""
-    if kind in ("upstream", "route"):
+    if kind in WAYS:
         needs.free_lane(db, Lane(tenant, LaneKind(kind), name), force=force)
     if kind == "mailbox":
         needs.free_mailbox(db, tenant, name, force=force, now=now)
@@ -210,8 +213,8 @@ def put_secret(
     """Seal a secret in the place of the one before it; a credential's is only hashed."""
     kept = seal.hash_password(secret).encode() if kind == "credential" else seal.seal(secret)
     store_sealed(db, (tenant, kind, name), kept, now=now)
-    if kind == "upstream":
-        resume_lane(db, Lane(tenant, LaneKind.UPSTREAM, name), now=now)
+    if kind in WAYS:
+        resume_way(db, tenant, kind, name, now=now)
     if kind in ("mailbox", "client"):
         states.revive(db, name, reason="A new code was entered; it is tried now.", now=now)
         for lane in needs.own_lanes(db, tenant, name):

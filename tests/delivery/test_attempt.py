@@ -202,13 +202,15 @@ def test_nobody_at_the_port_is_a_result_with_host_and_port(run: Run, tmp_path: P
     run(work())
 
 
-def test_a_lane_without_an_account_waits(run: Run, tmp_path: Path) -> None:
+def test_a_lane_without_an_account_waits_as_if_its_sign_in_were_refused(
+    run: Run, tmp_path: Path
+) -> None:
     async def work() -> None:
         async with open_post_office(tmp_path, started=False) as office:
             office.accounts[LANE] = None
             [result] = await _tried(office)
             assert (result.verdict.decision, result.verdict.cause) == (
-                Decision.DEFER,
+                Decision.SIGN_IN_REFUSED,
                 "no-account",
             )
 

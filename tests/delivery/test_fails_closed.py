@@ -302,10 +302,12 @@ class World:
             )
 
     async def _deliver(self) -> None:
-        """Run schedulers until nothing is due; each rests where an account is not there."""
+        """Run schedulers until nothing is due; while a lane rests, what changed is noticed."""
         while await self.store.read(is_due, but=frozenset()):
             self._rested.clear()
             await self._run_scheduler()
+            if self._rested:
+                await self.directory.look()
         self._look_at_sent()
 
     def _look_at_sent(self) -> None:

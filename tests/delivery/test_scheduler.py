@@ -14,6 +14,7 @@ from gateway.sandbox.misbehaviour import Phase as At
 from gateway.store import lanes, queue, tenants
 from gateway.store.errors import StoreFull
 from gateway.store.lanes import LaneState
+from gateway.store.sqlite import Db
 from tests.delivery.post_office import LANE, PostOffice, open_post_office
 
 Run = Callable[[Awaitable[Any]], Any]
@@ -137,6 +138,33 @@ def test_a_refused_sign_in_pauses_the_lane_and_the_repair_drains_it(
             await office.wait_until(_all("delivered", 12))
 
     run(work())
+
+
+def test_a_lane_without_an_account_is_paused_and_its_give_up_clock_stands_still(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.accounts[LANE] = None
+            for number in range(3):
+                await office.accept(f"r{number}@example.net")
+            state = await _lane(office, lambda one: one.paused_by is not None)
+            assert state.paused_by == "sign-in"
+            assert "has no password" in (state.reason or "")
+            await office.wait_until(_all("queued", 3))
+            office.scheduler.wake()
+            assert await office.store.read(_running_clocks) == 0
+            office.accounts[LANE] = office.account()
+            await office.store.write(lanes.resume_lane, LANE, now=datetime.now(UTC))
+            office.scheduler.wake()
+            await office.wait_until(_all("delivered", 3))
+
+    run(work())
+
+
+def _running_clocks(db: Db) -> int:
+    query = "SELECT count(*) FROM delivery WHERE sendable_since IS NOT NULL"
+    return int(db.execute(query).fetchone()[0])
 
 
 def test_a_refusal_of_what_was_replaced_meanwhile_pauses_nothing(

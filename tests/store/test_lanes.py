@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.tenant_file import read_tenant_file
+from gateway.store import lanes, queue, tenants
+from gateway.store.errors import Conflict
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Store
+from tests.store.values import NOON, outgoing
+
+TENANT = """
+tenant = "acme"
+[upstreams.own]
+host = "HOST"
+security = "starttls"
+username = "relay"
+[routes.desk]
+type = "smtp"
+host = "desk.example"
+"""
+HOOK = """
+[hooks.events]
+url = "https://desk.example/events"
+events = ["message.bounced"]
+"""
+OWN = Lane("acme", LaneKind.UPSTREAM, "own")
+CAPTURED = Lane("acme", LaneKind.CAPTURE, "own")
+DESK = Lane("acme", LaneKind.ROUTE, "desk")
+EVENTS = Lane("acme", LaneKind.HOOK, "events")
+
+
+class Tenants:
+    """The store's tenant, as files say it."""
+
+    def __init__(self, store: Store, directory: Path) -> None:
+        self._store = store
+        self._seal = Seal.load(directory / "secret.key")
+
+    def apply(
+        self,
+        table: str,
+        secrets: dict[tuple[str, str], str] | None = None,
+        *,
+        prune: bool = False,
+        force: bool = False,
+    ) -> None:
+        file = read_tenant_file(tomllib.loads(table))
+        self._store.write_now(
+            tenants.apply_tenant, file, secrets or {}, self._seal, prune=prune, force=force,
+            now=NOON,
+        )  # fmt: skip
+
+    def pause(self, *paused: Lane, by: str = "sign-in") -> None:
+        for lane in paused:
+            self._store.write_now(
+                lanes.pause_lane, lane, by=by, reason="why", fix=None, now=NOON
+            )
+
+    def paused(self) -> list[Lane]:
+        found = self._store.read_now(lanes.lane_states)
+        return [one.lane for one in found if one.paused_by is not None]
+
+
+@pytest.fixture
+def acme(store: Store, tmp_path: Path) -> Tenants:
+    found = Tenants(store, tmp_path)
+    found.apply(TENANT)
+    return found
+
+
+def test_another_setting_opens_what_nobody_could_sign_in_to(acme: Tenants) -> None:
+    acme.pause(OWN, CAPTURED, DESK)
+    acme.apply(TENANT)
+    assert acme.paused() == [CAPTURED, DESK, OWN]  # nothing is another than before
+    acme.apply(TENANT.replace("HOST", "smtp.acme.example"))
+    assert acme.paused() == [DESK]
+
+
+def test_another_setting_does_not_end_the_pause_of_a_person(acme: Tenants) -> None:
+    acme.pause(OWN, by="person")
+    acme.apply(TENANT.replace("HOST", "smtp.acme.example"))
+    assert acme.paused() == [OWN]
+
+
+@pytest.mark.parametrize(("kind", "lane"), [("upstream", OWN), ("route", DESK)])
+def test_a_new_password_opens_its_way_alone(acme: Tenants, kind: str, lane: Lane) -> None:
+    acme.pause(OWN, DESK)
+    acme.apply(TENANT, {(kind, lane.name): "new"})
+    assert acme.paused() == [one for one in (DESK, OWN) if one != lane]
+
+
+def test_a_hook_that_events_wait_for_is_removed_by_force_alone(
+    store: Store, acme: Tenants
+) -> None:
+    acme.apply(TENANT + HOOK)
+    store.write_now(queue.accept, outgoing(lane=EVENTS), now=NOON)
+    with pytest.raises(Conflict, match="1 deliveries still wait for the hook events"):
+        acme.apply(TENANT, prune=True)
+    acme.apply(TENANT, prune=True, force=True)
+    assert store.read_now(queue.due_lanes, now=NOON) == []
