@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.actions.event import write_event
 from gateway.delivery.verdict import failure_class
-from gateway.mail.delivery import Batch, Delivery, LaneKind, Outgoing, Recorded, Result
+from gateway.mail.delivery import OF_SENDERS, Batch, Delivery, Outgoing, Recorded, Result
 from gateway.mail.tenant import Tenant
 
 
@@ -21,7 +21,7 @@ class Notices:
     def follow_ups(self, batch: Batch, recorded: Recorded, now: datetime) -> Sequence[Outgoing]:
         """Return the events of a batch; of routes and hooks there are none."""
         tenant = self._find_tenant(batch.lane.tenant)
-        if tenant is None or batch.lane.kind is not LaneKind.UPSTREAM:
+        if tenant is None or batch.lane.kind not in OF_SENDERS:
             return ()
         return [
             outgoing

@@ -49,6 +49,7 @@ MEANINGS = {
     "queue.retry": "A person asked for another try now.",
     "queue.release": "A person released the message.",
     "queue.hold": "A person holds the message.",
+    "queue.bounce": "A person gave up on the message; its sender is told.",
     "queue.delete": "A person removed the message from the queue.",
 }
 

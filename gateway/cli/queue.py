@@ -20,7 +20,7 @@ from gateway.cli.output import (
     until,
 )
 from gateway.cli.refusal import Refusal
-from gateway.mail.delivery import LaneKind, State
+from gateway.mail.delivery import Kind, LaneKind, State
 from gateway.mail.schema import unknown_key
 from gateway.store import holds, journal, people
 from gateway.store.people import QueueEntry, QueueRecipient
@@ -130,6 +130,24 @@ def retry(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
     _tell(found, "due now", moved, step=f"gateway log trace {found.id}", as_json=as_json)
 
 
+def bounce(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
+    """Give up on a message now; its sender is told, as when its time is over."""
+    from gateway.app.giving_up import give_up  # noqa: PLC0415 - it brings the presets
+
+    with opened(config) as gateway:
+        recorded = give_up(gateway.settings, gateway.store, id_, now=utc_now())
+        found = _find(gateway, id_)
+    moved = len(recorded.failed)
+    told = next((one.id for one in recorded.queued if one.kind is Kind.BOUNCE), None)
+    if as_json:
+        done = {"id": found.id, "action": "bounced", "recipients": moved}
+        print_json({**done, "notification": told})
+        return
+    how = f"told by {told}" if told else "not told: it has no sender, or its tenant no route"
+    print_line(f"{found.id}: given up ({counted(moved, 'recipient')}); its sender is {how}")
+    print_next(f"gateway log trace {found.id}")
+
+
 def delete(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
     """Cancel what waits of a message; nobody is told, its bytes are kept for the log."""
     with opened(config) as gateway:
@@ -153,6 +171,7 @@ VERBS: Verbs = {
     "hold": hold,
     "release": release,
     "retry": retry,
+    "bounce": bounce,
     "delete": delete,
 }
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from gateway.delivery.report import Action, Report, Told, write_report
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import (
+    OF_SENDERS,
     Batch,
     Delivery,
     Kind,
@@ -34,7 +35,7 @@ def notifications_for(
     """Return the notifications of what was recorded of `batch`, one for each action."""
     route = tenant.routes.get(tenant.route or "")
     sender = batch.envelope.return_path
-    if route is None or sender is None or batch.lane.kind is not LaneKind.UPSTREAM:
+    if route is None or sender is None or batch.lane.kind not in OF_SENDERS:
         return []
     to = parse_address(route.to) if route.to else sender
     lane = Lane(tenant.id, LaneKind.ROUTE, route.name)

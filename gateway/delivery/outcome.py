@@ -13,7 +13,7 @@ from gateway.delivery.bounce import notifications_for
 from gateway.delivery.suppression import find_suppressions
 from gateway.mail.delivery import Batch, Outgoing, Recorded, Result
 from gateway.mail.tenant import Tenant
-from gateway.store import journal, queue, suppressions
+from gateway.store import given_up, journal, queue, suppressions
 from gateway.store.sqlite import Db
 
 FollowUps = Callable[[Batch, Recorded, datetime], Sequence[Outgoing]]
@@ -44,7 +44,16 @@ class Outcomes:
         self, db: Db, batch: Batch, results: Sequence[Result], *, now: datetime
     ) -> Recorded:
         """Keep what became of a batch; runs inside a transaction of the store."""
-        recorded = queue.record(db, batch, results, now=now)
+        return self._follow(db, batch, queue.record(db, batch, results, now=now), now=now)
+
+    def give_up(self, db: Db, name: str, *, now: datetime) -> Recorded:
+        """Fail what waits of a message, as a person wants it; raises Conflict."""
+        batch, recorded = given_up.give_up(db, name, now=now)
+        return self._follow(db, batch, recorded, now=now)
+
+    def _follow(
+        self, db: Db, batch: Batch, recorded: Recorded, *, now: datetime
+    ) -> Recorded:
         queued = [*self._notifications(batch, recorded, now)]
         _suppress(db, batch, recorded, now=now)
         if self._learn is not None:

@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from enum import StrEnum
 
 from gateway.mail.address import Address
-from gateway.mail.delivery import Batch, Delivery, Phase, Result
+from gateway.mail.delivery import Batch, Decision, Delivery, Phase, Result
 from gateway.mail.message import apply_edits, parse_message
 
 Told = Sequence[tuple[Delivery, Result]]
@@ -117,7 +117,7 @@ def _words(action: Action, delivery: Delivery, result: Result) -> str:
     lines = [f"<{delivery.recipient.address}>", verdict.meaning]
     if attempt.reply.code:
         lines.append(f"{attempt.host} said: {attempt.reply.as_line()}")
-    if result.give_up:
+    if result.give_up and verdict.decision is not Decision.FAIL:
         lines.append("It was tried until the time for it was over.")
     if result.delayed_until and action is Action.DELAYED:
         lines.append(f"It is tried until {format_datetime(result.delayed_until)}.")

@@ -25,7 +25,7 @@ class State(StrEnum):
 
 
 MOVES: dict[State, frozenset[State]] = {
-    State.SCHEDULED: frozenset({State.QUEUED, State.HELD, State.CANCELLED}),
+    State.SCHEDULED: frozenset({State.QUEUED, State.HELD, State.CANCELLED, State.FAILED}),
     State.QUEUED: frozenset({State.CLAIMED, State.HELD, State.CANCELLED, State.FAILED}),
     State.CLAIMED: frozenset(
         {State.DELIVERED, State.DEFERRED, State.FAILED, State.QUEUED, State.HELD}
@@ -51,6 +51,9 @@ class LaneKind(StrEnum):
     CAPTURE = "capture"  # to the sandbox in an upstream's place: nothing leaves
     SENT = "sent"  # a copy of what was sent, into the mailbox's own folder for it
     NONE = "none"  # a sender without an upstream: waits
+
+
+OF_SENDERS = frozenset({LaneKind.UPSTREAM, LaneKind.NONE})  # whose senders hear of a failure
 
 
 @dataclass(frozen=True, slots=True)

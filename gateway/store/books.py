@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.mail.delivery import LaneKind
+from gateway.mail.delivery import OF_SENDERS, LaneKind
 from gateway.store.sqlite import Db
 
 WAITING = "('scheduled', 'queued', 'claimed', 'deferred', 'held')"
@@ -52,7 +52,7 @@ class Inbound:
 
 def side(kind: LaneKind) -> str:
     """Return on which page a lane is booked: `out`, `route`, `hook`, `sent` or `capture`."""
-    return "out" if kind in (LaneKind.UPSTREAM, LaneKind.NONE) else kind.value
+    return "out" if kind in OF_SENDERS else kind.value
 
 
 def add(db: Db, tenant: str, entry: str, count: int) -> None:

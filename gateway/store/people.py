@@ -103,17 +103,17 @@ def retry(db: Db, name: str, *, now: datetime) -> int:
 
     Raises Conflict when nothing of it waits for its time.
     """
-    return _move(db, name, State.QUEUED, "queue.retry", now=now, only="state <> 'held'")
+    return move(db, name, State.QUEUED, "queue.retry", now=now, only="state <> 'held'")
 
 
 def release(db: Db, name: str, *, now: datetime) -> int:
     """Let what was held go; return how many recipients. Raises Conflict."""
-    return _move(db, name, State.QUEUED, "queue.release", now=now, only="state = 'held'")
+    return move(db, name, State.QUEUED, "queue.release", now=now, only="state = 'held'")
 
 
 def hold(db: Db, name: str, *, reason: str, now: datetime) -> int:
     """Hold what waits until a person releases it; return how many. Raises Conflict."""
-    moved = _move(db, name, State.HELD, "queue.hold", now=now)
+    moved = move(db, name, State.HELD, "queue.hold", now=now)
     message = journal.find_message(db, name)
     fix = f"gateway queue release {message}"
     db.execute(
@@ -125,7 +125,7 @@ def hold(db: Db, name: str, *, reason: str, now: datetime) -> int:
 
 def delete(db: Db, name: str, *, now: datetime) -> int:
     """Cancel what waits; return how many recipients. Raises Conflict."""
-    moved = _move(db, name, State.CANCELLED, "queue.delete", now=now)
+    moved = move(db, name, State.CANCELLED, "queue.delete", now=now)
     tenant, page = _page(db, name)
     books.add(db, tenant, f"{page}.removed", moved)
     return moved
@@ -133,12 +133,12 @@ def delete(db: Db, name: str, *, now: datetime) -> int:
 
 def discard(db: Db, message: str, *, rule: str, now: datetime) -> None:
     """Cancel a message that a policy discards as it is accepted; its bytes stay for the log."""
-    moved = _move(db, message, State.CANCELLED, "message.discarded", now=now, rule=rule)
+    moved = move(db, message, State.CANCELLED, "message.discarded", now=now, rule=rule)
     tenant, page = _page(db, message)
     books.add(db, tenant, f"{page}.removed", moved)
 
 
-def _move(
+def move(
     db: Db,
     name: str,
     to: State,
@@ -148,6 +148,10 @@ def _move(
     only: str = "TRUE",
     rule: str | None = None,
 ) -> int:
+    """Move what waits of a message as a person wants it; return how many recipients.
+
+    Raises Conflict when there is no such message, or nothing of it can move so.
+    """
     message = journal.find_message(db, name)
     if message is None:
         raise Conflict(f"there is no message '{name}'; gateway log search finds one by address")
@@ -157,7 +161,7 @@ def _move(
         " next_attempt_at = iif(:to = 'queued', :now, NULL),"
         " sendable_seconds = sendable_seconds + coalesce(max(0, :now - sendable_since), 0),"
         " sendable_since = :sendable_since, stalled_since = :stalled_since,"
-        " finished_at = iif(:to = 'cancelled', :now, NULL)"
+        " finished_at = iif(:to IN ('cancelled', 'failed'), :now, NULL)"
         f" WHERE message = :message AND {only} AND state <> 'claimed'"
         f" AND state IN ({sources(to)})",
         {

@@ -166,7 +166,7 @@ def record(db: Db, batch: Batch, results: Sequence[Result], *, now: datetime) ->
         failed=failed,
         delivered=delivered,
         delayed=delayed,
-        is_finished=bool(kept) and not _waits(db, batch.message),
+        is_finished=bool(kept) and not waits(db, batch.message),
     )
 
 
@@ -188,6 +188,12 @@ def content_of(db: Db, message: str) -> bytes | None:
     """Return the stored bytes of a message, None when there are none (any more)."""
     row = db.execute("SELECT bytes FROM content WHERE message = ?", (message,)).fetchone()
     return row[0] if row else None
+
+
+def waits(db: Db, message: str) -> bool:
+    """Whether anything of a message is not finished yet."""
+    query = "SELECT 1 FROM delivery WHERE message = ? AND finished_at IS NULL LIMIT 1"
+    return db.execute(query, (message,)).fetchone() is not None
 
 
 def sources(to: State) -> str:
@@ -333,11 +339,6 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
         detail = _tried(batch, result, now)
         journal.write(db, batch.message, f"delivery.{state.value}", now=now, **detail)
     return changed.rowcount > 0
-
-
-def _waits(db: Db, message: str) -> bool:
-    query = "SELECT 1 FROM delivery WHERE message = ? AND finished_at IS NULL LIMIT 1"
-    return db.execute(query, (message,)).fetchone() is not None
 
 
 def _state_after(result: Result) -> State:

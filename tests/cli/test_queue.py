@@ -7,9 +7,10 @@ import pytest
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.store import queue
 from gateway.store.capturing import set_capturing
-from tests.cli.running import Cli
+from tests.cli.running import TENANT, Cli
 from tests.store.values import LANE, outgoing
 
+ROUTE = '[routes.desk]\ntype = "smtp"\nhost = "desk.example"\nto = "in@desk.example"\n'
 KEYS = {
     "id", "tenant", "upstream", "way", "sender", "recipients", "size_bytes", "accepted_at",
     "reason", "fix",
@@ -64,6 +65,28 @@ def test_a_message_is_held_released_and_deleted(cli: Cli, message: str) -> None:
     assert "nothing waits" in cli.say("queue", "list")
     [gone] = cli.json("queue", "list", "--state", "cancelled")
     assert gone["recipients"][0]["next_attempt_at"] is None
+
+
+def test_a_message_is_given_up_and_its_sender_is_told_by_the_route(cli: Cli) -> None:
+    cli.apply(TENANT.replace("name =", 'route = "desk"\nname =', 1) + ROUTE)
+    id_ = cli.write_store(queue.accept, outgoing(), now=datetime.now(UTC))
+    given_up = cli.json("queue", "bounce", "one@acme.example")
+    assert (given_up["id"], given_up["action"], given_up["recipients"]) == (id_, "bounced", 1)
+    assert [one["id"] for one in cli.json("queue", "list")] == [given_up["notification"]]
+    shown = cli.json("queue", "show", given_up["notification"])
+    assert (shown["way"], shown["recipients"][0]["address"]) == ("route desk", "in@desk.example")
+    told = cli.write_store(queue.content_of, given_up["notification"])
+    assert b"In-Reply-To: <one@acme.example>" in told
+    assert b"Action: failed\r\nStatus: 5.4.7\r\n" in told
+    assert b"somebody who looks after the mail gave up on it" in told
+    assert b"until the time for it was over" not in told
+    assert "its recipients are failed" in cli.refused("queue", "bounce", id_)
+
+
+def test_without_a_route_a_message_is_given_up_in_silence(cli: Cli, message: str) -> None:
+    cli.apply()
+    said = cli.say("queue", "bounce", message)
+    assert "given up (2 recipients); its sender is not told" in said
 
 
 def test_a_message_that_is_not_there_is_refused(cli: Cli) -> None:
