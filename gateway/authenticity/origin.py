@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import getaddresses
 
 from gateway.authenticity import dmarc
@@ -127,7 +128,9 @@ async def _check_dkim(message: Message, checker: Checker) -> list[AuthResult]:
     wanted = list(dict.fromkeys(one.key_name for one in signatures if one.fault is None))
     records = await asyncio.gather(*(_ask_key(checker.resolver, name) for name in wanted))
     keys = dict(zip(wanted, records, strict=True))
-    return await checker.pool.run(verify_signatures, message, signatures, keys)
+    return await checker.pool.run(
+        verify_signatures, message, signatures, keys, now=datetime.now(UTC)
+    )
 
 
 async def _ask_key(resolver: Resolver, name: str) -> list[bytes] | None:

@@ -35,21 +35,28 @@ class Zone:
     A CNAME is followed. Names in `failing` are answered SERVFAIL, those in `silent` never.
     """
 
-    def __init__(self, records: Mapping[tuple[str, str], Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        records: Mapping[tuple[str, str], Sequence[str]] | None = None,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._host = address
         self._records: dict[tuple[str, str], list[str]] = {}
         self.failing: set[str] = set()
         self.silent: set[str] = set()
         self.asked: list[tuple[str, str]] = []
         for (name, kind), values in (records or {}).items():
             self.publish(name, kind, *values)
-        self._servers = _bind(self)
+        self._servers = _bind(self, address, port)
         for server in self._servers:
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def address(self) -> str:
         """Where it listens, as `[dns] nameservers` has it: `127.0.0.1:PORT`."""
-        return f"127.0.0.1:{_port(self._servers[0])}"
+        return f"{self._host}:{_port(self._servers[0])}"
 
     def publish(self, name: str, kind: str, *values: str) -> None:
         """Replace the records of this name and type."""
@@ -138,26 +145,26 @@ class _Stream(socketserver.StreamRequestHandler):
 class _Udp(socketserver.UDPServer):
     max_packet_size = 65535
 
-    def __init__(self, zone: Zone, port: int) -> None:
+    def __init__(self, zone: Zone, address: str, port: int) -> None:
         self.zone = zone
-        super().__init__(("127.0.0.1", port), _Datagram)
+        super().__init__((address, port), _Datagram)
 
 
 class _Tcp(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, zone: Zone, port: int) -> None:
+    def __init__(self, zone: Zone, address: str, port: int) -> None:
         self.zone = zone
-        super().__init__(("127.0.0.1", port), _Stream)
+        super().__init__((address, port), _Stream)
 
 
-def _bind(zone: Zone) -> tuple[_Udp, _Tcp]:
+def _bind(zone: Zone, address: str, port: int) -> tuple[_Udp, _Tcp]:
     """Listen on one port that is free for both; another process may take it in between."""
     for tries in range(PORT_TRIES):
-        tcp = _Tcp(zone, 0)
+        tcp = _Tcp(zone, address, port)
         try:
-            return _Udp(zone, _port(tcp)), tcp
+            return _Udp(zone, address, _port(tcp)), tcp
         except OSError:
             tcp.server_close()
             if tries == PORT_TRIES - 1:
