@@ -5,7 +5,8 @@ Discovery asks DNS; records, alignment and the result are judged purely.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,6 +16,9 @@ from gateway.mail.inbound import AuthResult
 from gateway.net.dns import Resolver
 
 POLICIES = frozenset({"none", "quarantine", "reject"})
+REPORT_URI = re.compile(r"(mailto|https?):\S", re.IGNORECASE)
+
+Tags = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,7 @@ class Policy:
 
 STRICTEST = Policy(request="none", dkim_strict=True, spf_strict=True)  # while it is unknown
 RELAXED = Policy(request="none")  # where nothing is published
+BROKEN = Policy(request="")  # a record that is none by its own words
 
 
 async def find_policy(resolver: Resolver, domain: str) -> Policy | None:
@@ -36,24 +41,31 @@ async def find_policy(resolver: Resolver, domain: str) -> Policy | None:
     Raises Unreachable when DNS cannot be asked now.
     """
     for name in dict.fromkeys((domain, organisational_domain(domain))):
-        if (policy := parse_policy(await resolver.txt(f"_dmarc.{name}"))) is not None:
-            return policy
+        found = find_records(await resolver.txt(f"_dmarc.{name}"))
+        if found:  # discovery ends here, even where they are no policy
+            return read_policy(found, for_subdomain=name != domain)
     return None
 
 
-def parse_policy(records: Iterable[bytes]) -> Policy | None:
-    """Return the one policy among TXT records; several count as none (§6.6.3)."""
-    found = [tags for record in records if (tags := _parse_tags(record))]
+def find_records(records: Iterable[bytes]) -> list[Tags]:
+    """Return the tags of what are DMARC records among TXT records (§6.3)."""
+    return [tags for record in records if (tags := _parse_tags(record))]
+
+
+def read_policy(found: Sequence[Tags], *, for_subdomain: bool = False) -> Policy | None:
+    """Return the one policy that DMARC records make, or BROKEN; several count as none (§6.6.3).
+
+    A record of an organisational domain may have another request for its subdomains.
+    """
     if len(found) != 1:
         return None
     tags = found[0]
     request = tags.get("p", "").lower()
-    if request not in POLICIES:
-        if "rua" not in tags:
-            return None
-        request = "none"  # §6.6.3: a record that still wants reports
+    below = tags.get("sp", request).lower()
+    if not {request, below} <= POLICIES:  # §6.6.3: one that wants reports counts as p=none
+        return RELAXED if REPORT_URI.match(tags.get("rua", "")) else BROKEN
     return Policy(
-        request=request,
+        request=below if for_subdomain else request,
         dkim_strict=tags.get("adkim", "").lower() == "s",
         spf_strict=tags.get("aspf", "").lower() == "s",
     )
@@ -89,28 +101,33 @@ def judge(
     results: Sequence[AuthResult], header_from: str, *, policy: Policy | None
 ) -> AuthResult:
     """Return our DMARC result for the domain in From, given what SPF and DKIM found."""
-    if policy is None:
-        return AuthResult(
-            method="dmarc", result="none", domain=header_from, reason="no DMARC policy"
-        )
-    proof = find_proof(results, header_from, policy=policy)
-    if proof:
-        result, why = "pass", f"{proof.method} of {proof.domain}, by {proof.by}"
-    elif any(one.result == "temperror" for one in results):
-        result, why = "temperror", "spf or dkim could not be judged now"
-    else:
-        result, why = "fail", "neither spf nor dkim passed in line with From"
-    reason = f"{why} (p={policy.request})"
+    result, reason = _judge(results, header_from, policy)
     return AuthResult(method="dmarc", result=result, domain=header_from, reason=reason)
 
 
-def _parse_tags(record: bytes) -> dict[str, str]:
+def _judge(
+    results: Sequence[AuthResult], header_from: str, policy: Policy | None
+) -> tuple[str, str]:
+    if policy is None:
+        return "none", "no DMARC policy"
+    if policy is BROKEN:  # §11.2
+        return "permerror", "the DMARC policy cannot be read"
+    wanted = f"(p={policy.request})"
+    if proof := find_proof(results, header_from, policy=policy):
+        return "pass", f"{proof.method} of {proof.domain}, by {proof.by} {wanted}"
+    if any(one.result == "temperror" for one in results):
+        return "temperror", f"spf or dkim could not be judged now {wanted}"
+    return "fail", f"neither spf nor dkim passed in line with From {wanted}"
+
+
+def _parse_tags(record: bytes) -> Tags:
     """Return the tags of a DMARC record, which starts with v=DMARC1 (§6.3), else nothing."""
     pairs = [part.partition("=") for part in record.decode("ascii", "replace").split(";")]
-    tags = [(name.strip().lower(), value.strip()) for name, _, value in pairs]
-    if tags[0] != ("v", "DMARC1"):
+    tags = [(name.strip(), value.strip()) for name, _, value in pairs if name.strip()]
+    if tags[:1] != [("v", "DMARC1")]:
         return {}
-    return dict(reversed(tags))  # of a repeated tag the first counts
+    names = {name for name, _ in tags}
+    return dict(tags if len(names) == len(tags) else tags[:1])  # RFC 6376 §3.2: no twins
 
 
 @cache

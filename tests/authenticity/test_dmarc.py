@@ -5,12 +5,14 @@ import asyncio
 import pytest
 
 from gateway.authenticity.dmarc import (
+    BROKEN,
     Policy,
     find_policy,
+    find_records,
     is_aligned,
     judge,
     organisational_domain,
-    parse_policy,
+    read_policy,
 )
 from gateway.config import DnsSettings
 from gateway.mail.inbound import AuthResult
@@ -33,7 +35,11 @@ def passed(method: str, domain: str) -> AuthResult:
         ([b"v=DMARC1; p=Quarantine; aspf=S;"], Policy(request="quarantine", spf_strict=True)),
         ([b"other", b"v=DMARC1; p=none"], NONE),
         ([b"v=DMARC1; p=nonsense; rua=mailto:a@b.example"], NONE),
-        ([b"v=DMARC1; p=nonsense"], None),
+        ([b"v=DMARC1; p=nonsense"], BROKEN),
+        ([b"v=DMARC1; p=reject; sp=nonsense"], BROKEN),
+        ([b"v=DMARC1; p=reject; sp=nonsense; rua=mailto:a@b.example"], NONE),
+        ([b"v=DMARC1; p=reject; p=none"], BROKEN),
+        ([b"v = DMARC1 ; p = reject ;;"], Policy(request="reject")),
         ([b"v=DMARC1; p=none", b"v=DMARC1; p=reject"], None),
         ([b"p=none; v=DMARC1"], None),
         ([b"v=DMARC10; p=none"], None),
@@ -43,7 +49,7 @@ def passed(method: str, domain: str) -> AuthResult:
 )
 def test_a_record_is_one_policy_or_none(records: list[bytes], policy: Policy | None) -> None:
     """RFC 7489 §6.3 and §6.6.3."""
-    assert parse_policy(records) == policy
+    assert read_policy(find_records(records)) == policy
 
 
 @pytest.mark.parametrize(
@@ -85,17 +91,21 @@ def test_alignment_is_by_organisation_or_strict(
 def test_a_policy_is_found_at_the_domain_then_at_its_organisation() -> None:
     records = {
         ("_dmarc.own.acme.com", "TXT"): ["v=DMARC1; p=reject"],
-        ("_dmarc.acme.com", "TXT"): ["v=DMARC1; p=quarantine"],
+        ("_dmarc.acme.com", "TXT"): ["v=DMARC1; p=quarantine; sp=none"],
+        ("_dmarc.two.acme.com", "TXT"): ["v=DMARC1; p=none", "v=DMARC1; p=reject"],
+        ("_dmarc.only-a-note.acme.com", "TXT"): ["hello"],
     }
     with Zone(records) as zone:
         resolver = Resolver(DnsSettings(nameservers=(zone.address,)))
         for domain, request in [
             ("own.acme.com", "reject"),
-            ("news.acme.com", "quarantine"),
+            ("news.acme.com", "none"),
+            ("only-a-note.acme.com", "none"),
             ("acme.com", "quarantine"),
         ]:
             assert asyncio.run(find_policy(resolver, domain)) == Policy(request=request)
-        assert asyncio.run(find_policy(resolver, "other.com")) is None
+        for domain in ("other.com", "two.acme.com"):
+            assert asyncio.run(find_policy(resolver, domain)) is None
         zone.failing.add("_dmarc.acme.com")
         with pytest.raises(Unreachable):
             asyncio.run(find_policy(resolver, "acme.com"))
@@ -118,6 +128,7 @@ def test_a_policy_is_found_at_the_domain_then_at_its_organisation() -> None:
         ([AuthResult(method="dkim", result="temperror", domain="x")], NONE, "temperror"),
         ([], NONE, "fail"),
         ([passed("dkim", "acme.com")], None, "none"),
+        ([passed("dkim", "acme.com")], BROKEN, "permerror"),
     ],
 )
 def test_a_pass_in_line_with_from_is_a_dmarc_pass(
