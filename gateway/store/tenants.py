@@ -217,7 +217,8 @@ def put_secret(
         resume_way(db, tenant, kind, name, now=now)
     if kind in ("mailbox", "client"):
         states.revive(db, name, reason="A new code was entered; it is tried now.", now=now)
-        for lane in needs.own_lanes(db, tenant, name):
+        copies = Lane(tenant, LaneKind.SENT, name)
+        for lane in (*needs.own_lanes(db, tenant, name), copies):
             resume_lane(db, lane, now=now)
     bump(db)
 

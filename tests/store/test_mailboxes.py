@@ -87,6 +87,21 @@ def test_a_new_code_revives_a_dead_mailbox_but_not_a_paused_one(
     assert [one.paused_by for one in store.read_now(lanes.lane_states)] == [None]
 
 
+def test_with_a_new_code_copies_for_the_folder_of_sent_mail_are_due_at_once(
+    store: Store, seal: Seal
+) -> None:
+    copies = Lane("acme", LaneKind.SENT, BOX)
+    copy = store.write_now(queue.accept, outgoing(lane=copies), now=NOON)
+    later = NOON + timedelta(hours=1)
+    store.write_now(lambda db: db.execute("UPDATE delivery SET next_attempt_at = 9e9"))
+    renew = mailboxes.renew
+    assert store.write_now(renew, seal, "acme", BOX, "new-code", now=later) == 0
+    found = store.read_now(
+        lambda db: db.execute("SELECT message, next_attempt_at FROM delivery").fetchall()
+    )
+    assert found == [(copy, later.timestamp())]
+
+
 def test_a_mailbox_that_mail_needs_is_not_removed_and_the_counts_are_told(
     store: Store, seal: Seal
 ) -> None:
