@@ -72,10 +72,11 @@ def diagnose(
 def explain(cause: str, provider: Provider, *, listed: bool = True) -> Diagnosis:
     """Return the sentences of a cause, with the preset's own advice where it has some."""
     known = CAUSES[cause]
+    fix = provider.fixes.get(cause, known.fix)
     return Diagnosis(
         cause=cause,
         meaning=known.meaning,
-        fix=provider.fixes.get(cause, known.fix),
+        fix=fix and fix.removeprefix(known.meaning).lstrip(),  # some presets begin with it
         whose_turn=known.turn,
         listed=listed,
     )

@@ -110,6 +110,12 @@ def test_the_preset_says_better_what_to_do() -> None:
     assert own.whose_turn is Turn.CREDENTIALS
 
 
+def test_what_happened_is_not_said_again_by_what_to_do() -> None:
+    found = _diagnose("generic", "smtp-auth", 535, "5.7.8 no")
+    assert found.fix is not None
+    assert found.fix.startswith("Many providers want an app password")
+
+
 @pytest.mark.parametrize(
     ("preset", "phase", "code", "text"),
     [
