@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
-import ssl
 import tempfile
 import time
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
-from email.message import EmailMessage
-from email.policy import SMTP
 from pathlib import Path
 
 from gateway import log_formats
@@ -23,16 +19,25 @@ from gateway.app.server import Server
 from gateway.authenticity.origin import authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops
 from gateway.cli import apply, demo_files, log
-from gateway.cli.demo_files import ANN, BOB, HOOK_SECRET, MAILBOX_CODE, PASSWORD, SUPPORT, Ports
+from gateway.cli.demo_files import (
+    ALERTS,
+    ALERTS_KEY,
+    ANN,
+    BOB,
+    HOOK_SECRET,
+    MAILBOX_CODE,
+    PASSWORD,
+    SUPPORT,
+    Ports,
+)
+from gateway.cli.demo_renewal import show_renewal
+from gateway.cli.demo_stage import WAIT_SECONDS, Stage
 from gateway.cli.output import print_line
 from gateway.cli.refusal import Refusal
 from gateway.config import load_settings
 from gateway.mail.message import parse_message
-from gateway.sandbox.helpdesk import Hook
 from gateway.sandbox.transaction import Captured
-from gateway.sandbox.world import World, WorldSettings, open_world
-
-WAIT_SECONDS = 30.0
+from gateway.sandbox.world import WorldSettings, open_world
 
 
 def run_demo(*, once: bool) -> None:
@@ -53,30 +58,19 @@ def run_demo(*, once: bool) -> None:
         raise Refusal(f"the demo stopped: {reason}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything that is up while the tour runs."""
-
-    home: Path
-    config: Path
-    ports: Ports
-    world: World
-
-
 class Demo:
     """The tour: each step is printed with the time since the start."""
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
-        self._begun = time.monotonic()
 
     async def run(self) -> None:
         """Start everything and lead through it. Raises TimeoutError when a step fails."""
         stage = await self._set_up()
-        first = await self._send_from_helpdesk(stage)
-        await self._answer_from_customer(stage, first)
-        second = await self._write_from_stranger(stage)
-        await self._print_timelines(stage, first.id, second)
+        first = await _send_from_helpdesk(stage)
+        second = await _write_from_stranger(stage)
+        third = await show_renewal(stage)
+        await _print_timelines(stage, first, second, third)
         _print_what_to_try(stage)
 
     async def close(self) -> None:
@@ -86,15 +80,20 @@ class Demo:
                 await self._stack.aclose()
 
     async def _set_up(self) -> Stage:
+        begun = time.monotonic()
         home = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-")))
         logged = self._stack.enter_context((home / "gateway.log").open("w"))
         log_formats.set_up(log_format="text", stream=logged)
         customer, zone = demo_files.make_customer()
-        settings = WorldSettings(directory=home / "sandbox", zone=zone, hook_secret=HOOK_SECRET)
+        settings = WorldSettings(
+            directory=home / "sandbox",
+            zone=zone,
+            hook_secret=HOOK_SECRET,
+            logins={SUPPORT: MAILBOX_CODE, ALERTS: ALERTS_KEY},
+        )
         world = await self._stack.enter_async_context(open_world(settings))
         for address in (SUPPORT, ANN, BOB):
             world.mailboxes.add_account(address, MAILBOX_CODE)
-        self._customer = customer
         ports = Ports.choose()
         config = demo_files.write(home, world, ports)
         await asyncio.to_thread(apply.apply, home / "shop.toml", config=config, as_json=False)
@@ -103,101 +102,58 @@ class Demo:
         server = Server(load_settings(config))
         await server.start()
         self._stack.push_async_callback(server.stop)
-        self._step("started", f"the gateway, a sandbox provider, a helpdesk; all in {home}")
-        return Stage(home, config, ports, world)
-
-    async def _send_from_helpdesk(self, stage: Stage) -> _Sent:
-        sent = await asyncio.to_thread(_submit, stage)
-        self._step("accepted", f"the helpdesk's mail to {ANN}: on disk, then 250 {sent.id}")
-        captured = await self._wait_for_mail(stage, to=ANN)
-        proven = await self._prove(stage, captured)
-        self._step(
-            "signed", f"DKIM {proven} for shop.example, checked against the sandbox's DNS"
-        )
-        self._step("delivered", f"through the shop's own upstream, as {captured.user}")
-        return _Sent(sent.id, sent.message_id, captured.content)
-
-    async def _answer_from_customer(self, stage: Stage, first: _Sent) -> None:
-        stage.world.reply(
-            first.content, "Thank you! And the invoice?", customer=ANN, sign=self._customer
-        )
-        self._step("written", f"{ANN} answers into {SUPPORT}")
-        hook = await self._wait_for_hook(stage, sender=ANN)
-        data = hook.payload["data"]
-        threads = "in its thread" if data["in_reply_to"] == first.message_id else "NOT threaded"
-        self._step("received", f"by the helpdesk's webhook, {threads}: {data['reply_text']!r}")
-
-    async def _write_from_stranger(self, stage: Stage) -> str:
-        letter = demo_files.letter_from(BOB)
-        stage.world.write(letter, mailbox=SUPPORT, sender=BOB, sign=self._customer)
-        self._step("written", f"{BOB} asks for the first time")
-        hook = await self._wait_for_hook(stage, sender=BOB)
-        self._step(
-            "received", f"by the helpdesk's webhook, signature verified: {hook.verified}"
-        )
-        answer = await self._wait_for_mail(stage, to=BOB)
-        subject = parse_message(answer.content).text("Subject")
-        self._step("answered", f"by the policy 50-received.sieve: {subject!r}")
-        return str(hook.payload["data"]["id"])
-
-    async def _print_timelines(self, stage: Stage, *ids: str) -> None:
-        for id_ in ids:
-            print_line("")
-            print_line(f"$ gateway log trace {id_}", style="bold")
-            await asyncio.to_thread(log.trace, id_, config=stage.config, as_json=False)
-
-    async def _wait_for_mail(self, stage: Stage, *, to: str) -> Captured:
-        def is_to(captured: Captured) -> bool:
-            return any(str(one.address) == to for one in captured.envelope.recipients)
-
-        return await stage.world.upstream.captured.wait_for(is_to, seconds=WAIT_SECONDS)
-
-    async def _wait_for_hook(self, stage: Stage, *, sender: str) -> Hook:
-        def is_from(hook: Hook) -> bool:
-            payload = hook.payload
-            is_mail = payload["type"] == "message.received"
-            return bool(is_mail and payload["data"]["from"]["address"] == sender)
-
-        return await stage.world.helpdesk.received.wait_for(is_from, seconds=WAIT_SECONDS)
-
-    async def _prove(self, stage: Stage, captured: Captured) -> str:
-        checker = make_checker(load_settings(stage.config).dns)
-        try:
-            message = parse_message(captured.content)
-            found = await authenticate(message, hops=TrustedHops(), checker=checker)
-        finally:
-            await checker.close()
-        return found.result("dkim")
-
-    def _step(self, name: str, sentence: str) -> None:
-        print_line(f"{time.monotonic() - self._begun:6.2f} s  {name:<10} {sentence}")
+        stage = Stage(home, config, ports, world, customer, begun)
+        stage.step("started", f"the gateway, a sandbox provider, a helpdesk; all in {home}")
+        return stage
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    id: str
-    message_id: str
-    content: bytes = b""
+async def _send_from_helpdesk(stage: Stage) -> str:
+    text = "Hello Ann,\n\nyour order is on its way.\n"
+    sent = await stage.submit(ANN, subject="Your order 4711", text=text)
+    stage.step("accepted", f"the helpdesk's mail to {ANN}: on disk, then 250 {sent.id}")
+    captured = await stage.mail_to(ANN)
+    proven = await _prove(stage, captured)
+    stage.step("signed", f"DKIM {proven} for shop.example, checked against the sandbox's DNS")
+    stage.step("delivered", f"through the shop's own account, as {captured.user}")
+    text = "Thank you! And the invoice?"
+    stage.world.reply(captured.content, text, customer=ANN, sign=stage.customer)
+    stage.step("written", f"{ANN} answers into {SUPPORT}")
+    data = (await stage.mail_from(ANN)).payload["data"]
+    threads = "in its thread" if data["in_reply_to"] == sent.message_id else "NOT threaded"
+    stage.step("received", f"by the helpdesk's webhook, {threads}: {data['reply_text']!r}")
+    return sent.id
 
 
-def _submit(stage: Stage) -> _Sent:
-    message = EmailMessage()
-    message["From"] = SUPPORT
-    message["To"] = ANN
-    message["Subject"] = "Your order 4711"
-    message["Message-ID"] = "<ticket-4711@desk.shop.example>"
-    message.set_content("Hello Ann,\n\nyour order is on its way.\n")
-    trusted = ssl.create_default_context(cafile=str(stage.home / "state/ca.pem"))
-    with smtplib.SMTP("localhost", stage.ports.starttls, timeout=WAIT_SECONDS) as client:
-        client.starttls(context=trusted)
-        client.login("shop.helpdesk", PASSWORD)
-        client.mail(SUPPORT)
-        client.rcpt(ANN)
-        code, reply = client.data(message.as_bytes(policy=SMTP))
-    if code != 250:
-        raise smtplib.SMTPDataError(code, reply)
-    id_ = reply.decode().rpartition(" ")[2]
-    return _Sent(id_, str(message["Message-ID"]))
+async def _write_from_stranger(stage: Stage) -> str:
+    letter = demo_files.letter_from(BOB, asks="Do you ship to Norway?")
+    stage.world.write(letter, mailbox=SUPPORT, sender=BOB, sign=stage.customer)
+    stage.step("written", f"{BOB} asks for the first time")
+    hook = await stage.mail_from(BOB)
+    stage.step("received", f"by the helpdesk's webhook, signature verified: {hook.verified}")
+    answer = await stage.mail_to(BOB)
+    subject = parse_message(answer.content).text("Subject")
+    stage.step("answered", f"by the policy 50-received.sieve: {subject!r}")
+    sent = len(stage.world.upstream.captured)
+    await stage.copies(sent)
+    stage.step("copied", f"all {sent} that left, into the mailbox's own folder for sent mail")
+    return str(hook.payload["data"]["id"])
+
+
+async def _print_timelines(stage: Stage, *ids: str) -> None:
+    for id_ in ids:
+        print_line("")
+        print_line(f"$ gateway log trace {id_}", style="bold")
+        await asyncio.to_thread(log.trace, id_, config=stage.config, as_json=False)
+
+
+async def _prove(stage: Stage, captured: Captured) -> str:
+    checker = make_checker(load_settings(stage.config).dns)
+    try:
+        message = parse_message(captured.content)
+        found = await authenticate(message, hops=TrustedHops(), checker=checker)
+    finally:
+        await checker.close()
+    return found.result("dkim")
 
 
 def _print_what_to_try(stage: Stage) -> None:

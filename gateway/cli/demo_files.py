@@ -25,9 +25,13 @@ from gateway.sandbox.world import World
 SUPPORT = "support@shop.example"
 ANN = "ann@customer.example"
 BOB = "bob@customer.example"
+CAROL = "carol@customer.example"
+OWNER = "it@shop.example"  # who is asked for a new code
+ALERTS = "alerts"  # the login of the path that tells of troubles
 PASSWORD = secrets.token_urlsafe(32)
-UPSTREAM_KEY = secrets.token_urlsafe(16)
+ALERTS_KEY = secrets.token_urlsafe(16)
 MAILBOX_CODE = secrets.token_urlsafe(12)
+NEW_CODE = secrets.token_urlsafe(12)
 HOOK_SECRET = "whsec_" + "ZGVtbyBzZWNyZXQgb2YgdGhlIGhlbHBkZXNr"
 
 CONFIGURATION = """\
@@ -50,28 +54,39 @@ public_url = "http://127.0.0.1:{web}"
 nameservers = ["127.0.0.1:{dns}"]
 [routes]
 private_networks = ["127.0.0.0/8"]
+[mailboxes]                       # a demo has no ten minutes
+dead_after = "1s"
+login_waits = ["1s"]
+[alerts]
+to = ["postmaster@gateway.example"]
+from = "gateway@gateway.example"
+host = "127.0.0.1"
+port = {smtp}
+username = "{alerts}"
+password_file = "alerts-key"
 """
 
 TENANT = """\
 tenant = "shop"
 name = "The Shop"
+owner = "{owner}"
 route = "helpdesk"
 [domains."shop.example"]
 [senders."support@shop.example"]
 name = "Shop Support"
 upstream = "sandbox"
 [upstreams.sandbox]
+mailbox = "support@shop.example"  # it sends by the mailbox's own account: one code for both
 host = "127.0.0.1"
 port = {smtp}
 security = "none"
-username = "shop"
-password_file = "upstream-key"
 [mailboxes."support@shop.example"]
 host = "127.0.0.1"
 port = {imap}
 security = "none"
 password_file = "mailbox-code"
 answers = true
+upstream = "sandbox"
 [routes.helpdesk]
 type = "webhook"
 url = "{hook}"
@@ -101,19 +116,27 @@ def write(home: Path, world: World, ports: Ports) -> Path:
     shutil.copytree(shipped.policies(), policies)
     received = policies / "inbound/50-received.sieve"
     received.with_name("50-received.sieve.off").rename(received)
-    (home / "upstream-key").write_text(UPSTREAM_KEY)
+    (home / "alerts-key").write_text(ALERTS_KEY)
     (home / "mailbox-code").write_text(MAILBOX_CODE)
     (home / "hook-secret").write_text(HOOK_SECRET)
     (home / "helpdesk-password").write_text(PASSWORD)
     (home / "shop.toml").write_text(
         TENANT.format(
-            smtp=world.upstream.port, imap=world.mailboxes.port, hook=world.helpdesk.url
+            owner=OWNER,
+            smtp=world.upstream.port,
+            imap=world.mailboxes.port,
+            hook=world.helpdesk.url,
         )
     )
     config = home / "gateway.conf"
     config.write_text(
         CONFIGURATION.format(
-            plain=ports.plain, starttls=ports.starttls, web=ports.web, dns=world.zone.port
+            plain=ports.plain,
+            starttls=ports.starttls,
+            web=ports.web,
+            dns=world.zone.port,
+            smtp=world.upstream.port,
+            alerts=ALERTS,
         )
     )
     return config
@@ -142,15 +165,15 @@ def shop_zone(config: Path) -> Zone:
     return {one.name: {one.type: [one.value]} for one in records}
 
 
-def letter_from(customer: str) -> bytes:
+def letter_from(customer: str, *, asks: str) -> bytes:
     """Return a customer's first mail."""
     message = EmailMessage(policy=SMTP)
     message["From"] = customer
     message["To"] = SUPPORT
-    message["Subject"] = "Do you ship to Norway?"
+    message["Subject"] = asks
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = make_msgid(domain="customer.example")
-    message.set_content("Hello,\n\ndo you ship to Norway?\n")
+    message.set_content(f"Hello,\n\n{asks[0].lower()}{asks[1:]}\n")
     return message.as_bytes()
 
 

@@ -109,6 +109,12 @@ class MailboxServer:
         self.delivered.add(Delivered(address, folder, uid, content))
         return uid
 
+    def hang_up(self, address: str) -> None:
+        """End the sessions that have a folder of an account selected. Raises LookupError."""
+        for folder in self.account(address).folders.values():
+            for listener in tuple(folder.listeners):
+                listener.hang_up()
+
     def new_uidvalidity(self, address: str, folder: str = INBOX) -> None:
         """Renumber a folder as a server restored from backup does; its sessions end."""
         self.folder(address, folder).renumber()

@@ -68,6 +68,12 @@ class Session(smtp.SMTP):
         self._transaction: Transaction | None = None
         super().__init__(self, enable_SMTPUTF8=True, **options)
 
+    @property
+    def user(self) -> str | None:
+        """Who signed in."""
+        login = self._client.auth_data
+        return login.login.decode("utf-8", "replace") if login else None
+
     async def end(self) -> None:
         """Reset the connection and wait until nothing of it runs."""
         conversation = self._handler_coroutine
@@ -262,14 +268,13 @@ class Session(smtp.SMTP):
 
     def _describe(self, name: str, content: bytes) -> Captured:
         transaction = self._transaction or Transaction(None, {})
-        login = self._client.auth_data
         return Captured(
             id=name,
             envelope=transaction.as_envelope(),
             content=content,
             helo=self._client.host_name or "",
             tls=self._tls(),
-            user=login.login.decode("utf-8", "replace") if login else None,
+            user=self.user,
             at=datetime.now(UTC),
         )
 

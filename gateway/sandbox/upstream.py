@@ -27,7 +27,7 @@ IDLE_SECONDS = 300.0  # RFC 5321 §4.5.3.2.7
 class UpstreamSettings:
     """What the upstream demands of its clients."""
 
-    accounts: Mapping[str, str] | None = None  # user -> password; None takes any login
+    accounts: Mapping[str, str] | None = None  # user -> password now; None takes any login
     require_login: bool = True
     opens: Callable[[str, str], bool] | None = None  # (address, access token): XOAUTH2
     security: Security = Security.NONE
@@ -73,6 +73,11 @@ class Upstream:
         self._server.close()
         await asyncio.gather(*(session.end() for session in tuple(self.sessions)))
         await self._server.wait_closed()
+
+    async def end_sessions(self, user: str) -> None:
+        """Reset the connections that `user` signed in on."""
+        ended = [session for session in tuple(self.sessions) if session.user == user]
+        await asyncio.gather(*(session.end() for session in ended))
 
     def keep(self, captured: Captured) -> None:
         """Take a message that arrived whole."""

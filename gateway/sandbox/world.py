@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -54,9 +54,10 @@ class World:
         certificate = own_certificate(settings.directory, "localhost", now=datetime.now(UTC))
         self.ca_file = settings.directory / "ca.pem"  # what clients may trust
         self.tokens = TokenServer()
+        self._logins = None if settings.logins is None else dict(settings.logins)
         self.upstream = Upstream(
             UpstreamSettings(
-                accounts=settings.logins,
+                accounts=self._logins,
                 opens=self.tokens.opens,
                 security=settings.security,
                 certificate=certificate,
@@ -94,6 +95,23 @@ class World:
         ((_, mailbox), *_) = original.addresses("Reply-To") or original.addresses("From")
         answer = make_reply(original, text, customer=customer)
         return self.write(answer, mailbox=mailbox, sender=customer, sign=sign)
+
+    async def end_code(self, address: str) -> None:
+        """Let a mailbox's code expire, as providers do: IMAP and SMTP refuse it, and nobody
+        stays signed in. Raises LookupError."""
+        account = self.mailboxes.account(address)
+        account.quirks = replace(self.mailboxes.quirks_of(account), code_expired=True)
+        if self._logins is not None:
+            self._logins.pop(address, None)
+        self.mailboxes.hang_up(address)
+        await self.upstream.end_sessions(address)
+
+    def make_code(self, address: str, code: str) -> None:
+        """Make a new code, as a mailbox's owner does at the provider. Raises LookupError."""
+        account = self.mailboxes.account(address)
+        account.password, account.quirks = code, None
+        if self._logins is not None:
+            self._logins[address] = code
 
     def _land(self, captured: Captured) -> None:
         return_path = str(captured.envelope.return_path or "")

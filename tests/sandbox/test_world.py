@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from imapclient import IMAPClient
+from imapclient.exceptions import IMAPClientError
 
 from gateway.mail.message import parse_message
 from gateway.sandbox.world import World, WorldSettings, make_reply, open_world, run_sandbox
@@ -66,6 +68,40 @@ def test_a_customers_reply_lands_in_the_tenants_mailbox(world: World, loop: Any)
     assert reply.text("Return-Path") == f"<{ANN}>"
     assert b"Thank you!\r\n" in content
     assert b"> It is on its way." in content
+
+
+def test_an_expired_code_is_refused_both_ways_until_there_is_a_new_one(
+    loop: Any, tmp_path: Path
+) -> None:
+    opened = open_world(WorldSettings(directory=tmp_path, logins={SHOP: "old", "else": "e"}))
+    world: World = loop.run(opened.__aenter__())
+    loop.call(world.mailboxes.add_account, SHOP, "old")
+    smtp = smtplib.SMTP("127.0.0.1", world.upstream.port, timeout=5)
+    smtp.login(SHOP, "old")
+    imap: Any = IMAPClient("127.0.0.1", world.mailboxes.port, ssl=False, timeout=5)
+    imap.login(SHOP, "old")
+    imap.select_folder("INBOX")
+    loop.run(world.end_code(SHOP))
+    with pytest.raises(IMAPClientError):
+        imap.noop()
+    with pytest.raises(smtplib.SMTPServerDisconnected):
+        smtp.noop()
+    assert may_send(world, SHOP, "old") is False
+    assert may_send(world, "else", "e") is True
+    assert isinstance(world.mailboxes.sign_in(SHOP, "old"), str)
+    loop.call(world.make_code, SHOP, "new")
+    assert [may_send(world, SHOP, one) for one in ("old", "new")] == [False, True]
+    assert not isinstance(world.mailboxes.sign_in(SHOP, "new"), str)
+    loop.run(opened.__aexit__(None, None, None))
+
+
+def may_send(world: World, user: str, password: str) -> bool:
+    with smtplib.SMTP("127.0.0.1", world.upstream.port, timeout=5) as client:
+        try:
+            client.login(user, password)
+        except smtplib.SMTPAuthenticationError:
+            return False
+    return True
 
 
 def test_a_reply_is_signed_by_the_key_given(world: World, loop: Any) -> None:
