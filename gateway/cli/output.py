@@ -60,6 +60,11 @@ def print_line(sentence: str, *, style: str = "") -> None:
     _console().print(Text(sentence, style=style), soft_wrap=True)
 
 
+def print_step(name: str, sentence: str, *, style: str = "") -> None:
+    """Print one step of a way: its name, then what came of it."""
+    print_line(f"{name:<10} {sentence}", style=style)
+
+
 def print_text(text: str) -> None:
     """Print text as it is, for programs and people."""
     typer.echo(text)

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.arrival import Ending, as_document, find_box, follow_on, print_arrival
 from gateway.cli.following import Course, follow
 from gateway.cli.opening import Config, Json, Opened, opened, utc_now
-from gateway.cli.output import print_json, print_line, print_next, stamp, until
+from gateway.cli.output import print_json, print_next, print_step, stamp, until
 from gateway.cli.refusal import Refusal
 from gateway.cli.sender_choice import Choice, choose, read_address
 from gateway.cli.status import NOT_RUNNING, ask_server
@@ -50,7 +51,10 @@ Owner = Annotated[
 Subject = Annotated[str, typer.Option(help="Its subject.")]
 Words = Annotated[str, typer.Option(help="Its text.", show_default=False)]
 Wait = Annotated[
-    int, typer.Option(min=0, metavar="SECONDS", help="Wait so long for the upstream.")
+    int,
+    typer.Option(
+        min=0, metavar="SECONDS", help="Wait so long for the upstream, then for its arrival."
+    ),
 ]
 
 
@@ -68,7 +72,8 @@ def send(
     """Send a real mail through the whole way, and tell what its upstream answers.
 
     It goes in as a helpdesk's mail does: rights of the sender, policies, store, signature,
-    upstream. Exits 1 unless the upstream took it.
+    upstream; to a connected mailbox it is followed there: folder, From, SPF, DKIM, DMARC.
+    Exits 1 unless the upstream took it, and it came where it is followed.
     """
     with opened(config) as gateway:
         _check_server(gateway)
@@ -80,12 +85,17 @@ def send(
         if not as_json:
             _print_accepted(accepted, choice)
         course = follow(gateway, accepted.id, seconds=wait)
+        if not as_json:
+            _print_course(course, choice.tenant)
+        end = follow_on(gateway, course, find_box(known, read_address(to).key), seconds=wait)
     if as_json:
-        print_json(_as_document(course))
+        print_json(_as_document(course, end))
     else:
-        _print_course(course, choice.tenant)
+        _print_end(course, end)
     if course.recipient.state != State.DELIVERED:
         raise Refusal(_why_not(course))
+    if end.is_missing:
+        raise Refusal(f"the upstream took it, but it has not come into {end.box} in {wait} s")
 
 
 def _check_server(gateway: Opened) -> None:
@@ -154,30 +164,34 @@ def _hand_in(gateway: Opened, submission: Submission) -> Outgoing:
 
 def _print_accepted(accepted: Outgoing, choice: Choice) -> None:
     to = accepted.envelope.recipients[0].address
-    _step("accepted", f"{accepted.id}, on disk: from {accepted.header_from} to {to}")
+    print_step("accepted", f"{accepted.id}, on disk: from {accepted.header_from} to {to}")
     if choice.others:
-        _step("", f"--from chooses another sender: {', '.join(choice.others)}")
+        print_step("", f"--from chooses another sender: {', '.join(choice.others)}")
 
 
 def _print_course(course: Course, tenant: Tenant) -> None:
     tried = course.tried
     if course.reply:
         tls = f" over {tried['tls']}" if tried.get("tls") else ""
-        _step("signed", _signed(course, tenant))
+        print_step("signed", _signed(course, tenant))
         way = "the sandbox for it" if course.is_captured else f"{tried['host']}{tls}"
-        _step("upstream", f"{course.entry.upstream}: {way}")
-        _step("answer", course.reply)
+        print_step("upstream", f"{course.entry.upstream}: {way}")
+        print_step("answer", course.reply)
     if tried.get("remote_id"):
-        _step("its id", tried["remote_id"])
+        print_step("its id", tried["remote_id"])
     state = "captured" if course.is_captured else course.recipient.state
-    _step(state, _state(course), style="green" if state == State.DELIVERED else "yellow")
+    print_step(state, _state(course), style="green" if state == State.DELIVERED else "yellow")
     if course.fix:
-        _step("fix", course.fix)
-    print_next(f"gateway log trace {course.entry.id}")
+        print_step("fix", course.fix)
 
 
-def _step(name: str, sentence: str, *, style: str = "") -> None:
-    print_line(f"{name:<10} {sentence}", style=style)
+def _print_end(course: Course, end: Ending) -> None:
+    if end.arrival:
+        print_arrival(end.arrival)
+    if end.unseen:
+        print_step("arrived", f"not looked for in {end.box}, {end.unseen}", style="yellow")
+    ids = [course.entry.id, *([end.arrival.found.fetched.id] if end.arrival else [])]
+    print_next(*(f"gateway log trace {id_}" for id_ in ids))
 
 
 def _signed(course: Course, tenant: Tenant) -> str:
@@ -214,7 +228,7 @@ def _why_not(course: Course) -> str:
             return "the upstream has not taken it yet; it waits"
 
 
-def _as_document(course: Course) -> dict[str, Any]:
+def _as_document(course: Course, end: Ending) -> dict[str, Any]:
     entry, tried = course.entry, course.tried
     is_done = course.recipient.state == State.DELIVERED
     return {
@@ -237,4 +251,6 @@ def _as_document(course: Course) -> dict[str, Any]:
         "fix": course.fix,
         "next_attempt_at": stamp(course.recipient.next_attempt_at),
         "seconds": round(course.seconds, 3),
+        "arrived": as_document(end.arrival) if end.arrival else None,
+        "not_looked_for": end.unseen,
     }

@@ -21,6 +21,7 @@ from gateway.mail.message import Edit, Message, apply_edits, parse_message
 from gateway.mail.tenant import Security
 from gateway.net.tls import own_certificate
 from gateway.sandbox.dns import Zone, ZoneServer
+from gateway.sandbox.folders import INBOX
 from gateway.sandbox.helpdesk import Helpdesk
 from gateway.sandbox.listening import HOST
 from gateway.sandbox.mailbox import MailboxServer
@@ -67,6 +68,7 @@ class World:
         self.mailboxes = MailboxServer(
             security=settings.security, certificate=certificate, opens=self.tokens.opens
         )
+        self.filed: dict[str, str] = {}  # address -> folder for what comes, else INBOX
         self.zone = ZoneServer(settings.zone)
         self.helpdesk = Helpdesk(secret=settings.hook_secret)
 
@@ -119,7 +121,7 @@ class World:
             address = str(recipient.address)
             if self.mailboxes.has_account(address):
                 landed = _stamp(captured.content, return_path=return_path, recipient=address)
-                self.mailboxes.deliver(address, landed)
+                self.mailboxes.deliver(address, landed, self.filed.get(address, INBOX))
 
 
 @asynccontextmanager

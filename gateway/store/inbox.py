@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.mail.delivery import Outgoing
+from gateway.mail.ids import first_id
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import parse_message
 from gateway.mail.plan import Effect, Plan
@@ -76,6 +77,12 @@ def unfinished(db: Db) -> list[str]:
     """Return the ids of messages whose Plan or effects are not done, oldest first."""
     query = "SELECT message FROM inbox WHERE state IN ('fetched', 'planned') ORDER BY message"
     return [row[0] for row in db.execute(query)]
+
+
+def fetched_since(db: Db, mailbox: str, at: datetime) -> list[str]:
+    """Return the ids of what was fetched from a mailbox since `at`, oldest first."""
+    query = "SELECT message FROM inbox WHERE mailbox = ? AND message >= ? ORDER BY message"
+    return [row[0] for row in db.execute(query, (mailbox, first_id(at)))]
 
 
 def begin_try(db: Db, id_: str) -> int:

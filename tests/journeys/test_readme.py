@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.need import need
 from tests.servers.ports import free_ports, wait_until
 from tests.servers.postfix import Postfix
+from tests.servers.zone import Zone
 
 pytestmark = pytest.mark.servers
 
@@ -25,10 +27,12 @@ BLOCK = re.compile(
     r"(?P<text>.*?)```",
     re.DOTALL,
 )
+LEFT_OUT = "..."  # lines that README does not show
 CHANGES_EACH_TIME = (
     (re.compile(r"\b[0-9A-Z]{18}\b"), "ID"),
     (re.compile(r"\b[0-9a-f]{16}\b"), "HASH"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"), "TIME"),
+    (re.compile(r"\b\d+\.\d s\b"), "SECONDS"),
     (re.compile(r"\s+"), " "),
 )
 
@@ -44,9 +48,10 @@ class Command:
 class Newcomer:
     """Somebody who types what README says, in a directory of their own."""
 
-    def __init__(self, home: Path, local: dict[str, str]) -> None:
+    def __init__(self, home: Path, local: dict[str, str], zone: Zone) -> None:
         self.home = home
         self._local = local
+        self._zone = zone
         self._served: subprocess.Popen[bytes] | None = None
         binary = home / "bin"
         binary.mkdir()
@@ -87,6 +92,11 @@ class Newcomer:
         for line in command.output:
             assert plain(line) in printed, f"$ {words}\n{printed}\ndoes not print\n{line}"
 
+    def publish(self) -> None:
+        """Publish what README says to publish."""
+        for one in json.loads(self._say("gateway domain records acme.example --json")):
+            self._zone.publish(one["name"], one["type"], one["value"])
+
     def leave(self) -> None:
         """Stop what was started."""
         if self._served is not None:
@@ -94,6 +104,9 @@ class Newcomer:
             self._served.wait(30)
 
     def _run(self, words: str) -> str:
+        return plain(self._say(words))
+
+    def _say(self, words: str) -> str:
         done = subprocess.run(
             ["sh", "-c", words],
             cwd=self.home,
@@ -103,16 +116,17 @@ class Newcomer:
             check=False,
         )
         assert done.returncode == 0, f"$ {words}\n{done.stdout}{done.stderr}"
-        return plain(done.stdout)
+        return done.stdout
 
 
 @pytest.fixture
-def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
+def newcomer(tmp_path: Path, zone: Zone) -> Iterator[Newcomer]:
     need("postfix", "saslpasswd2", "dovecot", "swaks", root=True)
-    postfix, dovecot, (plain_port, web) = Postfix(), Dovecot(), free_ports(2)
+    dovecot, (plain_port, web) = Dovecot(), free_ports(2)
+    postfix = Postfix(lmtp_to=dovecot.lmtp_port)
     postfix.add_user("relay", "the password of the account that mail leaves by")
     postfix.start()
-    dovecot.add_user("support", "the password of the mailbox")
+    dovecot.add_user("support@acme.example", "the password of the mailbox")
     dovecot.start()
     smtp = f'host = "localhost"\nca_file = "{postfix.ca_file}"\nport = {postfix.port}'
     imap = f'host = "localhost"\nca_file = "{dovecot.ca_file}"\nport = {dovecot.imaps_port}'
@@ -123,7 +137,9 @@ def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
             'host = "imap.acme.example"\nport = 993': imap,
             "127.0.0.1:2525": f"127.0.0.1:{plain_port}",
             "127.0.0.1:8080": f"127.0.0.1:{web}",
+            "# nameservers = []": f'nameservers = ["{zone.address}"]',
         },
+        zone,
     )
     yield someone
     someone.leave()
@@ -134,7 +150,8 @@ def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
 def commands_of(block: str) -> Iterator[Command]:
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         words, *output = part.splitlines()
-        yield Command(words, tuple(line for line in output if line.strip()))
+        shown = (line for line in output if line.strip() not in ("", LEFT_OUT))
+        yield Command(words, tuple(shown))
 
 
 def plain(text: str) -> str:
@@ -157,3 +174,5 @@ def test_the_first_ten_minutes_work_as_written(newcomer: Newcomer) -> None:
                             '# address = "127.0.0.1:', 'address = "127.0.0.1:'
                         )
                     )
+                if command.words.startswith("gateway apply"):
+                    newcomer.publish()

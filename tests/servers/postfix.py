@@ -71,6 +71,12 @@ virtual_mailbox_domains = static:all
 virtual_mailbox_maps = static:inbox/
 """
 
+HANDS_ON = """
+default_transport = lmtp:inet:[127.0.0.1]:{port}
+relay_transport = $default_transport
+smtp_dns_support_level = disabled
+"""
+
 RELAYS = """
 default_transport = smtp
 relayhost = [127.0.0.1]:{port}
@@ -93,6 +99,7 @@ verify    unix  -  -  n  -  1   verify
 proxymap  unix  -  -  n  -  -   proxymap
 virtual   unix  -  n  n  -  -   virtual
 smtp      unix  -  -  n  -  -   smtp
+lmtp      unix  -  -  n  -  -   lmtp
 relay     unix  -  -  n  -  -   smtp
 error     unix  -  -  n  -  -   error
 retry     unix  -  -  n  -  -   error
@@ -107,7 +114,8 @@ class Postfix:
     """One instance on `port`; `ca_file` signs its certificate for localhost and 127.0.0.1.
 
     With `relay_to`, a port on loopback, it sends on what it took instead of keeping it, after
-    the milter at `milter` has seen it. It does not offer the extensions in `without`.
+    the milter at `milter` has seen it; with `lmtp_to` it hands mail to the mailboxes there.
+    It does not offer the extensions in `without`.
     """
 
     def __init__(
@@ -116,6 +124,7 @@ class Postfix:
         tls_auth_only: bool = True,
         relay_to: int | None = None,
         milter: str = "",
+        lmtp_to: int | None = None,
         without: Sequence[str] = (),
     ) -> None:
         if PROGRAM is None:
@@ -124,10 +133,12 @@ class Postfix:
         self.home.chmod(0o755)
         (self.port,) = free_ports(1)
         self.ca_file = self.home / "ca.pem"
+        then = RELAYS.format(port=relay_to, milter=milter) if relay_to else KEEPS
+        if lmtp_to:
+            then = HANDS_ON.format(port=lmtp_to)
         self._lay_out(
             tls_auth_only=tls_auth_only,
-            more=f"smtpd_discard_ehlo_keywords = {' '.join(without)}\n"
-            + (RELAYS.format(port=relay_to, milter=milter) if relay_to else KEEPS),
+            more=f"smtpd_discard_ehlo_keywords = {' '.join(without)}\n{then}",
         )
 
     def start(self) -> None:
