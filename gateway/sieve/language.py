@@ -80,6 +80,7 @@ CAPABILITIES = capabilities(SIGNATURES) | {
     "extlists",
     "mime",
     gateway_sender.TEMPLATE,
+    older.DUPLICATE,
     *(f"comparator-{name}" for name in COMPARATORS),
 }
 NAMESPACES: dict[str, tuple[str, Namespace]] = {

@@ -1,7 +1,9 @@
-"""Two drafts that RFC 5232 and RFC 5435 replaced, for scripts that come from another server.
+"""Drafts that became RFC 5232, 5435 and 7352, for scripts that come from another server.
 
-`imapflags` (draft-melnikov-sieve-imapflags) and `notify` (draft-martin-sieve-notify). Only a
-script that requires them has them: its `setflag` or `notify` then is the older one.
+`imapflags` (draft-melnikov-sieve-imapflags), `notify` (draft-martin-sieve-notify) and
+`vnd.dovecot.duplicate`. Only a script that requires them has them: its `setflag`, `notify`
+or `duplicate` then is the older one. Beside them `debug_log` of `vnd.dovecot.debug`, whose
+lines stand in the trace.
 """
 
 from __future__ import annotations
@@ -13,13 +15,15 @@ from gateway.sieve.addresses import Mailbox, parse_single
 from gateway.sieve.checker import Builder
 from gateway.sieve.extensions.body import take_text
 from gateway.sieve.extensions.imap4flags import changing, split_flags
+from gateway.sieve.extensions.surroundings import duplicate_test
 from gateway.sieve.matching import compile_match
 from gateway.sieve.runtime import Command, Run, RunError
-from gateway.sieve.signature import Given, Kind, Tagged, command
+from gateway.sieve.signature import Given, Kind, Positional, Tagged, command
 from gateway.sieve.strings import Expressions
 
-FLAGS, NOTIFY = "imapflags", "notify"
-RIVALS = {FLAGS: "imap4flags", NOTIFY: "enotify"}
+FLAGS, NOTIFY, DUPLICATE = "imapflags", "notify", "vnd.dovecot.duplicate"
+DEBUG = "vnd.dovecot.debug"
+RIVALS = {FLAGS: "imap4flags", NOTIFY: "enotify", DUPLICATE: "duplicate"}
 MAX_TEXT = 2000  # characters of the message in a notification
 _FLAGGED = "\\Flagged"
 _MESSAGE = "$from$: $subject$"
@@ -126,10 +130,22 @@ def _build_denotify(given: Given, builder: Builder) -> Command:
     return denotify
 
 
+def _build_debug_log(given: Given, builder: Builder) -> Command:
+    text = builder.text(given.positionals[0])
+    return lambda run: run.note(run.line, text.expand(run)[:MAX_TEXT])
+
+
 _HOW_IMPORTANT = tuple(
     Tagged(word, group="importance", help=f"Its importance is {word}.") for word in _IMPORTANCE
 )
 SIGNATURES = (
+    command(
+        "debug_log",
+        _build_debug_log,
+        help="Write a line into the trace.",
+        capability=DEBUG,
+        positionals=(Positional("text", Kind.TEXT),),
+    ),
     command("mark", _build_mark, help="Set the flag \\Flagged.", capability=FLAGS),
     command("unmark", _build_mark, help="Remove the flag \\Flagged.", capability=FLAGS),
     command(
@@ -147,6 +163,7 @@ SIGNATURES = (
     ),
 )
 OLDER = (
+    duplicate_test(DUPLICATE, own_key="value"),
     *(changing(name, capability=FLAGS) for name in ("setflag", "addflag", "removeflag")),
     command(
         "notify",

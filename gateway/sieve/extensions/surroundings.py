@@ -7,7 +7,7 @@ from __future__ import annotations
 from gateway.sieve.checker import Builder
 from gateway.sieve.matching import COMPARISON, compile_match
 from gateway.sieve.runtime import Command, Run, RunError, Test
-from gateway.sieve.signature import Given, Kind, Positional, Tagged, command, test
+from gateway.sieve.signature import Given, Kind, Positional, Signature, Tagged, command, test
 
 DEFAULT_SECONDS = 7 * 86400
 NOT_BY_IHAVE = frozenset({"variables", "encoded-character"})  # RFC 5463 §4
@@ -51,7 +51,7 @@ def _build_error(given: Given, builder: Builder) -> Command:
 def _build_duplicate(given: Given, builder: Builder) -> Test:
     handle = builder.optional_text(given, "handle")
     header = builder.optional_text(given, "header")
-    unique = builder.optional_text(given, "uniqueid")
+    unique = builder.optional_text(given, "value" if given.has("value") else "uniqueid")
     seconds, last = builder.number(given, "seconds"), given.has("last")
 
     def duplicate(run: Run) -> bool:
@@ -71,6 +71,30 @@ def _build_duplicate(given: Given, builder: Builder) -> Test:
         )
 
     return duplicate
+
+
+def duplicate_test(capability: str, *, own_key: str) -> Signature:
+    """Return the test `duplicate` as a capability has it; `own_key` is its tag for a key."""
+    return test(
+        "duplicate",
+        _build_duplicate,
+        help="True when this message, or the given key, was seen before.",
+        capability=capability,
+        tags=(
+            Tagged("handle", Kind.TEXT, help="The name under which repetitions are counted."),
+            Tagged(
+                "header",
+                Kind.TEXT,
+                group="unique id",
+                help="The header field that tells messages apart.",
+            ),
+            Tagged(
+                own_key, Kind.TEXT, group="unique id", help="The key that tells messages apart."
+            ),
+            Tagged("seconds", Kind.NUMBER, help="How long a key is remembered."),
+            Tagged("last", help="Each repetition begins the time anew."),
+        ),
+    )
 
 
 def _build_mailboxexists(given: Given, builder: Builder) -> Test:
@@ -115,29 +139,7 @@ SIGNATURES = (
         capability="ihave",
         positionals=(Positional("text", Kind.TEXT),),
     ),
-    test(
-        "duplicate",
-        _build_duplicate,
-        help="True when this message, or the given key, was seen before.",
-        capability="duplicate",
-        tags=(
-            Tagged("handle", Kind.TEXT, help="The name under which repetitions are counted."),
-            Tagged(
-                "header",
-                Kind.TEXT,
-                group="unique id",
-                help="The header field that tells messages apart.",
-            ),
-            Tagged(
-                "uniqueid",
-                Kind.TEXT,
-                group="unique id",
-                help="The key that tells messages apart.",
-            ),
-            Tagged("seconds", Kind.NUMBER, help="How long a key is remembered."),
-            Tagged("last", help="Each repetition begins the time anew."),
-        ),
-    ),
+    duplicate_test("duplicate", own_key="uniqueid"),
     test(
         "mailboxexists",
         _build_mailboxexists,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.sieve.extensions.older import MAX_TEXT, NOTIFY
+from gateway.sieve.extensions.older import DEBUG, DUPLICATE, MAX_TEXT, NOTIFY
 from gateway.sieve.interface import CompileError
-from tests.sieve.outside import LETTER, run
+from tests.sieve.outside import LETTER, World, kinds, run
 
 OLD = f'require "{NOTIFY}";\n'
 
@@ -59,3 +59,16 @@ def test_a_draft_and_what_replaced_it_exclude_each_other(pair: str) -> None:
 def test_a_recipient_that_comes_from_the_message_is_checked() -> None:
     script = 'require ["notify", "variables"]; set "a" "no"; notify :options "${a}";'
     assert run(script).error is not None
+
+
+def test_the_older_duplicate_calls_its_key_value() -> None:
+    world = World(seen={"ann"})
+    script = f'require "{DUPLICATE}"; if duplicate :value "ann" {{ discard; }}'
+    assert kinds(run(script, world=world)) == ["discard"]
+    with pytest.raises(CompileError, match="uniqueid"):
+        run(f'require "{DUPLICATE}"; if duplicate :uniqueid "ann" {{ discard; }}')
+
+
+def test_a_debug_line_stands_in_the_trace() -> None:
+    result = run(f'require ["{DEBUG}", "variables"];\nset "a" "b";\ndebug_log "at ${{a}}";')
+    assert [(one.line, one.text) for one in result.trace][-1] == (3, "at b")
