@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from gateway import events
@@ -36,6 +37,7 @@ from gateway.store.states import MailboxState
 
 WORKERS = 4
 LOOK_EVERY_SECONDS = 30.0
+LEAST_SECONDS = 0.5  # between two looks that nothing asked for
 TRY_AGAIN_SECONDS = 30.0
 
 
@@ -145,11 +147,18 @@ class Inbound:
                 self._in_work.add(id_)
                 task = spawn(self._perform(id_), name=f"perform {id_}")
                 task.add_done_callback(lambda _: slots.release())
-            try:
-                async with asyncio.timeout(LOOK_EVERY_SECONDS):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(await self._seconds_to_next()):
                     await self._woken.wait()
-            except TimeoutError:
-                continue
+
+    async def _seconds_to_next(self) -> float:
+        """Return how long there is nothing to do by itself: until the next hold ends."""
+        try:
+            ends_at = await self._base.store.read(holds.next_end)
+        except StoreError:  # told by the look that follows
+            return LOOK_EVERY_SECONDS
+        left = (ends_at - _now()).total_seconds() if ends_at else LOOK_EVERY_SECONDS
+        return min(max(left, LEAST_SECONDS), LOOK_EVERY_SECONDS)
 
     async def _unfinished(self) -> list[str]:
         try:

@@ -13,10 +13,11 @@ from gateway.app.foundation import Foundation
 from gateway.conversation.thread import Thread, take_in
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import Edit, Message, parse_message
+from gateway.mail.plan import Effect, EffectKind
 from gateway.mail.tenant import Tenant
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
-from gateway.policy.chain import after, run_chain
+from gateway.policy.chain import Chain, after, run_chain
 from gateway.policy.edits import foreign_marks
 from gateway.policy.files import Chains
 from gateway.store import marks
@@ -47,6 +48,7 @@ class Judge:
         thread = await self._base.store.write(
             take_in, fetched, sender=authenticity.header_from, now=now
         )
+        before = hold or Effect(kind=EffectKind.HOLD, edits=self._edits(fetched, thread))
         context = Context(
             tenant=tenant,
             authenticity=authenticity,
@@ -57,19 +59,19 @@ class Judge:
             thread="reply" if thread.is_reply else "new",
             conversation=thread.conversation,
             hostname=self._base.settings.server.hostname,
-            edits=hold.edits if hold is not None else self._edits(fetched, thread),
-            flags=hold.flags if hold is not None else (),
+            edits=before.edits,
+            flags=before.flags,
+            globals=before.globals,
             count=self._counter(tenant, now),
         )
-        judgement = await self._pool.run(
-            run_chain,
-            chain,
-            fetched.content,
-            context,
-            on_error=self._base.settings.policies.on_error,
-        )
+        return await self._run(chain, fetched.content, context)
+
+    async def _run(self, chain: Chain, content: bytes, context: Context) -> Judged:
+        on_error = self._base.settings.policies.on_error
+        judgement = await self._pool.run(run_chain, chain, content, context, on_error=on_error)
+        tenant = context.tenant.id
         marked = tuple(
-            marks.Mark(tenant=tenant.id, kind=one.kind, handle=one.handle, key=one.key)
+            marks.Mark(tenant=tenant, kind=one.kind, handle=one.handle, key=one.key)
             for one in judgement.noted
         )
         return Judged(plan=judgement.plan, marked=marked)

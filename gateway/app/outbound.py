@@ -51,6 +51,7 @@ class Outbound:
         self._copies = SentCopies(base, self.accounts)
         self._pool = SessionPool(local_name=base.settings.server.hostname)
         leases = Leases(base.store)
+        self.outcomes = self._make_outcomes()
         self._sender = self._make_sender(leases)
         self.scheduler = self._make_scheduler(leases)
 
@@ -77,21 +78,23 @@ class Outbound:
         )
 
     def _make_scheduler(self, leases: Leases) -> Scheduler:
-        outcomes = Outcomes(
-            find_tenant=self._base.directory.find_tenant,
-            hostname=self._base.settings.server.hostname,
-            follow_ups=self._follow_ups,
-            learn=_learn_ids,
-        )
         return Scheduler(
             self._base.store,
             attempts=self._attempts(),
             limits=self.accounts.limits,
-            record=outcomes.record,
+            record=self.outcomes.record,
             leases=leases,
             owner=f"{self._base.settings.server.hostname}/",
             stale_after=self._base.settings.delivery.stale_after,
             revision=lambda: self._base.directory.revision,
+        )
+
+    def _make_outcomes(self) -> Outcomes:
+        return Outcomes(
+            find_tenant=self._base.directory.find_tenant,
+            hostname=self._base.settings.server.hostname,
+            follow_ups=self._follow_ups,
+            learn=_learn_ids,
         )
 
     def _follow_ups(

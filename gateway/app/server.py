@@ -23,6 +23,7 @@ from gateway.app.authorizing import Authorizing
 from gateway.app.capture import Capture
 from gateway.app.cleaning import keep_clean
 from gateway.app.foundation import Foundation, lay_foundation, open_store, path_of_store
+from gateway.app.holding import HeldSubmissions
 from gateway.app.hooks import HookCarrier
 from gateway.app.inbound import Inbound
 from gateway.app.intake import Intake
@@ -125,6 +126,7 @@ class Server:
             spawn(renew_certificate(settings), name="renew certificate"),
             spawn(keep_clean(store, settings.retention), name="retention"),
             spawn(keep_log_short(path_of_store(settings)), name="checkpoints"),
+            spawn(_held(base, chains, outbound).run(), name="held submissions"),
             *begin_alerts(base, chains),
         ]
         stack.push_async_callback(stop_tasks, tasks)
@@ -241,6 +243,11 @@ class Server:
             ask_store=lambda: store.read(_answer),
             measure=measure,
         )
+
+
+def _held(base: Foundation, chains: Chains, outbound: Outbound) -> HeldSubmissions:
+    record, wake = outbound.outcomes.record, outbound.scheduler.wake
+    return HeldSubmissions(base, chains, record=record, queued=wake)
 
 
 def _links(base: Foundation) -> Links:

@@ -11,12 +11,12 @@ from gateway.conversation.thread import find_conversation, take_out
 from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity
 from gateway.mail.message import parse_message
-from gateway.mail.plan import Plan
+from gateway.mail.plan import Effect, Plan
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Tenant
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
-from gateway.policy.chain import Chain, Judgement, run_chain
+from gateway.policy.chain import Chain, Judgement, after, run_chain
 from gateway.policy.files import Chains
 from gateway.policy.outgoing import decide
 from gateway.sieve.interface import CompileError
@@ -61,8 +61,13 @@ class Submissions:
             return Reply(450, "4.7.1", f"Your login may send {per_hour} messages an hour: wait")
         return Reply(250, "2.0.0", f"queued as {outgoing.id}")
 
-    async def judge(self, outgoing: Outgoing, *, now: datetime) -> Judged | Reply:
-        """Return what is kept, or the reply that refuses it."""
+    async def judge(
+        self, outgoing: Outgoing, *, now: datetime, hold: Effect | None = None
+    ) -> Judged | Reply:
+        """Return what is kept, or the reply that refuses it.
+
+        `hold` is what it is released from: the policies behind that one judge it.
+        """
         tenant = self._base.directory.find_tenant(outgoing.tenant)
         if tenant is None:
             return Judged(outgoing=outgoing)
@@ -70,12 +75,14 @@ class Submissions:
             chain = self._chains.chain_for(tenant, "outbound")
         except CompileError:
             return NO_CHAIN
-        if not chain.files:
+        if hold is not None:
+            chain = after(chain, hold.file)
+        elif not chain.files:
             return Judged(outgoing=outgoing)
-        judgement = await self._run(chain, outgoing, tenant, now=now)
+        judgement = await self._run(chain, outgoing, tenant, now=now, hold=hold)
         for error in judgement.plan.errors:
             events.policy_failed(message_id=outgoing.id, tenant=tenant.id, error=error)
-        decided = decide(outgoing, judgement.plan, tenant)
+        decided = decide(outgoing, judgement.plan, tenant, now=now)
         if decided.refusal or decided.outgoing is None:
             return decided.refusal or NO_CHAIN
         return Judged(
@@ -93,7 +100,13 @@ class Submissions:
         self._pool.close()
 
     async def _run(
-        self, chain: Chain, outgoing: Outgoing, tenant: Tenant, *, now: datetime
+        self,
+        chain: Chain,
+        outgoing: Outgoing,
+        tenant: Tenant,
+        *,
+        now: datetime,
+        hold: Effect | None,
     ) -> Judgement:
         message = parse_message(outgoing.content)
         conversation = await self._base.store.read(find_conversation, tenant.id, message)
@@ -109,6 +122,8 @@ class Submissions:
             conversation=conversation or "",
             hostname=self._base.settings.server.hostname,
             edits=outgoing.edits,
+            flags=hold.flags if hold else (),
+            globals=hold.globals if hold else (),
             count=self._counter(tenant.id, now),
         )
         on_error = self._base.settings.policies.on_error

@@ -22,9 +22,10 @@ from gateway.cli.output import (
 from gateway.cli.refusal import Refusal
 from gateway.mail.delivery import Kind, LaneKind, State
 from gateway.mail.schema import unknown_key
-from gateway.store import holds, journal, people
+from gateway.store import holds, journal, outbound_holds, people
 from gateway.store.people import QueueEntry, QueueRecipient
 
+RELEASE = "queue.release"
 OF_UPSTREAMS = (LaneKind.UPSTREAM, LaneKind.CAPTURE)
 
 Id = Annotated[
@@ -111,11 +112,17 @@ def hold(
 
 
 def release(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
-    """Let a held message go; a fetched one goes on with the policies behind the hold."""
+    """Let a held message go; where a policy held it the policies behind that one go on."""
     with opened(config) as gateway:
         message = gateway.store.read_now(journal.find_message, id_)
         if message and gateway.store.read_now(holds.is_held, message):
-            _release_fetched(gateway, message, as_json=as_json)
+            gateway.store.write_now(holds.release, message, event=RELEASE, now=utc_now())
+            _tell_released(message, as_json=as_json)
+            return
+        if message and gateway.store.read_now(outbound_holds.is_held, message):
+            release_ = outbound_holds.release
+            gateway.store.write_now(release_, message, event=RELEASE, now=utc_now())
+            _tell_released(message, as_json=as_json)
             return
         moved = gateway.store.write_now(people.release, id_, now=utc_now())
         found = _find(gateway, id_)
@@ -156,8 +163,7 @@ def delete(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
     _tell(found, "cancelled", moved, step="gateway queue list", as_json=as_json)
 
 
-def _release_fetched(gateway: Opened, id_: str, *, as_json: bool) -> None:
-    gateway.store.write_now(holds.release, id_, event="queue.release", now=utc_now())
+def _tell_released(id_: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"id": id_, "action": "released"})
         return

@@ -100,6 +100,7 @@ class Outgoing:
     origin: str | None = None  # the id of the message that this one answers, reports or carries
     credential: str | None = None
     hold: str | None = None  # a reason: the message waits for a person
+    hold_until: datetime | None = None  # or for this time: the hold of a policy that ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

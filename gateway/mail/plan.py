@@ -34,6 +34,7 @@ class Effect:
     flags: tuple[str, ...] = ()
     edits: tuple[Edit, ...] = ()  # the message as it was at that moment
     arguments: dict[str, Any] = field(default_factory=dict)  # of vacation, reject, hold, ...
+    globals: tuple[tuple[str, str], ...] = ()  # of a hold: what files behind it may ask for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ class Context:
         Edit, ...
     ] = ()  # made before the chain: ids mapped back, strange marks removed
     flags: tuple[str, ...] = ()  # of files that ran before: of a message that was released
+    globals: tuple[tuple[str, str], ...] = ()  # likewise: the variables that pass on
     count: Count = lambda *_: 0
 
 

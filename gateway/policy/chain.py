@@ -95,7 +95,8 @@ def run_chain(
     seen = apply_edits(content, context.edits)
     message = parse_message(seen)
     asked = Asked(context=context, message=message, lists=chain.lists)
-    run = _Run(message=message, before=context.edits, passed=Passed(flags=context.flags))
+    passed = Passed(flags=context.flags, globals=dict(context.globals))
+    run = _Run(message=message, before=context.edits, passed=passed)
     outbound = context.chain == "outbound"
     for file in chain.files:
         noted_before = len(asked.noted)
@@ -239,6 +240,7 @@ class _Run:
                 flags=self.passed.flags,
                 edits=self._edits(self.passed.edits, self.actions),
                 arguments={"reason": error.message, "failed": True},
+                globals=self._globals(),
             )
 
     def _default(self, envelope: Mapping[str, str]) -> Effect:
@@ -274,7 +276,12 @@ class _Run:
             flags=action.flags,
             edits=self._edits(action.edits, before),
             arguments=arguments,
+            globals=self._globals() if action.kind == "hold" else (),
         )
+
+    def _globals(self) -> tuple[tuple[str, str], ...]:
+        """What files behind a hold find when the message is released from it."""
+        return tuple(sorted(self.passed.globals.items()))
 
     def _edits(
         self, edits: Sequence[HeaderEdit], actions: Sequence[Action]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from html import escape
 
 from gateway.mail.address import parse_address
@@ -21,6 +22,7 @@ from gateway.sieve.interface import Action, Diagnostic
 MAX_REPLY_CHARACTERS = 400  # a reply's line has 512 bytes (RFC 5321 §4.5.3.1.5)
 REFUSED = "The message was refused by a policy"
 FINAL = (EffectKind.HOLD, EffectKind.STORE)
+ENDS = {"release": "released", "reject": "rejected", "discard": "discarded"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +34,19 @@ class Decided:
     discarded_by: str = ""  # a rule: kept for the log, it goes nowhere
 
 
-def decide(outgoing: Outgoing, plan: Plan, tenant: Tenant) -> Decided:
+def decide(outgoing: Outgoing, plan: Plan, tenant: Tenant, *, now: datetime) -> Decided:
     """Return the message as the Plan of its outbound chain has it, or why it is not taken."""
     by_kind = {effect.kind: effect for effect in reversed(plan.effects)}
     if reject := by_kind.get(EffectKind.REJECT):
-        return Decided(refusal=_refusal(reject))
+        return Decided(refusal=refusal(reject))
     final = next((by_kind[kind] for kind in FINAL if kind in by_kind), None)
     if final is None:
         discard = by_kind.get(EffectKind.DISCARD)
         rule = f"{discard.file}:{discard.line}" if discard else "the plan has no effect"
         return Decided(outgoing=outgoing, discarded_by=rule)
     edited = _edited(outgoing, final, tenant)
-    if final.kind is EffectKind.HOLD:
-        edited = replace(
-            edited, hold=edited.hold or f"{final.file}:{final.line} {final.reason}"
-        )
+    if final.kind is EffectKind.HOLD and not edited.hold:
+        edited = _held(edited, final, now=now)
     return Decided(outgoing=edited)
 
 
@@ -61,6 +61,13 @@ def find_misuse(actions: Sequence[Action], tenant: Tenant) -> Diagnostic | None:
             sentence = f"'{action.target[:100]}' is not among the senders of the tenant"
             return _fault(action, sentence)
     return None
+
+
+def refusal(reject: Effect) -> Reply:
+    """Return the reply that tells a submission's sender of a rejection, on one line."""
+    text = " ".join(str(reject.arguments.get("reason") or "").split())
+    shown = "".join(char if char.isprintable() and char.isascii() else "?" for char in text)
+    return Reply(550, "5.7.1", shown[:MAX_REPLY_CHARACTERS] or REFUSED)
 
 
 def footer_edits(actions: Sequence[Action]) -> tuple[Edit, ...]:
@@ -82,6 +89,17 @@ def _edited(outgoing: Outgoing, effect: Effect, tenant: Tenant) -> Outgoing:
     return _with_way(edited, tenant)
 
 
+def _held(outgoing: Outgoing, hold: Effect, *, now: datetime) -> Outgoing:
+    reason = f"{hold.file}:{hold.line} {hold.reason}"
+    seconds = hold.arguments.get("seconds")
+    if seconds is None:
+        return replace(outgoing, hold=reason)
+    until = now + timedelta(seconds=int(seconds))
+    end = ENDS[hold.arguments.get("then") or "release"]
+    reason += f"; it is {end} at {until.isoformat(timespec='seconds')}"
+    return replace(outgoing, hold=reason, hold_until=until)
+
+
 def _with_way(outgoing: Outgoing, tenant: Tenant) -> Outgoing:
     """The author decides upstream and right, also when a policy changed who that is."""
     message = parse_message(apply_edits(outgoing.content, _of_header(outgoing.edits)))
@@ -99,12 +117,6 @@ def _with_way(outgoing: Outgoing, tenant: Tenant) -> Outgoing:
 
 def _of_header(edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
     return tuple(one for one in edits if not one.body)
-
-
-def _refusal(reject: Effect) -> Reply:
-    text = " ".join(str(reject.arguments.get("reason") or "").split())
-    shown = "".join(char if char.isprintable() and char.isascii() else "?" for char in text)
-    return Reply(550, "5.7.1", shown[:MAX_REPLY_CHARACTERS] or REFUSED)
 
 
 def _fault(action: Action, sentence: str) -> Diagnostic:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway.mail.plan import Effect, EffectKind
 from gateway.store import books, journal, rows
@@ -45,6 +45,13 @@ def release(db: Db, id_: str, *, event: str, now: datetime) -> None:
         "UPDATE inbox SET state = 'fetched', released = ?, tries = 0 WHERE message = ?",
         (rows.write(hold), id_),
     )
+
+
+def next_end(db: Db) -> datetime | None:
+    """Return when the next hold ends by itself; None: none does."""
+    query = "SELECT min(held_until) FROM inbox WHERE held_until IS NOT NULL"
+    at = db.execute(query).fetchone()[0]
+    return datetime.fromtimestamp(at, UTC) if at is not None else None
 
 
 def end_due(db: Db, *, now: datetime) -> int:

@@ -142,15 +142,15 @@ def move(
     db: Db,
     name: str,
     to: State,
-    event: str,
+    event: str | None,
     *,
     now: datetime,
     only: str = "TRUE",
     rule: str | None = None,
 ) -> int:
-    """Move what waits of a message as a person wants it; return how many recipients.
+    """Move what of a message may be moved so; return how many recipients. Raises Conflict.
 
-    Raises Conflict when there is no such message, or nothing of it can move so.
+    `only` is a condition of SQL; without an event the journal was told before.
     """
     message = journal.find_message(db, name)
     if message is None:
@@ -172,7 +172,8 @@ def move(
     )  # fmt: skip
     if not changed.rowcount:
         raise Conflict(f"{message}: {_why_not(db, message)}")
-    journal.write(db, message, event, now=now, recipients=changed.rowcount, rule=rule)
+    if event is not None:
+        journal.write(db, message, event, now=now, recipients=changed.rowcount, rule=rule)
     return changed.rowcount
 
 

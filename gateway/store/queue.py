@@ -62,14 +62,14 @@ def accept(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
     outgoing = replace(outgoing, lane=lane_now(db, outgoing.lane))
     _insert_message(db, outgoing, now)
     state = _first_state(outgoing, now)
-    due_at = outgoing.envelope.hold_until if state is State.SCHEDULED else now
+    due_at = _due_at(outgoing, state, now)
     clock = clocks(db, outgoing.lane, now=now) if state is State.QUEUED else STOPPED
     reason, fix = _why_waiting(outgoing, state)
     rows = [
         (
             outgoing.id, outgoing.tenant, outgoing.lane.kind.value, outgoing.lane.name,
             str(one.address), one.notify, one.orcpt, state.value,
-            None if state is State.HELD or due_at is None else due_at.timestamp(),
+            due_at.timestamp() if due_at else None,
             clock.sendable_since, clock.stalled_since, reason, fix,
         )
         for one in outgoing.envelope.recipients
@@ -83,6 +83,11 @@ def accept(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
     books.add(db, outgoing.tenant, f"{books.side(outgoing.lane.kind)}.accepted", len(rows))
     journal.write(db, outgoing.id, "message.accepted", now=now, **_accepted(outgoing))
     return outgoing.id
+
+
+def held_fix(id_: str) -> str:
+    """Return what a person can do about a held message."""
+    return f"gateway queue release {id_} lets it go on, gateway queue delete {id_} removes it"
 
 
 def count_accepted(db: Db, credential: str, *, since: datetime) -> int:
@@ -130,9 +135,36 @@ def claim(
     until = now + lease
     ids = _due_messages(db, lane, now=now, limit=messages)
     return [
-        _claim_message(db, one, lane, owner=owner, now=now, until=until, recipients=recipients)
+        claim_message(db, one, lane, owner=owner, now=now, until=until, recipients=recipients)
         for one in ids
     ]
+
+
+def claim_message(
+    db: Db,
+    message: str,
+    lane: Lane,
+    *,
+    owner: str,
+    now: datetime,
+    until: datetime,
+    recipients: int,
+) -> Batch:
+    """Lease what is due of one message in a lane, at most `recipients` of it."""
+    rows = db.execute(
+        "SELECT number, recipient, notify, orcpt, attempts, sendable_seconds, sendable_since,"
+        f" delay_told FROM delivery WHERE {DUE} AND message = ? AND lane_kind = ? AND lane = ?"
+        " AND next_attempt_at <= ? LIMIT ?",
+        (message, lane.kind.value, lane.name, now.timestamp(), recipients),
+    ).fetchall()
+    token = secrets.token_hex(8)
+    db.executemany(
+        "UPDATE delivery SET state = 'claimed', token = ?, owner = ?, lease_until = ?"
+        " WHERE number = ?",
+        [(token, owner, until.timestamp(), row[0]) for row in rows],
+    )
+    deliveries = tuple(delivery_of(row, now) for row in rows)
+    return load_batch(db, message, lane, token=token, until=until, deliveries=deliveries)
 
 
 def renew(db: Db, batch: Batch, *, now: datetime, lease: timedelta) -> bool:
@@ -224,9 +256,16 @@ def _first_state(outgoing: Outgoing, now: datetime) -> State:
     return State.SCHEDULED if hold_until and hold_until > now else State.QUEUED
 
 
+def _due_at(outgoing: Outgoing, state: State, now: datetime) -> datetime | None:
+    """When its next step is, by itself; None: when a person says so."""
+    if state is State.HELD:
+        return outgoing.hold_until
+    return outgoing.envelope.hold_until if state is State.SCHEDULED else now
+
+
 def _why_waiting(outgoing: Outgoing, state: State) -> tuple[str | None, str | None]:
     if outgoing.hold:
-        return outgoing.hold, "look at it and release or delete it: gateway queue show ID"
+        return outgoing.hold, held_fix(outgoing.id)
     if state is State.SCHEDULED and (until := outgoing.envelope.hold_until):
         fix = f"gateway queue retry {outgoing.id} sends it now, queue delete cancels it"
         return f"it is scheduled for {until.isoformat(timespec='seconds')}", fix
@@ -283,32 +322,6 @@ def _due_messages(db: Db, lane: Lane, *, now: datetime, limit: int) -> list[str]
             break
     cursor.close()
     return list(found)
-
-
-def _claim_message(
-    db: Db,
-    message: str,
-    lane: Lane,
-    *,
-    owner: str,
-    now: datetime,
-    until: datetime,
-    recipients: int,
-) -> Batch:
-    rows = db.execute(
-        "SELECT number, recipient, notify, orcpt, attempts, sendable_seconds, sendable_since,"
-        f" delay_told FROM delivery WHERE {DUE} AND message = ? AND lane_kind = ? AND lane = ?"
-        " AND next_attempt_at <= ? LIMIT ?",
-        (message, lane.kind.value, lane.name, now.timestamp(), recipients),
-    ).fetchall()
-    token = secrets.token_hex(8)
-    db.executemany(
-        "UPDATE delivery SET state = 'claimed', token = ?, owner = ?, lease_until = ?"
-        " WHERE number = ?",
-        [(token, owner, until.timestamp(), row[0]) for row in rows],
-    )
-    deliveries = tuple(delivery_of(row, now) for row in rows)
-    return load_batch(db, message, lane, token=token, until=until, deliveries=deliveries)
 
 
 def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:

@@ -110,8 +110,10 @@ CREATE TABLE content (
 
 CREATE TABLE plans (
     message TEXT PRIMARY KEY REFERENCES message(id) ON DELETE CASCADE,
-    plan TEXT NOT NULL
+    plan TEXT NOT NULL,
+    ending TEXT
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX plans_ending ON plans(message) WHERE ending IS NOT NULL;
 
 CREATE TABLE delivery (
     number INTEGER PRIMARY KEY,
@@ -147,6 +149,8 @@ CREATE INDEX deliveries_scheduled ON delivery(next_attempt_at) WHERE state = 'sc
 CREATE INDEX deliveries_stalled ON delivery(stalled_since)
     WHERE stalled_since IS NOT NULL;
 CREATE INDEX deliveries_held ON delivery(tenant) WHERE state = 'held';
+CREATE INDEX deliveries_hold_ends ON delivery(next_attempt_at)
+    WHERE state = 'held' AND next_attempt_at IS NOT NULL;
 CREATE INDEX deliveries_by_upstream_id ON delivery(upstream_id) WHERE upstream_id IS NOT NULL;
 
 CREATE TABLE lanes (

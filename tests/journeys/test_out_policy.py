@@ -115,3 +115,50 @@ def test_only_a_chain_that_never_compiled_takes_nothing_even_after_a_restart(
     assert [(one["chain"], len(one["running"])) for one in status["broken"]] == [
         ("outbound", 16)
     ]
+
+
+HELD = """
+if header :contains "subject" "later" { hold :for 1 :then "release" "not at once"; }
+if header :contains "subject" "never" { hold :for 1 :then "reject" "Not this one."; }
+if header :contains "subject" "nothing" { hold :for 1 :then "discard" "no use"; }
+if header :contains "subject" "look" { hold "a person looks"; }
+"""
+BEHIND = 'addheader "X-Behind" "yes";'
+
+
+def test_a_hold_ends_as_it_says_also_after_a_kill(gateway: Gateway, postfix: Postfix) -> None:
+    apply_tenant(gateway, postfix)
+    write(gateway, "outbound/20-hold.sieve", HELD)
+    write(gateway, "outbound/30-behind.sieve", BEHIND)
+    gateway.start()
+    later, never, nothing, look = (
+        send(gateway, subject).rpartition(" ")[2]
+        for subject in ("later", "never", "nothing", "look")
+    )
+    gateway.kill()
+    waiting = {one["id"]: one for one in gateway.json("queue", "list")}
+    assert "outbound/20-hold.sieve:2 not at once; it is released at" in waiting[later]["reason"]
+    assert f"gateway queue release {later}" in waiting[later]["fix"]
+    assert waiting[never]["recipients"][0]["next_attempt_at"]
+    assert waiting[look]["recipients"][0]["next_attempt_at"] is None
+    gateway.run("queue", "release", look)
+    gateway.start()
+    gateway.wait_for_empty_queue()
+    arrived = postfix.delivered()
+    assert len(arrived) == 2
+    assert all(b"X-Behind: yes" in one for one in arrived)
+    states = {
+        id_: gateway.json("queue", "show", id_)["recipients"][0]
+        for id_ in (later, never, nothing, look)
+    }
+    assert [one["state"] for one in states.values()] == [
+        "delivered", "failed", "cancelled", "delivered",
+    ]  # fmt: skip
+    assert states[never]["last_reply"] == "550 5.7.1 Not this one."
+    events = [one["event"] for one in gateway.json("log", "trace", later)["events"]]
+    assert events.count("hold.ended") == 1
+    explained = gateway.json("policy", "explain", look)
+    assert [one["effect"] for one in explained["effects"]] == ["store"]
+    files = dict.fromkeys(one["file"] for one in explained["trace"])
+    assert list(files) == ["outbound/20-hold.sieve", "outbound/30-behind.sieve"]
+    assert gateway.json("status")["books"]["out"]["difference"] == 0

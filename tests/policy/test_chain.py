@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 from gateway.mail.inbound import Authenticity, AuthResult
 from gateway.mail.message import Edit, apply_edits
-from gateway.mail.plan import EffectKind, Plan
+from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.tenant import Route, Tenant
 from gateway.policy.asked import Context
 from gateway.policy.chain import Chain, ChainFile, Judgement, after, run_chain
 from gateway.sieve.script import compile_script
+from gateway.store import rows
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ROUTES = {name: Route(name=name, type="smtp", host=name) for name in ("desk", "billing")}
@@ -240,6 +241,18 @@ def test_a_released_message_goes_on_behind_the_file_that_held_it() -> None:
         ("store", "desk", ("vip",))
     ]
     assert after(chain, "gone.sieve") is chain
+
+
+def test_global_variables_pass_on_over_a_hold() -> None:
+    chain = chain_of(
+        'global "who"; set "who" "ann"; set "own" "x"; hold "look";',
+        'global "who"; if string "${who}${own}" "ann" { fileinto "desk"; }',
+    )
+    (hold,) = run_chain(chain, MAIL, CONTEXT).plan.effects
+    assert hold.globals == (("who", "ann"),)
+    stored = rows.read(Effect, rows.write(hold))
+    rest = run_chain(after(chain, hold.file), MAIL, replace(CONTEXT, globals=stored.globals))
+    assert shown(rest.plan) == [("store", "desk")]
 
 
 def test_an_edit_of_one_file_is_seen_by_the_next_and_by_no_earlier_effect() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def judged(*texts: str) -> Judgement:
 
 
 def decided(*texts: str, outgoing: Outgoing = OUT) -> Decided:
-    return decide(outgoing, judged(*texts).plan, ACME)
+    return decide(outgoing, judged(*texts).plan, ACME, now=NOON)
 
 
 def kept(*texts: str, outgoing: Outgoing = OUT) -> Outgoing:
@@ -108,6 +108,12 @@ def test_a_rejection_never_writes_a_second_reply_line() -> None:
 
 def test_a_hold_keeps_the_message_with_file_line_and_reason() -> None:
     assert kept('\nhold "more than 200";').hold == "1.sieve:2 more than 200"
+
+
+def test_a_hold_with_a_time_tells_when_it_ends_and_how() -> None:
+    held = kept('hold :for 60 :then "reject" "look";')
+    assert held.hold_until == NOON + timedelta(seconds=60)
+    assert held.hold == "1.sieve:1 look; it is rejected at 2026-11-24T12:01:00+00:00"
 
 
 def test_a_failing_policy_holds_the_message() -> None:

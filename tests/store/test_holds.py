@@ -71,6 +71,7 @@ def test_a_hold_with_a_time_ends_as_it_says(
     store: Store, then: str | None, state: str, kind: EffectKind
 ) -> None:
     hold(store, seconds=60, then=then)
+    assert store.read_now(holds.next_end) == NOON + timedelta(seconds=60)
     assert store.write_now(holds.end_due, now=NOON + timedelta(seconds=59)) == 0
     assert store.write_now(holds.end_due, now=NOON + timedelta(seconds=60)) == 1
     assert store.write_now(holds.end_due, now=NOON + timedelta(hours=1)) == 0
@@ -83,6 +84,7 @@ def test_a_hold_with_a_time_ends_as_it_says(
 
 def test_a_hold_without_a_time_waits_for_a_person(store: Store) -> None:
     hold(store)
+    assert store.read_now(holds.next_end) is None
     assert store.write_now(holds.end_due, now=NOON + timedelta(days=300)) == 0
 
 

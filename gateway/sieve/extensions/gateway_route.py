@@ -12,6 +12,7 @@ from gateway.sieve.strings import Expression
 
 ROUTE, HOLD = "vnd.gateway.route", "vnd.gateway.hold"
 ENDINGS = ("release", "reject", "discard")
+MOST_SECONDS = 3650 * 86400
 
 
 def check_route(
@@ -66,6 +67,10 @@ def _build_hold(given: Given, builder: Builder) -> Command:
         builder.error(
             given.tags["then"], f'\':then\' takes "release", "reject" or "discard"{hint}'
         )
+    if seconds is not None and seconds > MOST_SECONDS:
+        builder.error(given.tags["for"], f"':for' takes at most {MOST_SECONDS} seconds")
+    if then is not None and seconds is None:
+        builder.warn(given.tags["then"], "':then' says nothing without ':for'; add the seconds")
 
     def hold(run: Run) -> None:
         run.act(

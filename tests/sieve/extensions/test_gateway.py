@@ -118,6 +118,7 @@ def test_a_template_is_read_with_the_script_and_expanded() -> None:
         'agent :mode "sent" "x y";',
         'agent :confidence 101 "x y";',
         'hold :then "relase" "x";',
+        'hold :for 99999999999 "x";',
         'route :fields "x" "desk";',
         'setfrom "nobody";',
         'setenvelope "cc" "a@b.example";',
