@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -24,8 +25,9 @@ from gateway.mail.delivery import Kind, LaneKind, State
 from gateway.mail.schema import unknown_key
 from gateway.store import holds, journal, outbound_holds, people
 from gateway.store.people import QueueEntry, QueueRecipient
+from gateway.store.sqlite import Db
 
-RELEASE = "queue.release"
+RELEASE, DELETE = "queue.release", "queue.delete"
 OF_UPSTREAMS = (LaneKind.UPSTREAM, LaneKind.CAPTURE)
 
 Id = Annotated[
@@ -47,7 +49,7 @@ def list_(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """List what waits, oldest first."""
+    """List what waits, oldest first; of fetched mail what a policy or a fault holds."""
     if state is not None and state not in list(State):
         raise Refusal(unknown_key(state, list(State), thing="state"))
     with opened(config) as gateway:
@@ -57,7 +59,7 @@ def list_(
         print_json([as_document(one) for one in found])
         return
     print_table(
-        ["id", "tenant", "way", "to", "state", "waits for"],
+        ["id", "tenant", "direction", "way", "to", "state", "waits for"],
         (_row(one) for one in found),
         empty="nothing waits" if state is None else f"nothing is {state}",
     )
@@ -77,6 +79,7 @@ def show(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
             ("id", found.id),
             ("message-id", found.message_id),
             ("tenant", found.tenant),
+            ("direction", found.direction),
             ("way", _way(found)),
             ("sender", found.sender or "<>"),
             ("from", found.header_from),
@@ -114,16 +117,11 @@ def hold(
 def release(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
     """Let a held message go; where a policy held it the policies behind that one go on."""
     with opened(config) as gateway:
-        message = gateway.store.read_now(journal.find_message, id_)
-        if message and gateway.store.read_now(holds.is_held, message):
-            gateway.store.write_now(holds.release, message, event=RELEASE, now=utc_now())
-            _tell_released(message, as_json=as_json)
-            return
-        if message and gateway.store.read_now(outbound_holds.is_held, message):
-            release_ = outbound_holds.release
-            gateway.store.write_now(release_, message, event=RELEASE, now=utc_now())
-            _tell_released(message, as_json=as_json)
-            return
+        for held in (holds, outbound_holds):
+            if message := _held_by_policy(gateway, id_, held.is_held):
+                gateway.store.write_now(held.release, message, event=RELEASE, now=utc_now())
+                _tell_released(message, as_json=as_json)
+                return
         moved = gateway.store.write_now(people.release, id_, now=utc_now())
         found = _find(gateway, id_)
     _tell(found, "released", moved, step=f"gateway log trace {found.id}", as_json=as_json)
@@ -158,9 +156,21 @@ def bounce(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
 def delete(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
     """Cancel what waits of a message; nobody is told, its bytes are kept for the log."""
     with opened(config) as gateway:
-        moved = gateway.store.write_now(people.delete, id_, now=utc_now())
-        found = _find(gateway, id_)
+        if message := _held_by_policy(gateway, id_, holds.is_held):
+            found, moved = _find(gateway, message), 1
+            gateway.store.write_now(holds.remove, message, event=DELETE, now=utc_now())
+        else:
+            moved = gateway.store.write_now(people.delete, id_, now=utc_now())
+            found = _find(gateway, id_)
     _tell(found, "cancelled", moved, step="gateway queue list", as_json=as_json)
+
+
+def _held_by_policy(
+    gateway: Opened, id_: str, is_held: Callable[[Db, str], bool]
+) -> str | None:
+    """Return our id of a message that is held so, None when it is not."""
+    message = gateway.store.read_now(journal.find_message, id_)
+    return message if message and gateway.store.read_now(is_held, message) else None
 
 
 def _tell_released(id_: str, *, as_json: bool) -> None:
@@ -187,6 +197,7 @@ def as_document(entry: QueueEntry) -> dict[str, Any]:
     return {
         "id": entry.id,
         "tenant": entry.tenant,
+        "direction": entry.direction,
         "upstream": entry.upstream if entry.lane_kind in OF_UPSTREAMS else None,
         "way": _way(entry),
         "sender": entry.sender,
@@ -224,6 +235,7 @@ def _row(entry: QueueEntry) -> list[Cell]:
     return [
         entry.id,
         entry.tenant,
+        entry.direction,
         entry.upstream or "no upstream",
         f"{first.address} and {more} more" if more else first.address,
         ", ".join(states),

@@ -22,6 +22,10 @@ class EffectKind(StrEnum):
     DISCARD = "discard"  # recorded so that a discarded mail names its rule
 
 
+HOLD_ENDS = {"release": "released", "reject": "rejected", "discard": "discarded"}
+"""What `hold :then` may say, and what is then done with the message."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """One thing to do, and which line of which file asked for it."""

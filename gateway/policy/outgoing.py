@@ -14,7 +14,7 @@ from html import escape
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import Lane, LaneKind, Outgoing
 from gateway.mail.message import Edit, apply_edits, parse_message
-from gateway.mail.plan import Effect, EffectKind, Plan
+from gateway.mail.plan import HOLD_ENDS, Effect, EffectKind, Plan
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Tenant
 from gateway.sieve.interface import Action, Diagnostic
@@ -22,7 +22,6 @@ from gateway.sieve.interface import Action, Diagnostic
 MAX_REPLY_CHARACTERS = 400  # a reply's line has 512 bytes (RFC 5321 §4.5.3.1.5)
 REFUSED = "The message was refused by a policy"
 FINAL = (EffectKind.HOLD, EffectKind.STORE)
-ENDS = {"release": "released", "reject": "rejected", "discard": "discarded"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +94,7 @@ def _held(outgoing: Outgoing, hold: Effect, *, now: datetime) -> Outgoing:
     if seconds is None:
         return replace(outgoing, hold=reason)
     until = now + timedelta(seconds=int(seconds))
-    end = ENDS[hold.arguments.get("then") or "release"]
+    end = HOLD_ENDS[hold.arguments.get("then") or "release"]
     reason += f"; it is {end} at {until.isoformat(timespec='seconds')}"
     return replace(outgoing, hold=reason, hold_until=until)
 

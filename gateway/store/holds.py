@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from gateway.mail.plan import Effect, EffectKind
+from gateway.mail.plan import HOLD_ENDS, Effect, EffectKind
 from gateway.store import books, journal, rows
 from gateway.store.errors import Conflict
 from gateway.store.sqlite import Db
 
-RELEASED = "released"  # how the hold itself ended
+IS_HELD = "i.state = 'done' AND i.outcome = 'held'"
+RELEASED, REMOVED = "released", "removed"  # how the hold itself ended
 
 
 def is_held(db: Db, id_: str) -> bool:
     """Whether a fetched message is held until somebody decides."""
-    query = "SELECT 1 FROM inbox WHERE message = ? AND state = 'done' AND outcome = 'held'"
+    query = f"SELECT 1 FROM inbox i WHERE i.message = ? AND {IS_HELD}"
     return db.execute(query, (id_,)).fetchone() is not None
 
 
@@ -27,6 +28,30 @@ def set_time(db: Db, id_: str, *, now: datetime) -> None:
         until = now + timedelta(seconds=int(seconds))
         query = "UPDATE inbox SET held_until = ? WHERE message = ?"
         db.execute(query, (until.timestamp(), id_))
+
+
+def end_of(db: Db, id_: str) -> str:
+    """Return what becomes of a held message by itself, empty when nothing does."""
+    row = db.execute("SELECT held_until FROM inbox WHERE message = ?", (id_,)).fetchone()
+    held = _hold_of(db, id_)
+    if row is None or row[0] is None or held is None:
+        return ""
+    at = datetime.fromtimestamp(row[0], UTC).isoformat(timespec="seconds")
+    return f"it is {HOLD_ENDS[held[1].arguments.get('then') or 'release']} at {at}"
+
+
+def remove(db: Db, id_: str, *, event: str, now: datetime) -> None:
+    """Have a held message go nowhere; its bytes stay for the log. Raises Conflict."""
+    _reopen(db, id_, event=event, now=now)
+    query = "UPDATE effects SET state = ? WHERE message = ? AND state = 'held'"
+    db.execute(query, (REMOVED, id_))
+    db.execute(
+        "UPDATE inbox SET outcome = 'discarded', rule = 'removed by a person'"
+        " WHERE message = ?",
+        (id_,),
+    )
+    tenant = db.execute("SELECT tenant FROM message WHERE id = ?", (id_,)).fetchone()[0]
+    books.add(db, tenant, "in.discarded", 1)
 
 
 def release(db: Db, id_: str, *, event: str, now: datetime) -> None:

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.mail.delivery import Lane, LaneKind, State
-from gateway.store import books, journal
+from gateway.mail.inbound import Authenticity
+from gateway.store import books, holds, journal
 from gateway.store.capturing import WAITS, WAITS_FIX, is_capturing
 from gateway.store.errors import Conflict
-from gateway.store.queue import STOPPED, sources
+from gateway.store.queue import STOPPED, held_fix, sources
+from gateway.store.rows import read
 from gateway.store.sqlite import Db
 from gateway.store.waiting import Clocks, clocks, why_waiting
 
@@ -40,8 +42,9 @@ class QueueEntry:
 
     id: str
     tenant: str
-    lane_kind: str
-    upstream: str | None
+    direction: str  # in: fetched and held | out
+    lane_kind: str  # of what is held on its way in: mailbox
+    upstream: str | None  # the name of the way, such as the upstream
     sender: str  # envelope sender, empty for a null return path
     header_from: str
     message_id: str
@@ -66,16 +69,24 @@ def entries(
     """Return what waits, oldest first; with `state` what is in that state, finished too."""
     where = "state = :state" if state else f"state NOT IN {FINISHED_SHOWN}"
     rows = db.execute(
-        f"SELECT DISTINCT message FROM delivery WHERE {where}"
-        " AND (:tenant IS NULL OR tenant = :tenant) ORDER BY message LIMIT :limit",
+        f"SELECT message FROM delivery WHERE {where}"
+        " AND (:tenant IS NULL OR tenant = :tenant) UNION"
+        " SELECT i.message FROM inbox i JOIN message m ON m.id = i.message"
+        f" WHERE {holds.IS_HELD} AND coalesce(:state, 'held') = 'held'"
+        " AND (:tenant IS NULL OR m.tenant = :tenant) ORDER BY 1 LIMIT :limit",
         {"state": state, "tenant": tenant, "limit": limit},
     ).fetchall()
     return [found for (message,) in rows if (found := entry(db, message))]
 
 
 def entry(db: Db, name: str) -> QueueEntry | None:
-    """Return one message by any of its ids, finished or not; None when there is none."""
+    """Return one message by any of its ids; None when there is none.
+
+    What leaves is found finished or not, what was fetched while it is held.
+    """
     message = journal.find_message(db, name)
+    if message is not None and holds.is_held(db, message):
+        return _held_entry(db, message)
     row = db.execute(
         "SELECT m.tenant, m.return_path, m.header_from, m.message_id, m.size_bytes,"
         " m.accepted_at, d.lane_kind, d.lane FROM message m JOIN delivery d ON d.message = m.id"
@@ -87,6 +98,7 @@ def entry(db: Db, name: str) -> QueueEntry | None:
     return QueueEntry(
         id=message,
         tenant=row[0],
+        direction="out",
         lane_kind=row[6],
         upstream=row[7] or None,
         sender=row[1] or "",
@@ -207,6 +219,39 @@ def _page(db: Db, name: str) -> tuple[str, str]:
     query = "SELECT tenant, lane_kind FROM delivery WHERE message = ? LIMIT 1"
     tenant, kind = db.execute(query, (message,)).fetchone()
     return tenant, books.side(LaneKind(kind))
+
+
+def _held_entry(db: Db, message: str) -> QueueEntry:
+    row = db.execute(
+        "SELECT m.tenant, i.mailbox, i.authenticity, m.header_from, m.message_id,"
+        " m.size_bytes, m.accepted_at, i.rule, i.held_until FROM message m JOIN inbox i"
+        " ON i.message = m.id WHERE m.id = ?",
+        (message,),
+    ).fetchone()
+    tenant, mailbox, proven, header_from, message_id, size, at, rule, until = row
+    authenticity = read(Authenticity, proven) if proven else Authenticity()
+    held = QueueRecipient(
+        address=mailbox,
+        state=State.HELD,
+        attempts=0,
+        last_reply=None,
+        next_attempt_at=datetime.fromtimestamp(until, UTC) if until else None,
+        reason="; ".join(filter(None, (rule, holds.end_of(db, message)))),
+        fix=held_fix(message),
+    )
+    return QueueEntry(
+        id=message,
+        tenant=tenant,
+        direction="in",
+        lane_kind="mailbox",
+        upstream=mailbox,
+        sender=authenticity.mail_from or header_from,
+        header_from=header_from,
+        message_id=message_id,
+        recipients=(held,),
+        size_bytes=size,
+        accepted_at=datetime.fromtimestamp(at, UTC),
+    )
 
 
 def _recipients(db: Db, message: str) -> tuple[QueueRecipient, ...]:

@@ -31,7 +31,8 @@ def course(
         next_attempt_at=more.pop("due", NOON), reason=more.pop("reason", None), fix=None,
     )  # fmt: skip
     entry = QueueEntry(
-        id="ID", tenant="acme", lane_kind="upstream" if upstream else "none",
+        id="ID", tenant="acme", direction="out",
+        lane_kind="upstream" if upstream else "none",
         upstream=upstream, sender="", header_from="support@acme.example", message_id="",
         recipients=(recipient,), size_bytes=1, accepted_at=NOON,
     )  # fmt: skip

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from gateway.mail.delivery import Lane, LaneKind
-from gateway.store import queue
+from gateway.mail.ids import new_id
+from gateway.mail.inbound import Authenticity
+from gateway.mail.plan import Plan
+from gateway.store import inbox, queue
 from gateway.store.capturing import set_capturing
 from tests.cli.running import TENANT, Cli
-from tests.store.values import LANE, outgoing
+from tests.store.test_holds import HOLD, MAIL
+from tests.store.values import LANE, NOON, outgoing
 
 ROUTE = '[routes.desk]\ntype = "smtp"\nhost = "desk.example"\nto = "in@desk.example"\n'
 KEYS = {
-    "id", "tenant", "upstream", "way", "sender", "recipients", "size_bytes", "accepted_at",
-    "reason", "fix",
+    "id", "tenant", "direction", "upstream", "way", "sender", "recipients", "size_bytes",
+    "accepted_at", "reason", "fix",
 }  # fmt: skip
 
 
@@ -27,6 +32,7 @@ def test_what_waits_is_listed_in_the_shape_others_rely_on(cli: Cli, message: str
     [entry] = cli.json("queue", "list")
     assert set(entry) == KEYS
     assert (entry["id"], entry["tenant"], entry["upstream"]) == (message, "acme", "sendgrid")
+    assert entry["direction"] == "out"
     assert (entry["sender"], entry["reason"], entry["fix"]) == (
         "support@acme.example", None, None,
     )  # fmt: skip
@@ -87,6 +93,44 @@ def test_without_a_route_a_message_is_given_up_in_silence(cli: Cli, message: str
     cli.apply()
     said = cli.say("queue", "bounce", message)
     assert "given up (2 recipients); its sender is not told" in said
+
+
+def hold_fetched(cli: Cli) -> str:
+    id_ = new_id()
+    hold = replace(HOLD, arguments={"seconds": 3600, "then": "reject"})
+    cli.write_store(inbox.store_fetched, replace(MAIL, id=id_), now=NOON)
+    plan = Plan(effects=(hold,), version="v1")
+    cli.write_store(inbox.store_plan, id_, Authenticity(), plan, now=NOON)
+    number = cli.write_store(inbox.effects, id_)[0].number
+    cli.write_store(
+        inbox.finish_effect, id_, number, event="effect.held", detail={}, state="held",
+        now=NOON,
+    )  # fmt: skip
+    cli.write_store(inbox.finish, id_, "held", rule="30.sieve:4 look", now=NOON)
+    return id_
+
+
+def test_fetched_mail_that_is_held_is_listed_shown_and_deleted(cli: Cli, message: str) -> None:
+    id_ = hold_fetched(cli)
+    assert len(cli.json("queue", "list")) == 2
+    [entry] = cli.json("queue", "list", "--state", "held")
+    assert set(entry) == KEYS
+    assert (entry["id"], entry["direction"], entry["upstream"]) == (id_, "in", None)
+    assert (entry["sender"], entry["way"]) == ("ann@x.example", f"mailbox {MAIL.mailbox}")
+    assert entry["reason"] == ("30.sieve:4 look; it is rejected at 2026-11-24T13:00:00+00:00")
+    assert entry["fix"].startswith(f"gateway queue release {id_} ")
+    [owed] = entry["recipients"]
+    assert (owed["address"], owed["state"]) == (MAIL.mailbox, "held")
+    assert owed["next_attempt_at"] == "2026-11-24T13:00:00.000Z"
+    shown = cli.say("queue", "show", id_)
+    assert "30.sieve:4 look" in shown
+    [line] = [one for one in cli.say("queue", "list").splitlines() if one.startswith(id_)]
+    assert line.split()[2] == "in"
+    assert "cancelled (1 recipient)" in cli.say("queue", "delete", id_)
+    assert [one["id"] for one in cli.json("queue", "list")] == [message]
+    assert "no message" in cli.refused("queue", "show", id_)
+    books = cli.json("status")["books"]["in"]
+    assert (books["held"], books["discarded"], books["difference"]) == (0, 1, 0)
 
 
 def test_a_message_that_is_not_there_is_refused(cli: Cli) -> None:

@@ -177,6 +177,9 @@ def test_a_policy_holds_a_mail_with_file_and_line(
     assert held["detail"]["file"] == "inbound/50-received.sieve"
     assert held["detail"]["line"] == 2
     assert helpdesk.of_type("message.received") == []
+    [waiting] = gateway.json("queue", "list")
+    assert (waiting["id"], waiting["direction"]) == (id_, "in")
+    assert waiting["reason"] == "inbound/50-received.sieve:2 a person decides"
     assert gateway.json("queue", "release", id_)["action"] == "released"
     wait_until(
         lambda: helpdesk.of_type("message.received"),
