@@ -7,6 +7,7 @@ look; error: we broke a promise. Never logged: bodies, subjects, passwords, toke
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -290,6 +291,11 @@ def policy_failed(*, message_id: str, tenant: str, error: str) -> None:
 def message_performed(*, message_id: str, tenant: str, outcome: str, rule: str) -> None:
     """Record how a fetched message ended, by which rule."""
     _info(f"message.{outcome}", id=message_id, tenant=tenant, rule=rule)
+
+
+def complaint_taken(*, message_id: str, about: str | None, recipients: Sequence[str]) -> None:
+    """Record a report that a mail is unwanted; `about` None: the tenant did not send it."""
+    _warn("message.complained", id=message_id, about=about, recipients=",".join(recipients))
 
 
 def policy_refused(*, tenant: str, chain: str, fault: str, running: str) -> None:

@@ -169,7 +169,7 @@ def _find_automatic(message: Message) -> str | None:
     if asked & {"all", "oof", "autoreply"}:
         return "the sender asks for no automatic answer (X-Auto-Response-Suppress)"
     if _word(message.text("Content-Type")) == "multipart/report":
-        return "a delivery or disposition report"
+        return "a report on delivery, disposition or abuse"
     if message.first("Feedback-ID"):
         return "bulk mail (Feedback-ID)"
     return None

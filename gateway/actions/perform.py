@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from gateway import events
 from gateway.actions.answer import Mark, Way, is_loop_mark
 from gateway.actions.carry import Answer, Carried, Office, carry, keep_back
+from gateway.actions.complaint import FindOurs, Report, Taken, take_complaint
+from gateway.actions.feedback import Complaint
 from gateway.actions.gate import History, Occasion, addresses_of, find_ceiling
 from gateway.config import AnswerSettings
 from gateway.mail.delivery import Outgoing
@@ -35,6 +37,7 @@ class Judged:
 
     plan: Plan
     marked: tuple[marks.Mark, ...] = ()
+    complaint: Complaint | None = None  # that the message brings, whatever becomes of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class Neighbours:
     way_for: Callable[[Tenant, Mailbox], Way | None]
     mark: Mark
     learn: Callable[[Db, Outgoing, datetime], object]  # an answer is part of a conversation
+    find_ours: FindOurs
     now: Callable[[], datetime]
 
 
@@ -85,16 +89,29 @@ class Performer:
         else:
             authenticity = known or await self._near.authenticate(fetched)
             judged = await self._near.judge(fetched, authenticity)
-        await self._store.write(
-            inbox.store_plan,
-            fetched.id,
-            authenticity,
-            judged.plan,
-            marked=judged.marked,
-            now=self._near.now(),
-        )
+        taken = await self._store.write(self._keep, fetched, authenticity, judged)
+        if taken is not None:
+            events.complaint_taken(
+                message_id=fetched.id, about=taken.about, recipients=taken.recipients
+            )
+            for outgoing in taken.told:
+                events.message_queued(outgoing=outgoing)
         for error in judged.plan.errors:
             events.policy_failed(message_id=fetched.id, tenant=fetched.tenant, error=error)
+
+    def _keep(
+        self, db: Db, fetched: Fetched, authenticity: Authenticity, judged: Judged
+    ) -> Taken | None:
+        """Keep what was decided, and take in the complaint that the message brings."""
+        now = self._near.now()
+        is_new = inbox.store_plan(
+            db, fetched.id, authenticity, judged.plan, marked=judged.marked, now=now
+        )
+        tenant = self._near.tenants().get(fetched.tenant)
+        if not is_new or tenant is None or judged.complaint is None:
+            return None
+        report = Report(complaint=judged.complaint, fetched=fetched, tenant=tenant, now=now)
+        return take_complaint(db, report, find_ours=self._near.find_ours)
 
     async def _carry_out(self, fetched: Fetched, authenticity: Authenticity) -> str:
         office = await self._open_office(fetched, authenticity)

@@ -20,7 +20,7 @@ from gateway.app.renewing import Renewals
 from gateway.app.tokens import NOT_AUTHORIZED, AccessTokens
 from gateway.authenticity.origin import Checker, authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops
-from gateway.conversation.thread import take_out
+from gateway.conversation.thread import find_ours, take_out
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import parse_message
 from gateway.mail.tenant import Mailbox, Tenant
@@ -188,6 +188,7 @@ class Inbound:
             way_for=self._way_for,
             mark=self._base.seal.mark,
             learn=lambda db, outgoing, now: take_out(db, outgoing, now=now),
+            find_ours=find_ours,
             now=_now,
         )
 

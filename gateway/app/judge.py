@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from gateway.actions.answer import Mark, is_loop_mark
+from gateway.actions.feedback import read_complaint
 from gateway.actions.gate import LOOP_FIELD
 from gateway.actions.perform import Judged
 from gateway.actions.route import CONVERSATION_FIELD
@@ -42,14 +43,36 @@ class Judge:
         now = self._now()
         tenant = self._base.directory.tenants[fetched.tenant]
         chain = self._chains.chain_for(tenant, "inbound")
+        if fetched.released:  # it goes on with the file after the one that held it
+            chain = after(chain, fetched.released.file)
+        judgement = await self._pool.run(
+            run_chain,
+            chain,
+            fetched.content,
+            await self._context(fetched, authenticity, tenant, now=now),
+            on_error=self._base.settings.policies.on_error,
+        )
+        marked = tuple(
+            marks.Mark(tenant=tenant.id, kind=one.kind, handle=one.handle, key=one.key)
+            for one in judgement.noted
+        )
+        complaint = await self._pool.run(read_complaint, fetched.content)
+        return Judged(
+            plan=judgement.plan,
+            marked=marked,
+            complaint=None if fetched.released else complaint,  # it was taken in before
+        )
+
+    async def _context(
+        self, fetched: Fetched, authenticity: Authenticity, tenant: Tenant, *, now: datetime
+    ) -> Context:
+        """Return what a chain may ask of; a released message goes on as it was when held."""
         hold = fetched.released
-        if hold is not None:  # it goes on as it was, with the file after the one that held it
-            chain = after(chain, hold.file)
         thread = await self._base.store.write(
             take_in, fetched, sender=authenticity.header_from, now=now
         )
         before = hold or Effect(kind=EffectKind.HOLD, edits=self._edits(fetched, thread))
-        context = Context(
+        return Context(
             tenant=tenant,
             authenticity=authenticity,
             now=now,
@@ -64,17 +87,6 @@ class Judge:
             globals=before.globals,
             count=self._counter(tenant, now),
         )
-        return await self._run(chain, fetched.content, context)
-
-    async def _run(self, chain: Chain, content: bytes, context: Context) -> Judged:
-        on_error = self._base.settings.policies.on_error
-        judgement = await self._pool.run(run_chain, chain, content, context, on_error=on_error)
-        tenant = context.tenant.id
-        marked = tuple(
-            marks.Mark(tenant=tenant, kind=one.kind, handle=one.handle, key=one.key)
-            for one in judgement.noted
-        )
-        return Judged(plan=judgement.plan, marked=marked)
 
     def _edits(self, fetched: Fetched, thread: Thread) -> tuple[Edit, ...]:
         return _edits_before(parse_message(fetched.content), thread, self._base.seal.mark)

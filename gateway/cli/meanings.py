@@ -44,6 +44,11 @@ MEANINGS = {
     "answer.queued": "An automatic answer was queued.",
     "answer.suppressed": "No automatic answer was sent, for the reason given.",
     "recipient.suppressed": "The address is dead: mail to it is refused at once from now on.",
+    "message.complained": "A recipient marked the message as unwanted: mail to that address is"
+    " refused at once from now on.",
+    "complaint.taken": "The message reports that a mail of the tenant is unwanted.",
+    "complaint.unmatched": "The message reports a mail as unwanted that the tenant did not"
+    " send, or not from here: nobody is suppressed for it.",
     "recipient.refused": "The recipient was not taken: mail to this address is suppressed.",
     "hold.ended": "The time of the hold is over; what the policy named for its end is done.",
     "queue.retry": "A person asked for another try now.",

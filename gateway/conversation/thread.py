@@ -73,6 +73,12 @@ def find_conversation(db: Db, tenant: str, message: Message) -> str | None:
     return found.conversation if found else None
 
 
+def find_ours(db: Db, tenant: str, id_: str) -> str | None:
+    """Return the Message-ID that a mail left us with, for the one it has elsewhere."""
+    known = _find(db, tenant, id_)
+    return known.ours if known else None
+
+
 def learn_rewritten(db: Db, *, tenant: str, ours: str, theirs: str, now: datetime) -> bool:
     """Remember the id that an upstream gave to a mail of ours; False when it is of no use.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.actions.answer import Way
+from gateway.actions.feedback import Complaint
 from gateway.actions.perform import Judged, Neighbours, Performer
 from gateway.config import AnswerSettings
 from gateway.mail.delivery import Outgoing
@@ -51,6 +52,7 @@ class Scene:
     learned: list[str] = field(default_factory=list)
     fails: bool = False
     way_fails: bool = False
+    complaint: Complaint | None = None
 
     async def authenticate(self, _: Fetched) -> Authenticity:
         return PROOF
@@ -60,7 +62,8 @@ class Scene:
         self.judged += 1
         if self.fails:
             raise RuntimeError("killed")
-        return Judged(plan=Plan(effects=self.effects, version="v1"), marked=self.marked)
+        plan = Plan(effects=self.effects, version="v1")
+        return Judged(plan=plan, marked=self.marked, complaint=self.complaint)
 
     def way_for(self, *_: object) -> Way:
         if self.way_fails:
@@ -78,6 +81,7 @@ class Scene:
             way_for=self.way_for,
             mark=mark,
             learn=self.learn,
+            find_ours=lambda *_: None,
             now=lambda: self.now,
         )
         return asyncio.run(Performer(self.store, near, answers=AnswerSettings()).perform(id_))
@@ -232,3 +236,16 @@ def test_limits_that_a_chain_asked_for_are_counted_with_its_plan(store: Store) -
 
 def test_a_message_nobody_knows_has_no_outcome(store: Store) -> None:
     assert Scene(store).perform("01ARZ3NDEKTSV4RR99") is None
+
+
+def test_a_complaint_is_taken_in_once_with_the_plan(store: Store) -> None:
+    """Even when what the policies decided cannot be carried out at once."""
+    complaint = Complaint(kind="abuse", reporter="", recipients=(), ids=("<9@x.example>",))
+    scene = Scene(store, way_fails=True, complaint=complaint)
+    id_ = scene.receive()
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            scene.perform(id_)
+    timeline = store.read_now(journal.timeline, id_)
+    assert timeline is not None
+    assert [one.event for one in timeline.entries].count("complaint.unmatched") == 1

@@ -12,7 +12,7 @@ from gateway.cli.meanings import MEANINGS, fix_of, meaning_of
 from gateway.mail.delivery import Kind, State
 from gateway.store.books import OUTCOMES
 
-EVENT = re.compile(r"(message|delivery|effect|answer|queue)\.[a-z_]+")
+EVENT = re.compile(r"(message|delivery|effect|answer|queue|complaint)\.[a-z_]+")
 ROOT = Path(gateway.__file__).parent
 
 
@@ -30,7 +30,8 @@ def written() -> Iterator[str]:
 
 def _events_of(call: ast.Call, *, store: bool) -> Iterator[str]:
     keywords = [one.value for one in call.keywords if one.arg == "event"]
-    for value in [*keywords, *(call.args if store else [])]:
+    writes = store or ast.unparse(call.func) == "journal.write"
+    for value in [*keywords, *(call.args if writes else [])]:
         if isinstance(value, ast.Constant) and EVENT.fullmatch(str(value.value)):
             yield str(value.value)
 
