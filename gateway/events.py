@@ -298,6 +298,11 @@ def complaint_taken(*, message_id: str, about: str | None, recipients: Sequence[
     _warn("message.complained", id=message_id, about=about, recipients=",".join(recipients))
 
 
+def message_unanswered(*, message_id: str, tenant: str, mailbox: str, hours: int) -> None:
+    """Record that a buyer's mail waits for so long; Amazon counts 24 hours."""
+    _warn("message.unanswered", id=message_id, tenant=tenant, mailbox=mailbox, hours=hours)
+
+
 def policy_refused(*, tenant: str, chain: str, fault: str, running: str) -> None:
     """Record that a tenant's chain does not compile; `running` is the version that runs on.
 

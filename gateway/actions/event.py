@@ -19,7 +19,7 @@ from gateway.mail.tenant import Tenant
 
 TYPES = frozenset({
     "message.received", "message.delivered", "message.deferred", "message.bounced",
-    "message.complained", "message.held", "answer.sent", "answer.drafted",
+    "message.complained", "message.held", "message.unanswered", "answer.sent", "answer.drafted",
     "mailbox.state_changed", "upstream.state_changed",
 })  # fmt: skip
 

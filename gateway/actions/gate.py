@@ -13,6 +13,7 @@ from datetime import datetime
 from gateway.config import AnswerSettings
 from gateway.mail.address import Address, parse_address
 from gateway.mail.inbound import Authenticity, Fetched
+from gateway.mail.marketplace import is_alias
 from gateway.mail.message import Message
 from gateway.mail.tenant import Mailbox, Tenant
 
@@ -68,6 +69,7 @@ def find_suppression(
         or _find_robot(occasion)
         or _find_automatic(occasion.message)
         or _find_loop(occasion)
+        or _find_buyer(occasion)
         or _find_stranger(occasion, addresses)
         or _find_lateness(occasion, settings)
         or _find_doubt(occasion, settings)
@@ -157,9 +159,8 @@ def _is_no_reply(local: str) -> bool:
 
 
 def _find_automatic(message: Message) -> str | None:
-    submitted = _word(message.text("Auto-Submitted"))
-    if submitted and submitted != "no":  # RFC 3834 §5
-        return f"automatic mail (Auto-Submitted: {submitted})"
+    if message.auto_submitted:
+        return f"automatic mail (Auto-Submitted: {message.auto_submitted})"
     precedence = _word(message.text("Precedence"))
     if precedence in ("bulk", "list", "junk"):
         return f"bulk mail (Precedence: {precedence})"
@@ -191,6 +192,14 @@ def _find_loop(occasion: Occasion) -> str | None:
         return "loop: the message carries our own mark"
     if sum(1 for _ in message.all("Received")) > MAX_RECEIVED:
         return f"loop: more than {MAX_RECEIVED} Received fields"
+    return None
+
+
+def _find_buyer(occasion: Occasion) -> str | None:
+    """Amazon counts no automatic answer, and takes it off what a seller may send."""
+    proof = occasion.authenticity
+    if not occasion.strict and any(map(is_alias, (proof.header_from, proof.mail_from))):
+        return "the sender is a buyer at Amazon, who gets no automatic answer"
     return None
 
 

@@ -20,10 +20,11 @@ from gateway.actions.gate import History, Occasion, addresses_of, find_ceiling
 from gateway.config import AnswerSettings
 from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
+from gateway.mail.marketplace import find_waiting_buyer, waiting_since
 from gateway.mail.message import parse_message
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.tenant import Mailbox, Tenant
-from gateway.store import folders, inbox, marks
+from gateway.store import folders, inbox, marks, unanswered
 from gateway.store.sqlite import Db, Store
 
 MAX_TRIES = 3
@@ -107,8 +108,12 @@ class Performer:
         is_new = inbox.store_plan(
             db, fetched.id, authenticity, judged.plan, marked=judged.marked, now=now
         )
+        if not is_new:
+            return None
+        if buyer := find_waiting_buyer(fetched, authenticity, judged.plan):
+            unanswered.begin(db, fetched, buyer, since=waiting_since(fetched))
         tenant = self._near.tenants().get(fetched.tenant)
-        if not is_new or tenant is None or judged.complaint is None:
+        if tenant is None or judged.complaint is None:
             return None
         report = Report(complaint=judged.complaint, fetched=fetched, tenant=tenant, now=now)
         return take_complaint(db, report, find_ours=self._near.find_ours)

@@ -10,14 +10,17 @@ from email.utils import format_datetime
 
 from gateway.config import AlertSettings
 from gateway.mail.ids import new_id
-from gateway.mail.trouble import Alert, Reminder, Trouble, TroubleChanges
+from gateway.mail.trouble import UNANSWERED, Alert, Reminder, Trouble, TroubleChanges
 
 TEST, MANY = "test", "many"
 MOST_MAILS = 10  # to one person after one look: a provider may refuse a hundred sign-ins
 SEVEN_BIT = SMTP.clone(cte_type="7bit")  # any server takes it
 UNFOLDED = SEVEN_BIT.clone(max_line_length=998)  # RFC 5322 §2.1.1
 
-REMINDERS = {"dead": "a new code is needed", "wave": "a provider refuses many mailboxes"}
+REMINDERS = {
+    "dead": "a new code is needed", "wave": "a provider refuses many mailboxes",
+    UNANSWERED: "a buyer waits for an answer",
+}  # fmt: skip
 
 Tell = Callable[[Trouble, datetime], tuple[str, str]]
 """A trouble and the time -> subject and text."""

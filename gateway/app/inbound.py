@@ -13,11 +13,13 @@ from gateway.actions.answer import Way
 from gateway.actions.event import write_event
 from gateway.actions.perform import Neighbours, Performer
 from gateway.app.accounts import Accounts
+from gateway.app.alarms import mails_of_reminders
 from gateway.app.foundation import Foundation
 from gateway.app.judge import Judge
 from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
 from gateway.app.tokens import NOT_AUTHORIZED, AccessTokens
+from gateway.app.unanswered import Clocks
 from gateway.authenticity.origin import Checker, authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops
 from gateway.conversation.thread import find_ours, take_out
@@ -60,6 +62,7 @@ class Inbound:
         self._queued = queued
         self._renewals = renewals
         self._reminders = reminders
+        self._clocks = Clocks(base, write_mails=mails_of_reminders(base))
         self._accounts = accounts
         self._tokens = tokens
         settings = base.settings
@@ -81,6 +84,7 @@ class Inbound:
             spawn(self._work(), name="inbound work"),
             spawn(self._renewals.run(), name="renew codes"),
             spawn(self._reminders.run(), name="remind of codes"),
+            spawn(self._clocks.run(), name="warn of unanswered mail"),
         ]
         self.refresh()
 

@@ -18,7 +18,7 @@ from gateway.mail.plan import Effect, EffectKind
 from gateway.mail.tenant import Tenant
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
-from gateway.policy.chain import Chain, after, run_chain
+from gateway.policy.chain import after, run_chain
 from gateway.policy.edits import foreign_marks
 from gateway.policy.files import Chains
 from gateway.store import marks

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gateway import events
+from gateway.actions.marketplace import find_forbidden
 from gateway.app.foundation import Foundation
 from gateway.conversation.thread import find_conversation, take_out
+from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity
-from gateway.mail.message import parse_message
+from gateway.mail.marketplace import is_alias
+from gateway.mail.message import apply_edits, parse_message
 from gateway.mail.plan import Effect, Plan
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Tenant
@@ -20,10 +24,11 @@ from gateway.policy.chain import Chain, Judgement, after, run_chain
 from gateway.policy.files import Chains
 from gateway.policy.outgoing import decide
 from gateway.sieve.interface import CompileError
-from gateway.store import marks, people, plans, queue
+from gateway.store import marks, people, plans, queue, unanswered
 from gateway.store.sqlite import Db
 
 HOUR = timedelta(hours=1)
+MOST_TOLD = 5
 NO_CHAIN = Reply(451, "4.3.5", "The mail policies have a fault: the message was not taken")
 
 
@@ -68,6 +73,18 @@ class Submissions:
 
         `hold` is what it is released from: the policies behind that one judge it.
         """
+        judged = await self._judge_by_policies(outgoing, now=now, hold=hold)
+        if isinstance(judged, Reply) or not buyers_of(outgoing):
+            return judged
+        leaving = apply_edits(judged.outgoing.content, judged.outgoing.edits)
+        if not parse_message(leaving).auto_submitted:
+            return judged
+        forbidden = await self._pool.run(find_forbidden, leaving)
+        return _forbidden(forbidden) if forbidden else judged
+
+    async def _judge_by_policies(
+        self, outgoing: Outgoing, *, now: datetime, hold: Effect | None
+    ) -> Judged | Reply:
         tenant = self._base.directory.find_tenant(outgoing.tenant)
         if tenant is None:
             return Judged(outgoing=outgoing)
@@ -158,4 +175,22 @@ def keep(db: Db, judged: Judged, *, per_hour: int | None, now: datetime) -> bool
         marks.add(db, judged.marked, now=now)
     if judged.discarded_by:
         people.discard(db, id_, rule=judged.discarded_by, now=now)
+    elif (buyers := buyers_of(outgoing)) and _is_of_person(outgoing):
+        unanswered.end(db, outgoing.tenant, buyers)
     return True
+
+
+def buyers_of(outgoing: Outgoing) -> list[Address]:
+    """Return the recipients who are buyers at Amazon."""
+    people = [one.address for one in outgoing.envelope.recipients]
+    return [one for one in people if is_alias(one.key)]
+
+
+def _is_of_person(outgoing: Outgoing) -> bool:
+    """Amazon counts no automatic answer."""
+    return not parse_message(outgoing.content).auto_submitted
+
+
+def _forbidden(found: Sequence[str]) -> Reply:
+    said = ", ".join(found[:MOST_TOLD])
+    return Reply(550, "5.7.1", f"Amazon forbids this in an automatic mail to a buyer: {said}")

@@ -38,6 +38,8 @@ if TYPE_CHECKING:  # it brings Twisted
     from gateway.app.proving import Tried
 
 GENERIC = "generic"
+CHANNEL = "channel"
+CHANNEL_WORDS = {"amazon": "amazon-buyer-messages"}  # what people call it
 DAYS = re.compile(r"\d{1,4}d")
 YES, NO = ("yes", "y", "on", "true"), ("no", "n", "off", "false")
 
@@ -98,8 +100,8 @@ def connect(
         "answers": None if answers is None else ("yes" if answers else "no"),
     }  # fmt: skip
     with opened(config) as gateway:
-        mailbox, tried = _connect(gateway, tenant, given, password_file=password_file)
-        notes = [*_notes(mailbox, tried), *why_nobody_is_reminded(gateway.settings)]
+        wanted, mailbox, tried = _connect(gateway, tenant, given, password_file=password_file)
+        notes = [*_notes(wanted, mailbox, tried), *why_nobody_is_reminded(gateway.settings)]
     _tell(mailbox, tenant, tried, notes=notes, as_json=as_json)
 
 
@@ -108,6 +110,7 @@ class _Wanted:
     """Everything that was given or answered."""
 
     preset: Provider
+    channel: Provider | None  # on top of it: Amazon's buyer messages
     address: str
     mailbox: dict[str, Any]  # its settings, as in a tenant file
     upstream: dict[str, Any] | None  # of its own, where SMTP is not as the preset says
@@ -119,7 +122,7 @@ class _Wanted:
 
 def _connect(
     gateway: Opened, tenant: str, given: dict[str, Any], *, password_file: Path | None
-) -> tuple[Mailbox, Tried]:
+) -> tuple[_Wanted, Mailbox, Tried]:
     gateway.find_tenant(tenant)
     wanted = _complete(given)
     _refuse_owned(gateway, tenant, wanted.address)
@@ -129,14 +132,15 @@ def _connect(
     tried = try_mailbox(gateway, file.tenant, mailbox, secret=secret)
     if tried.is_ok:
         _save(gateway, file, wanted.address, secret=secret)
-    return mailbox, tried
+    return wanted, mailbox, tried
 
 
 def _complete(given: dict[str, Any]) -> _Wanted:
     """Ask for what is missing; raises Refusal where nobody is there to be asked."""
     asking = Asking(given)
     address = asking.ask("Address", "address", read=read_address)
-    preset = _preset(asking, given, address)
+    channel = _channel(asking, given, address)
+    preset = _preset(asking, given, address, channel=channel)
     if preset.id == GENERIC or given["host"]:
         asking.ask("IMAP host", "host", read=str.strip)
         asking.ask("IMAP port", "port", default="993", read=read_port)
@@ -159,23 +163,51 @@ def _complete(given: dict[str, Any]) -> _Wanted:
     settings = {key: given[key] for key in keys if given[key] is not None}
     if preset.id != GENERIC:
         settings["provider"] = preset.id
-    return _Wanted(preset=preset, address=address, mailbox=settings, upstream=own)
+    return _Wanted(
+        preset=preset, channel=channel, address=address, mailbox=settings, upstream=own
+    )
 
 
-def _preset(asking: Asking, given: dict[str, Any], address: str) -> Provider:
-    catalogue = load_catalogue()
+def _channel(asking: Asking, given: dict[str, Any], address: str) -> Provider | None:
+    """Return the channel that was chosen; the provider of the mailbox itself is asked next."""
     if given["provider"] is None and given["host"] is None:
         asking.ask(
-            "Provider (gateway provider list), or generic", "provider",
-            default=_provider_of(address, catalogue.values()), read=read_provider,
+            "Provider (gateway provider list), amazon, or generic", "provider",
+            default=_provider_of(address), read=_read_choice,
         )  # fmt: skip
-    return catalogue[read_provider(given["provider"] or GENERIC)]
+    chosen = load_catalogue()[_read_choice(given["provider"] or GENERIC)]
+    if chosen.role != CHANNEL:
+        return None
+    given["provider"] = None
+    return chosen
 
 
-def _provider_of(address: str, providers: Any) -> str:
+def _preset(
+    asking: Asking, given: dict[str, Any], address: str, *, channel: Provider | None
+) -> Provider:
+    if channel is not None and given["host"] is None:
+        asking.ask(
+            "Provider of the mailbox itself, or generic", "provider",
+            default=_provider_of(address), read=_read_mailbox_provider,
+        )  # fmt: skip
+    return load_catalogue()[read_provider(given["provider"] or GENERIC)]
+
+
+def _read_choice(text: str) -> str:
+    return read_provider(CHANNEL_WORDS.get(text.strip().casefold(), text))
+
+
+def _read_mailbox_provider(text: str) -> str:
+    name = _read_choice(text)
+    if load_catalogue()[name].role == CHANNEL:
+        raise Refusal(f"'{text}' is where buyers write; name the provider of the mailbox")
+    return name
+
+
+def _provider_of(address: str) -> str:
     """Return the provider that an address belongs to by its end, else `generic`."""
     domain = address.rpartition("@")[2]
-    fitting = (one.id for one in providers if domain in one.domains)
+    fitting = (one.id for one in load_catalogue().values() if domain in one.domains)
     return next(fitting, GENERIC)
 
 
@@ -261,7 +293,13 @@ def _tell(
         print_next("gateway mailbox list", f"gateway export {tenant}")
 
 
-def _notes(mailbox: Mailbox, tried: Tried) -> Iterator[str]:
+def _notes(wanted: _Wanted, mailbox: Mailbox, tried: Tried) -> Iterator[str]:
+    if wanted.channel is not None:
+        yield (
+            f"{wanted.channel.name}: set {mailbox.address} in Seller Central as the address for"
+            " buyer messages; buyers get no automatic answers, are written to alone, and you"
+            " are warned after 12 and 20 hours without an answer"
+        )
     if not tried.sends:
         yield f"{mailbox.address} has no way to send: name one by --upstream or --smtp-host"
     if tried.messages == 0:

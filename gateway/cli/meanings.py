@@ -46,6 +46,7 @@ MEANINGS = {
     "recipient.suppressed": "The address is dead: mail to it is refused at once from now on.",
     "message.complained": "A recipient marked the message as unwanted: mail to that address is"
     " refused at once from now on.",
+    "message.unanswered": "A buyer waits for an answer to this; the tenant was told.",
     "complaint.taken": "The message reports that a mail of the tenant is unwanted.",
     "complaint.unmatched": "The message reports a mail as unwanted that the tenant did not"
     " send, or not from here: nobody is suppressed for it.",

@@ -51,9 +51,7 @@ class Outcomes:
         batch, recorded = given_up.give_up(db, name, now=now)
         return self._follow(db, batch, recorded, now=now)
 
-    def _follow(
-        self, db: Db, batch: Batch, recorded: Recorded, *, now: datetime
-    ) -> Recorded:
+    def _follow(self, db: Db, batch: Batch, recorded: Recorded, *, now: datetime) -> Recorded:
         queued = [*self._notifications(batch, recorded, now)]
         _suppress(db, batch, recorded, now=now)
         if self._learn is not None:

@@ -80,6 +80,12 @@ class Message:
         field = self.first("Message-ID")
         return field.value if field else ""
 
+    @property
+    def auto_submitted(self) -> str:
+        """What Auto-Submitted says, in a word; empty: a person wrote it (RFC 3834 §5)."""
+        word = self.text("Auto-Submitted").split(";", 1)[0].split("(", 1)[0].strip().lower()
+        return "" if word == "no" else word[:80]
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:

@@ -50,7 +50,7 @@ NAME_FIELD = {"sender": "address", "mailbox": "address"}
 ROUTE_TYPES = ("smtp", "lmtp", "webhook", "imap")
 EVENTS = (
     "message.received", "message.delivered", "message.deferred", "message.bounced",
-    "message.complained", "message.held", "answer.sent", "answer.drafted",
+    "message.complained", "message.held", "message.unanswered", "answer.sent", "answer.drafted",
     "mailbox.state_changed", "upstream.state_changed",
 )  # fmt: skip
 

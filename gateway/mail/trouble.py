@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+UNANSWERED = "unanswered"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
@@ -54,11 +56,11 @@ class TroubleChanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminder:
-    """What somebody is told of a mailbox's code, or the operator of a provider."""
+    """What somebody is told of a mailbox, or the operator of a provider."""
 
     about: str  # the mailbox, or the provider of a wave
-    kind: str  # dead | wave | the calendar's
+    kind: str  # dead | wave | unanswered | the calendar's
     reason: str
     fix: str
     owner: str = ""  # empty where the tenant names nobody: the operator is told
-    link: str = ""  # to the page that takes a new code; empty for a wave
+    link: str = ""  # to the page that takes a new code; empty where it is about no code

@@ -304,6 +304,16 @@ CREATE TABLE reminders (
     PRIMARY KEY (about, kind)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE unanswered (
+    message TEXT PRIMARY KEY REFERENCES message(id) ON DELETE CASCADE,
+    tenant TEXT NOT NULL,
+    mailbox TEXT NOT NULL,
+    buyer TEXT NOT NULL,
+    since REAL NOT NULL,
+    warned INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX unanswered_by_buyer ON unanswered(tenant, buyer);
+
 CREATE TABLE threads (
     tenant TEXT NOT NULL,
     id TEXT NOT NULL,

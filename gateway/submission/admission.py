@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gateway.mail.address import Address
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.envelope import Submission
+from gateway.mail.marketplace import is_alias
 from gateway.mail.message import Edit, Message, parse_message
 from gateway.mail.reply import Reply
 from gateway.mail.suppression import Suppression, SuppressionReason
@@ -73,7 +74,7 @@ def find_refusal(
             550, "5.7.1", f"<{letter.submission.envelope.return_path}> is not an envelope"
             f" sender that <{letter.author.address}> may use",
         )  # fmt: skip
-    return _find_limit(letter, tenant, upstream_max_bytes)
+    return _find_crowd(letter) or _find_limit(letter, tenant, upstream_max_bytes)
 
 
 def refuse_suppressed(found: Suppression) -> Reply:
@@ -137,6 +138,18 @@ def _may_return_to(return_path: Address | None, author: Author, tenant: Tenant) 
     if return_path is None or return_path.domain == author.address.domain:
         return True
     return return_path.domain in tenant.domains or bool(tenant.find_sender(str(return_path)))
+
+
+def _find_crowd(letter: Letter) -> Reply | None:
+    """Mail to a buyer at Amazon has that one recipient, in its header too."""
+    people = {one.address.key for one in letter.submission.envelope.recipients}
+    if not any(map(is_alias, people)):
+        return None
+    named = [*letter.message.addresses("To"), *letter.message.addresses("Cc")]
+    if len(people | {address.casefold() for _, address in named}) == 1:
+        return None
+    sentence = "A buyer at Amazon is written to alone: without Cc, Bcc or another recipient"
+    return Reply(550, "5.7.1", sentence)
 
 
 def _find_limit(

@@ -210,3 +210,11 @@ def test_a_sender_entry_for_a_domain_covers_its_addresses() -> None:
     tenant = replace(ACME, senders={"*@acme.example": Sender(address="*@acme.example")})
     assert is_own(tenant, "anyone@ACME.example")
     assert not is_own(tenant, "anyone@other.example")
+
+
+def test_a_buyer_at_amazon_gets_no_automatic_answer() -> None:
+    buyer = "x1y2z3@marketplace.amazon.de"
+    proof = replace(PROOF, header_from=buyer, mail_from="01@amazonses.com", proven=buyer)
+    assert "Amazon" in str(why(occasion(authenticity=proof)))
+    anybody = replace(proof, header_from="x@amazon.de", mail_from="x@amazon.de")
+    assert why(occasion(authenticity=replace(anybody, proven="x@amazon.de"))) is None

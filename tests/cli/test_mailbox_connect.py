@@ -13,6 +13,8 @@ from tests.cli.running import Cli
         (("shop@163.com", "--provider", "netease-16"), "did you mean 'netease-163'"),
         (("shop@163.com", "--issued", "soon"), "'soon' is not a day"),
         (("shop@163.com", "--fetch-from", "spring"), "'spring' is not a beginning"),
+        (("shop@acme.example", "--provider", "amazon"), "--host is missing"),
+        (("shop@163.com", "--provider", "amazon"), "--password-file is missing"),
         (("me@outlook.com", "--provider", "outlook-com"), "takes no password here"),
         (("a@acme.example", "--host", "imap.acme.example", "--port", "143",
           "--security", "ssl"), "did you mean tls"),

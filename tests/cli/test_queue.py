@@ -80,7 +80,10 @@ def test_a_message_is_given_up_and_its_sender_is_told_by_the_route(cli: Cli) -> 
     assert (given_up["id"], given_up["action"], given_up["recipients"]) == (id_, "bounced", 1)
     assert [one["id"] for one in cli.json("queue", "list")] == [given_up["notification"]]
     shown = cli.json("queue", "show", given_up["notification"])
-    assert (shown["way"], shown["recipients"][0]["address"]) == ("route desk", "in@desk.example")
+    assert (shown["way"], shown["recipients"][0]["address"]) == (
+        "route desk",
+        "in@desk.example",
+    )
     told = cli.write_store(queue.content_of, given_up["notification"])
     assert b"In-Reply-To: <one@acme.example>" in told
     assert b"Action: failed\r\nStatus: 5.4.7\r\n" in told

@@ -108,7 +108,9 @@ def test_the_dialogue_asks_and_answers_nobody_by_surprise(
         ["mailbox", "connect", "acme", "--ca-file", str(dovecot.ca_file)],
         [
             ("Address", BOX),
-            ("Provider (gateway provider list), or generic [generic]", ""),
+            ("Provider (gateway provider list), amazon, or generic [generic]", "Amazon"),
+            ("Provider of the mailbox itself, or generic [generic]", "amazon"),
+            ("'amazon' is where buyers write; name the provider of the mailbox", ""),
             ("IMAP host", "localhost"),
             ("IMAP port [993]", str(dovecot.imaps_port)),
             ("IMAP security [starttls]", "tls"),
@@ -122,6 +124,7 @@ def test_the_dialogue_asks_and_answers_nobody_by_surprise(
     )
     assert f"{BOX}: connected, 0 messages in INBOX, fetched from 7d on" in said
     assert f"{BOX} has no way to send" in said
+    assert f"Amazon buyer-seller messages: set {BOX} in Seller Central" in said
     assert "[alerts] is left out: nobody is told of what needs a person" in said
     assert "lead nowhere for others" in said
     assert CODE not in said

@@ -46,6 +46,7 @@ REWRITING = replace(
         ),
     },
 )
+BUYER = "x1y2z3+A7B8@marketplace.amazon.de"
 
 
 def largest(upstream: Upstream) -> int | None:
@@ -227,3 +228,28 @@ def test_the_refusal_of_the_longest_address_is_one_line() -> None:
         expires_on=date(2027, 2, 22),
     )
     assert len(refuse_suppressed(longest).as_line()) <= 510
+
+
+@pytest.mark.parametrize(
+    ("recipients", "head", "taken"),
+    [
+        ((BUYER,), f"To: Buyer <{BUYER}>", True),
+        ((BUYER,), "Subject: no To", True),
+        ((BUYER, "boss@acme.example"), f"To: {BUYER}", False),
+        ((BUYER,), f"To: {BUYER}\r\nCc: boss@acme.example", False),
+        (("ann@example.org",), f"To: ann@example.org, {BUYER}", True),
+    ],
+)
+def test_a_buyer_at_amazon_is_written_to_alone(
+    recipients: tuple[str, ...], head: str, taken: bool
+) -> None:
+    plain = submission("support@acme.example")
+    people = tuple(Recipient(parse_address(one)) for one in recipients)
+    crowd = replace(
+        plain,
+        envelope=replace(plain.envelope, recipients=people),
+        content=f"From: support@acme.example\r\n{head}\r\n\r\nx\r\n".encode(),
+    )
+    found = find_refusal(read_letter(crowd, ACME), ACME, upstream_max_bytes=largest)
+    assert (found is None) is taken
+    assert taken or "alone" in str(found)
