@@ -132,6 +132,15 @@ def test_gone_is_set_aside_at_once() -> None:
     assert not result.give_up
 
 
+def test_a_redirect_leads_nowhere_and_its_fix_says_why() -> None:
+    with web_server() as server:
+        server.status, server.location = 308, server.url()
+        result = deliver(server)
+        assert len(server.posted) == 1
+    assert result.verdict.decision is Decision.DEFER
+    assert "redirects are not followed" in str(result.verdict.fix)
+
+
 def test_a_private_address_that_is_not_listed_is_not_reached() -> None:
     with web_server() as server:
         result = deliver(server, settings=RouteSettings())

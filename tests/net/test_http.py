@@ -68,11 +68,35 @@ def test_one_private_address_among_them_is_enough_to_refuse(
         assert server.posted == []
 
 
-def test_a_redirect_is_not_followed(run: Run) -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(run: Run, status: int) -> None:
     with web_server() as server:
-        server.status, server.location = 302, server.url()
-        assert post(run, server.url()).status == 302
+        server.status, server.location = status, server.url()
+        assert post(run, server.url()).status == status
         assert len(server.posted) == 1
+
+
+def test_a_name_that_changes_its_mind_reaches_what_was_looked_at(run: Run) -> None:
+    """DNS rebinding: the second answer would be a server inside."""
+    asked: list[str] = []
+
+    async def resolve(host: str) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
+
+    async def work(url: str) -> HttpReply:
+        http = Http(resolve=resolve, private_networks=["127.0.0.1"])
+        try:
+            return await http.post(url, body=b"", headers={})
+        finally:
+            await http.close()
+
+    with web_server() as server:
+        assert run(work(server.url(host="desk.example"))).address == "127.0.0.1"
+        assert len(server.posted) == 1
+        with pytest.raises(Refused, match="private"):
+            run(work(server.url(host="desk.example")))
+    assert asked == ["desk.example"] * 2
 
 
 def test_a_certificate_is_held_against_the_name_and_not_the_address(
