@@ -35,11 +35,16 @@ MAX_STEPS = 500
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One mail on its way; an empty sender is the null return path."""
+    """One mail on its way; an empty sender is the null return path.
+
+    Who wrote it can be proven, and so can its envelope sender, unless it says otherwise.
+    """
 
     sender: str
     recipient: str
     content: bytes
+    is_author_proven: bool = True
+    is_sender_proven: bool = True
 
     @property
     def author(self) -> str:
@@ -62,12 +67,23 @@ def write(sender: str, to: str, *, subject: str = "Hello", head: str = "") -> Le
 
 
 class GatewayPeer:
-    """A gateway with one mailbox and the policies that it is given."""
+    """A gateway with one mailbox and the policies that it is given; other tenants beside."""
 
     def __init__(
-        self, address: str, policy: str, *, directory: Path, null_return_path: bool
+        self,
+        address: str,
+        policy: str,
+        *,
+        directory: Path,
+        null_return_path: bool,
+        beside: tuple[str, ...] = (),
     ) -> None:
         self.address, self.answers = address, list[Letter]()
+        self.reasons = list[str]()  # why an answer was kept back, one for each
+        self._beside = {
+            one: Tenant(id=one, mailboxes={one: Mailbox(address=one)}) for one in beside
+        }
+        self._letters = dict[str, Letter]()
         self._key = address.encode()
         self._chain = chain_of(policy)
         self._store = Store.open(directory / f"{address}.db")
@@ -94,11 +110,13 @@ class GatewayPeer:
             id=id_, tenant="acme", mailbox=self.address, folder="INBOX", uidvalidity=1,
             uid=self._taken, internal_date=self._now, content=content,
         )  # fmt: skip
+        self._letters[id_] = letter
         self._store.write_now(inbox.store_fetched, fetched, now=self._now)
         asyncio.run(Performer(self._store, self._near(), answers=AnswerSettings()).perform(id_))
         sent = [one for one in self._store.read_now(_answers) if one[0] not in self._sent]
         self._sent |= {one for one, _ in sent}
         self.answers += [letter for _, letter in sent]
+        self.reasons = self._store.read_now(_reasons)
         return [letter for _, letter in sent]
 
     def close(self) -> None:
@@ -106,7 +124,7 @@ class GatewayPeer:
 
     def _near(self) -> Neighbours:
         return Neighbours(
-            tenants=lambda: {"acme": self._tenant},
+            tenants=lambda: {"acme": self._tenant, **self._beside},
             authenticate=self._authenticate,
             judge=self._judge,
             way_for=lambda *_: self._way,
@@ -117,15 +135,16 @@ class GatewayPeer:
         )
 
     async def _authenticate(self, fetched: Fetched) -> Authenticity:
-        """Everybody can be proven here: that alone must not be what ends a loop."""
+        """Nearly everybody can be proven here: that alone must not be what ends a loop."""
+        letter = self._letters[fetched.id]
         author = next((o for _, o in parse_message(fetched.content).addresses("From")), "")
         domain = author.rpartition("@")[2]
         return Authenticity(
             results=(AuthResult(method="dkim", result="pass", domain=domain),),
             header_from=author,
             mail_from=_return_path(fetched),
-            proven=author,
-            mail_from_proven=True,
+            proven=author if letter.is_author_proven else "",
+            mail_from_proven=letter.is_sender_proven,
         )
 
     async def _judge(self, fetched: Fetched, authenticity: Authenticity) -> Judged:
@@ -230,3 +249,12 @@ def _answers(db: Db) -> list[tuple[str, Letter]]:
         (id_, Letter(sender or "", to, queue.content_of(db, id_) or b""))
         for id_, sender, to in rows
     ]
+
+
+def _reasons(db: Db) -> list[str]:
+    """Return why answers were kept back, of vacations and of rejections, which are held."""
+    rows = db.execute(
+        "SELECT reason FROM effects WHERE state = 'suppressed' OR state = 'held'"
+        " ORDER BY number"
+    )
+    return [reason or "" for (reason,) in rows]
