@@ -23,13 +23,18 @@ from gateway.web.renewal import RenewalLinks
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-BOX = "shop@163.com"
+BOX, OTHER = "shop@163.com", "returns@163.com"
 TENANT = """
 tenant = "acme"
 owner = "it@acme.example"
 [upstreams.leaning]
 mailbox = "shop@163.com"
 [mailboxes."shop@163.com"]
+provider = "netease-163"
+issued = 2026-11-24
+"""
+SECOND = """
+[mailboxes."returns@163.com"]
 provider = "netease-163"
 issued = 2026-11-24
 """
@@ -52,7 +57,6 @@ def look(store: Store, tmp_path: Path) -> Look:
     secrets = {("mailbox", BOX): "code"}
     store.write_now(tenants.apply_tenant, file, secrets, seal, now=NOON)
     directory = Directory(store, seal)
-    asyncio.run(directory.look())
     base = Foundation(
         settings=Settings(path=tmp_path / "gateway.conf"),
         store=store,
@@ -73,6 +77,8 @@ def look(store: Store, tmp_path: Path) -> Look:
 
     def looked(now: datetime) -> list[Reminder]:
         told.clear()
+        directory.expect_change()
+        asyncio.run(directory.look())
         asyncio.run(reminders.look(now=now))
         return list(told)
 
@@ -123,3 +129,15 @@ def test_the_calendar_is_told_ahead_and_when_it_is_over(look: Look) -> None:
         [f"expired {ends}"],
         [],
     ]
+
+
+def test_two_codes_that_end_on_one_day_are_told_of_each(
+    store: Store, look: Look, tmp_path: Path
+) -> None:
+    file = read_tenant_file(tomllib.loads(TENANT + SECOND))
+    seal = Seal.load(tmp_path / "secret.key")
+    store.write_now(tenants.apply_tenant, file, {("mailbox", OTHER): "code"}, seal, now=NOON)
+    told = look(NOON + timedelta(days=170))
+    assert sorted(one.about for one in told) == [OTHER, BOX]
+    assert len({one.link for one in told}) == 2
+    assert look(NOON + timedelta(days=171)) == []
