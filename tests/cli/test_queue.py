@@ -85,6 +85,7 @@ def test_a_message_is_given_up_and_its_sender_is_told_by_the_route(cli: Cli) -> 
         "in@desk.example",
     )
     told = cli.write_store(queue.content_of, given_up["notification"])
+    assert told is not None
     assert b"In-Reply-To: <one@acme.example>" in told
     assert b"Action: failed\r\nStatus: 5.4.7\r\n" in told
     assert b"somebody who looks after the mail gave up on it" in told
