@@ -217,8 +217,7 @@ def put_secret(
         resume_way(db, tenant, kind, name, now=now)
     if kind in ("mailbox", "client"):
         states.revive(db, name, reason="A new code was entered; it is tried now.", now=now)
-        copies = Lane(tenant, LaneKind.SENT, name)
-        for lane in (*needs.own_lanes(db, tenant, name), copies):
+        for lane in needs.own_lanes(db, tenant, name):
             resume_lane(db, lane, now=now)
     bump(db)
 

@@ -95,7 +95,7 @@ def test_with_a_new_code_copies_for_the_folder_of_sent_mail_are_due_at_once(
     later = NOON + timedelta(hours=1)
     store.write_now(lambda db: db.execute("UPDATE delivery SET next_attempt_at = 9e9"))
     renew = mailboxes.renew
-    assert store.write_now(renew, seal, "acme", BOX, "new-code", now=later) == 0
+    assert store.write_now(renew, seal, "acme", BOX, "new-code", now=later) == 1
     found = store.read_now(
         lambda db: db.execute("SELECT message, next_attempt_at FROM delivery").fetchall()
     )
