@@ -46,6 +46,7 @@ def _facts(batch: Batch, delivery: Delivery, result: Result) -> dict[str, Any]:
         "id": batch.message,
         "tenant": batch.lane.tenant,
         "message_id": batch.message_id,
+        "conversation": batch.conversation,
         "recipient": str(delivery.recipient.address),
         "code": reply.code,
         "text": reply.phrase,

@@ -34,6 +34,7 @@ from gateway.app.policies import compile_all, open_chains
 from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
 from gateway.app.tokens import AccessTokens
+from gateway.app.upstream_news import UpstreamNews
 from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
@@ -123,6 +124,7 @@ class Server:
         self._waiting_for.remove("listeners")
         tasks = [
             spawn(self._look(base, chains, outbound, inbound), name="look for changes"),
+            spawn(UpstreamNews(base).run(), name="tell of upstreams"),
             spawn(renew_certificate(settings), name="renew certificate"),
             spawn(keep_clean(store, settings.retention), name="retention"),
             spawn(keep_log_short(path_of_store(settings)), name="checkpoints"),

@@ -131,6 +131,7 @@ class Batch:
     accepted_at: datetime
     origin: str | None
     deliveries: tuple[Delivery, ...]
+    conversation: str | None = None
 
 
 class Phase(StrEnum):

@@ -56,10 +56,10 @@ class TroubleChanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminder:
-    """What somebody is told of a mailbox, or the operator of a provider."""
+    """What somebody is told of a mailbox or an upstream, or the operator of a provider."""
 
-    about: str  # the mailbox, or the provider of a wave
-    kind: str  # dead | wave | unanswered | the calendar's
+    about: str  # the mailbox, the upstream's lane, or the provider of a wave
+    kind: str  # dead | wave | unanswered | the calendar's | who paused the upstream
     reason: str
     fix: str
     owner: str = ""  # empty where the tenant names nobody: the operator is told

@@ -77,7 +77,8 @@ def load_batch(
     """Return what is sent of a claimed message: its stored bytes and the leased deliveries."""
     row = db.execute(
         "SELECT m.kind, m.message_id, m.return_path, m.header_from, m.envelope, m.edits,"
-        " m.origin, m.accepted_at, c.bytes FROM message m JOIN content c ON c.message = m.id"
+        " m.origin, m.accepted_at, c.bytes, m.conversation FROM message m"
+        " JOIN content c ON c.message = m.id"
         " WHERE m.id = ?",
         (message,),
     ).fetchone()
@@ -95,5 +96,6 @@ def load_batch(
         header_from=row[3],
         accepted_at=time_of(row[7]),
         origin=row[6],
+        conversation=row[9],
         deliveries=deliveries,
     )

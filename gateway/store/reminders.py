@@ -13,7 +13,7 @@ from gateway.store.sqlite import Db
 
 
 def told(db: Db) -> dict[str, frozenset[str]]:
-    """Return the kinds of reminders told, by mailbox or provider."""
+    """Return the kinds of reminders told, by what they are about."""
     found: dict[str, set[str]] = {}
     for about, kind in db.execute("SELECT about, kind FROM reminders"):
         found.setdefault(about, set()).add(kind)
@@ -38,6 +38,16 @@ def tell(
     for one in outgoing:
         accept(db, one, now=now)
     alerts.queue(db, mails)
+    return True
+
+
+def end(db: Db, about: str, kind: str, *, outgoing: Sequence[Outgoing], now: datetime) -> bool:
+    """Forget what was told and queue the events that say so; False: it was not told."""
+    gone = db.execute("DELETE FROM reminders WHERE about = ? AND kind = ?", (about, kind))
+    if not gone.rowcount:
+        return False
+    for one in outgoing:
+        accept(db, one, now=now)
     return True
 
 

@@ -209,5 +209,28 @@ def test_a_bounce_returns_to_the_helpdesk_in_the_thread_of_the_original(
     bounced = helpdesk.of_type("message.bounced")[0].payload["data"]
     assert bounced["class"] == "recipient-dead"
     assert bounced["recipient"] == "nobody@example.net"
+    assert bounced["conversation"]
     notification = helpdesk.of_type("message.received")[0].payload["data"]
     assert notification["in_reply_to"] == "<ticket-1@acme.example>"
+
+
+def test_an_upstream_that_is_paused_and_opened_again_is_told_to_the_helpdesk(
+    gateway: Gateway, postfix: Postfix, dovecot: Dovecot, helpdesk: Helpdesk
+) -> None:
+    apply_tenant(gateway, postfix, dovecot, helpdesk)
+    gateway.start()
+    gateway.run("upstream", "pause", "acme", "own")
+    assert upstream_change(gateway, helpdesk, 1) == ("own", "paused", "person")
+    gateway.run("upstream", "resume", "acme", "own")
+    assert upstream_change(gateway, helpdesk, 2) == ("own", "open", None)
+
+
+def upstream_change(
+    gateway: Gateway, helpdesk: Helpdesk, number: int
+) -> tuple[str, str, str | None]:
+    """Return the upstream, its state and who paused it, of the event of this number."""
+    wait_until(
+        lambda: len(helpdesk.of_type("upstream.state_changed")) >= number, what=gateway.log
+    )
+    data = helpdesk.of_type("upstream.state_changed")[number - 1].payload["data"]
+    return data["upstream"], data["state"], data["paused_by"]

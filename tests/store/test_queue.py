@@ -19,7 +19,7 @@ from gateway.mail.delivery import (
     Verdict,
 )
 from gateway.mail.reply import Reply
-from gateway.store import books, journal, lanes, people, queue
+from gateway.store import books, journal, lanes, people, queue, threads
 from gateway.store.sqlite import Store
 from tests.store.values import CONTENT, LANE, NOON, outgoing
 
@@ -56,8 +56,9 @@ def result(
 
 def test_an_accepted_message_is_claimed_with_its_bytes_and_recipients(store: Store) -> None:
     id_ = store.write_now(queue.accept, outgoing("a@x.example", "b@y.example"), now=NOON)
+    store.write_now(threads.set_conversation, id_, "C1")
     (batch,) = claim(store)
-    assert batch.message == id_
+    assert (batch.message, batch.conversation) == (id_, "C1")
     assert batch.content == CONTENT
     assert [str(one.recipient.address) for one in batch.deliveries] == [
         "a@x.example",

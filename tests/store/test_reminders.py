@@ -38,3 +38,13 @@ def test_what_is_over_may_be_told_again(store: Store) -> None:
     store.write_now(reminders.forget, "dead", but={"b@163.com"})
     assert store.read_now(reminders.told) == {"b@163.com": frozenset({"dead"})}
     assert tell(store, DEAD)
+
+
+def test_the_end_of_what_was_told_is_told_once(store: Store) -> None:
+    told = [outgoing()]
+    assert not store.write_now(reminders.end, "a@163.com", "dead", outgoing=told, now=NOON)
+    tell(store, DEAD)
+    assert store.write_now(reminders.end, "a@163.com", "dead", outgoing=told, now=NOON)
+    assert not store.write_now(reminders.end, "a@163.com", "dead", outgoing=told, now=NOON)
+    assert store.read_now(reminders.told) == {}
+    assert len(store.read_now(people.entries)) == 2

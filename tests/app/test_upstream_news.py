@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.app.directory import Directory
+from gateway.app.foundation import Foundation
+from gateway.app.upstream_news import UpstreamNews
+from gateway.config import Settings
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.tenant_file import read_tenant_file
+from gateway.providers.catalogue import load_catalogue
+from gateway.store import lanes, tenants
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Db, Store
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+TENANT = """
+tenant = "acme"
+[upstreams.own]
+host = "smtp.acme.example"
+[hooks.events]
+url = "https://desk.example/events"
+events = ["upstream.state_changed"]
+"""
+OWN = Lane("acme", LaneKind.UPSTREAM, "own")
+
+
+class News:
+    """The upstreams of a store, and what was told of them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.store = Store.open(directory / "gateway.db")
+        seal = Seal.load(directory / "secret.key")
+        file = read_tenant_file(tomllib.loads(TENANT))
+        self.store.write_now(tenants.apply_tenant, file, {}, seal, now=NOON)
+        self._base = Foundation(
+            settings=Settings(path=directory / "gateway.conf"),
+            store=self.store,
+            seal=seal,
+            directory=Directory(self.store, seal),
+            catalogue=load_catalogue(),
+        )
+        asyncio.run(self._base.directory.look())
+        self._read = 0
+
+    def pause(self, lane: Lane = OWN, *, by: str = "sign-in") -> None:
+        self.store.write_now(
+            lanes.pause_lane, lane, by=by, reason=f"by {by}", fix="mend it", now=NOON
+        )
+
+    def resume(self) -> None:
+        self.store.write_now(lanes.resume_lane, OWN, now=NOON)
+
+    def told(self) -> list[tuple[str, str | None, str | None]]:
+        """Let a server, that may just have started, look; return what it tells."""
+        asyncio.run(UpstreamNews(self._base).look(now=NOON))
+        bodies = self.store.read_now(_bodies)
+        new, self._read = bodies[self._read :], len(bodies)
+        assert {one["type"] for one in new} <= {"upstream.state_changed"}
+        data = [one["data"] for one in new]
+        assert {(one["tenant"], one["upstream"]) for one in data} <= {("acme", "own")}
+        return [(one["state"], one["paused_by"], one["reason"]) for one in data]
+
+
+def _bodies(db: Db) -> list[Any]:
+    query = (
+        "SELECT c.bytes FROM content c JOIN message m ON m.id = c.message"
+        " WHERE m.kind = 'event' ORDER BY m.accepted_at, m.id"
+    )
+    return [json.loads(row[0]) for row in db.execute(query)]
+
+
+@pytest.fixture
+def news(tmp_path: Path) -> Iterator[News]:
+    found = News(tmp_path)
+    yield found
+    found.store.close()
+
+
+def test_a_pause_and_its_end_are_told_once_each(news: News) -> None:
+    assert news.told() == []
+    news.pause()
+    assert news.told() == [("paused", "sign-in", "by sign-in")]
+    assert news.told() == []
+    news.resume()
+    assert news.told() == [("open", None, None)]
+    assert news.told() == []
+
+
+def test_another_reason_is_told_without_an_end_in_between(news: News) -> None:
+    news.pause()
+    news.told()
+    news.pause(by="quota")
+    assert news.told() == [("paused", "quota", "by quota")]
+    news.resume()
+    assert news.told() == [("open", None, None)]
+
+
+def test_the_pause_of_a_route_or_of_a_strange_tenant_is_not_told(news: News) -> None:
+    news.pause(Lane("acme", LaneKind.ROUTE, "desk"))
+    news.pause(Lane("gone", LaneKind.UPSTREAM, "own"))
+    assert news.told() == []
