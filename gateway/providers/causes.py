@@ -204,6 +204,17 @@ CAUSES: dict[str, Cause] = {
         Turn.MESSAGE,
         "The server takes 7-bit mail only, and a signed or encrypted part must not be changed.",
     ),
+    "recipient-full": Cause(Turn.RECIPIENT, "The recipient's mailbox is full."),
+    "sender-refused": Cause(
+        Turn.SENDER,
+        "The server does not accept the address that this mail is sent from.",
+        "Check that address, and its domain: gateway domain check DOMAIN",
+    ),
+    "policy-refused": Cause(
+        Turn.MESSAGE,
+        "A rule of the server forbids this mail.",
+        "Read the server's own words: they say which rule.",
+    ),
     # Not of any rule: the bare code speaks.
     "deferred": Cause(Turn.UNKNOWN, "The server asked to try again later. The gateway does."),
     "refused": Cause(

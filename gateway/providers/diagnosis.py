@@ -14,11 +14,13 @@ from gateway.mail.charset import decode_text
 from gateway.mail.reply import ENHANCED
 from gateway.providers.catalogue import ErrorRow, Provider
 from gateway.providers.causes import CAUSES, Turn
+from gateway.providers.standard import find_standard
 
 __all__ = ["Diagnosis", "decode_text", "diagnose", "explain"]
 
 UNDECIDED = frozenset({"wrong-secret", "login-ambiguous"})
 OF_PASSWORDS = frozenset({"wrong-secret", "login-ambiguous", "needs-app-secret", "needs-oauth"})
+OF_MAIL = frozenset({"smtp-rcpt", "smtp-data"})  # where an answer is about the mail alone
 SIGN_IN = frozenset({"smtp-auth", "imap-login"})
 
 
@@ -47,7 +49,8 @@ def diagnose(
 
     The first entry of the preset (what it inherits included), then of `generic`, with this
     phase, code and text; then the same without codes; then an enhanced code that one entry
-    alone carries; then the bare code. A sign-in refused without a clear reason is at the wrong
+    alone carries; then what the standards say of it, which also comes before an entry for
+    any text; then the bare code. A sign-in refused without a clear reason is at the wrong
     server when the provider serves its own domains only and `address` is at none of them. What
     is said of a password is meant of the access token where the account has `oauth2`.
     """
@@ -55,18 +58,19 @@ def diagnose(
     rows = [*provider.errors]
     if provider.id != "generic" and "generic" in catalogue:
         rows += catalogue["generic"].errors
-    here = [row for row in rows if _is_in_phase(row, phase)]
+    standard = find_standard(text) if phase in OF_MAIL else None
+    here = [row for row in rows if _is_in_phase(row, phase) and (row.texts or standard is None)]
     found = (
         _first(here, lambda row: _has_code(row, str(code)) and _has_text(row, said))
         or _first(here, lambda row: bool(row.texts) and _has_text(row, said))
         or _by_enhanced(rows, here, text)
     )
-    cause = found.cause if found else _bare(phase, str(code))
+    cause = found.cause if found else standard or _bare(phase, str(code))
     if oauth2 and phase in SIGN_IN and cause in OF_PASSWORDS:
         cause = "oauth-rejected"
     if phase in SIGN_IN and cause in UNDECIDED and _is_stranger(provider, address):
         cause = "wrong-server"
-    return explain(cause, provider, listed=found is not None)
+    return explain(cause, provider, listed=bool(found or standard))
 
 
 def explain(cause: str, provider: Provider, *, listed: bool = True) -> Diagnosis:

@@ -118,6 +118,7 @@ def test_an_unreachable_server_is_told_in_our_words() -> None:
         ("generic", Phase.RCPT, 550, "5.1.1 no such user", "recipient-dead"),
         ("generic", Phase.RCPT, 550, "5.2.1 disabled", "recipient-dead"),
         ("generic", Phase.RCPT, 552, "5.2.2 full", "mailbox-full"),
+        ("generic", Phase.RCPT, 452, "4.2.2 full", "mailbox-full"),
         ("generic", Phase.AFTER_DOT, 552, "5.3.4 too big", "policy"),
         ("generic", Phase.AFTER_DOT, 554, "5.7.1 spam", "policy"),
         ("generic", Phase.RCPT, 550, "5.1.8 your domain is odd", "our-account"),

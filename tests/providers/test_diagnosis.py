@@ -67,7 +67,7 @@ def test_every_text_of_the_catalogue_stands_in_the_golden_table() -> None:
          "SELECT Unsafe Login. Please contact kefu@188.com for help", "client-id-required"),
         ("netease-163", "smtp-data", 554, "DT:SPM 163 smtp7,abc", "content-refused"),
         ("generic", "imap-login", "NO", "no", "login-ambiguous"),
-        ("generic", "smtp-rcpt", 550, "5.1.1 no such user", "refused"),
+        ("generic", "smtp-rcpt", 550, "no such user", "refused"),
         ("generic", "smtp-rcpt", 450, "later", "deferred"),
         ("generic", "smtp-mail", 553, "odd", "sender-not-allowed"),
     ],
@@ -140,3 +140,35 @@ def test_where_smtp_is_off_a_token_does_not_hide_it() -> None:
     text = "5.7.139 SmtpClientAuthentication is disabled for the Tenant"
     found = _diagnose("m365", "smtp-auth", 535, text, oauth2=True)
     assert found.cause == "service-off-admin"
+
+
+@pytest.mark.parametrize(
+    ("phase", "code", "text", "cause"),
+    [
+        ("smtp-rcpt", 550, "5.1.1 no such user", "recipient-refused"),
+        ("smtp-rcpt", 552, "5.2.2 over quota", "recipient-full"),  # not generic's row of 552
+        ("smtp-rcpt", 452, "4.2.2 over quota", "recipient-full"),
+        ("smtp-data", 552, "5.2.3 too long for this mailbox", "message-too-big"),
+        ("smtp-data", 554, "5.3.4 too long", "message-too-big"),
+        ("smtp-data", 550, "5.7.1 no", "policy-refused"),
+        ("smtp-data", 550, "5.7.26 no", "bulk-authentication"),
+        ("smtp-rcpt", 550, "5.1.8 where is that?", "sender-refused"),
+        ("smtp-mail", 550, "5.1.1 odd", "refused"),  # before RCPT it can be of no recipient
+        ("smtp-auth", 535, "5.7.1 no", "wrong-secret"),
+        ("smtp-rcpt", 451, "4.7.1 greylisted", "deferred"),
+        ("smtp-rcpt", 530, "5.7.0 sign in first", "refused"),
+    ],
+)
+def test_without_an_entry_for_the_text_the_enhanced_code_speaks(
+    phase: str, code: int, text: str, cause: str
+) -> None:
+    """RFC 3463 §3: at any provider, of whom nothing else is known."""
+    found = _diagnose("generic", phase, code, text)
+    assert found.cause == cause
+    assert _diagnose("sendgrid", phase, code, text).cause == cause
+    assert found.listed == (cause not in ("refused", "deferred"))
+
+
+def test_the_words_of_a_provider_come_before_its_enhanced_code() -> None:
+    said = "5.2.2 submission quota exceeded"  # of the sender, not of a mailbox
+    assert _diagnose("m365", "smtp-data", 554, said).cause == "quota-exhausted"
