@@ -38,6 +38,7 @@ class Way:
         self.is_halted = False  # begins nothing more: what is claimed goes back
         self.is_pausing = False
         self.rests_until = now
+        self._rests_since = now
         self.state: LaneState | None = None  # as the store knows it
         self._failures = 0
         self._freed = asyncio.Event()
@@ -106,10 +107,15 @@ class Way:
         task.add_done_callback(self._ended)
 
     def refresh(self, limits: LaneLimits, state: LaneState | None) -> None:
-        """Take what is known of the lane now, and go on if it had been halted."""
+        """Take what is known of the lane now, and go on if it had been halted.
+
+        A person who asked for a try ends the rest that had begun by then.
+        """
         self.limits = limits
         self.state = state
         self.is_halted = self.is_pausing = False
+        if state is not None and state.asked_at and state.asked_at > self._rests_since:
+            self.rests_until = min(self.rests_until, state.asked_at)
 
     def halt(self) -> None:
         """Begin nothing more until it is refreshed."""
@@ -126,7 +132,7 @@ class Way:
         if last.verdict.cause == "login-throttled":
             rest = THROTTLED_REST
         self._failures += 1
-        self.rests_until = now + rest
+        self._rests_since, self.rests_until = now, now + rest
         self.halt()
 
     def learn_rate(self, results: Sequence[Result], *, now: datetime) -> bool:

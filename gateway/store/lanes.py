@@ -23,6 +23,7 @@ class LaneState:
     until: datetime | None
     rate_per_minute: float | None
     refusals: int  # sign-ins refused in a row
+    asked_at: datetime | None = None  # when a person last wanted a try at once
 
 
 def is_paused(db: Db, lane: Lane, *, now: datetime) -> bool:
@@ -110,11 +111,21 @@ def set_rate(db: Db, lane: Lane, *, per_minute: float | None) -> None:
     )
 
 
+def ask(db: Db, lane: Lane, *, now: datetime) -> None:
+    """Let a lane that rests after failures be tried at once; a paused one stays paused."""
+    db.execute(
+        "INSERT INTO lanes (tenant, kind, name, asked_at) VALUES (?,?,?,?) ON CONFLICT"
+        " (tenant, kind, name) DO UPDATE SET asked_at = excluded.asked_at",
+        (*_key(lane), now.timestamp()),
+    )
+
+
 def lane_states(db: Db, *, tenant: str | None = None) -> list[LaneState]:
     """Return every lane of which more is known than its settings."""
     rows = db.execute(
         "SELECT tenant, kind, name, paused_by, reason, fix, since, until, rate_per_minute,"
-        " refusals FROM lanes WHERE ? IS NULL OR tenant = ? ORDER BY tenant, kind, name",
+        " refusals, asked_at FROM lanes WHERE ? IS NULL OR tenant = ?"
+        " ORDER BY tenant, kind, name",
         (tenant, tenant),
     )
     return [
@@ -127,6 +138,7 @@ def lane_states(db: Db, *, tenant: str | None = None) -> list[LaneState]:
             until=_time(row[7]),
             rate_per_minute=row[8],
             refusals=row[9],
+            asked_at=_time(row[10]),
         )
         for row in rows
     ]

@@ -11,10 +11,10 @@ from typing import Any
 
 from gateway.mail.delivery import Lane, LaneKind, State
 from gateway.mail.inbound import Authenticity
-from gateway.store import books, holds, journal
+from gateway.store import books, holds, journal, lanes
 from gateway.store.capturing import WAITS, WAITS_FIX, is_capturing
 from gateway.store.errors import Conflict
-from gateway.store.queue import STOPPED, held_fix, sources
+from gateway.store.queue import DUE, STOPPED, held_fix, sources
 from gateway.store.rows import read
 from gateway.store.sqlite import Db
 from gateway.store.waiting import Clocks, clocks, why_waiting
@@ -111,11 +111,21 @@ def entry(db: Db, name: str) -> QueueEntry | None:
 
 
 def retry(db: Db, name: str, *, now: datetime) -> int:
-    """Make what waits of a message due now; return how many recipients.
+    """Make what waits of a message due now, and the next of its lane; return how many.
 
-    Raises Conflict when nothing of it waits for its time.
+    A lane that rests after failures is tried at once. Raises Conflict when nothing of the
+    message waits for its time.
     """
-    return move(db, name, State.QUEUED, "queue.retry", now=now, only="state <> 'held'")
+    message = journal.find_message(db, name)
+    query = "SELECT state FROM delivery WHERE message = ? AND state IN (?, ?, ?)"
+    wait = (State.QUEUED, State.DEFERRED, State.SCHEDULED)
+    states = [row[0] for row in db.execute(query, (message, *wait))]
+    if message is not None and states and set(states) == {State.QUEUED}:
+        journal.write(db, message, "queue.retry", now=now, recipients=len(states))
+    else:
+        move(db, name, State.QUEUED, "queue.retry", now=now, only="state <> 'held'")
+    _put_first(db, message, now=now)
+    return len(states)
 
 
 def release(db: Db, name: str, *, now: datetime) -> int:
@@ -187,6 +197,21 @@ def move(
     if event is not None:
         journal.write(db, message, event, now=now, recipients=changed.rowcount, rule=rule)
     return changed.rowcount
+
+
+def _put_first(db: Db, message: str | None, *, now: datetime) -> None:
+    query = "SELECT tenant, lane_kind, lane FROM delivery WHERE message = ? LIMIT 1"
+    tenant, kind, name = db.execute(query, (message,)).fetchone()
+    db.execute(
+        "UPDATE delivery SET next_attempt_at = min(:now, (SELECT min(next_attempt_at)"
+        f" FROM delivery WHERE {DUE} AND tenant = :tenant AND lane_kind = :kind"
+        " AND lane = :name)) - 0.001 WHERE message = :message AND state = 'queued'",
+        {
+            "now": now.timestamp(), "message": message, "tenant": tenant, "kind": kind,
+            "name": name,
+        },
+    )  # fmt: skip
+    lanes.ask(db, Lane(tenant, LaneKind(kind), name), now=now)
 
 
 def _waits_from(

@@ -163,6 +163,7 @@ CREATE TABLE lanes (
     since REAL,
     until REAL,
     rate_per_minute REAL,
+    asked_at REAL,
     refusals INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, kind, name)
 ) STRICT, WITHOUT ROWID;

@@ -11,7 +11,7 @@ from gateway.delivery.rate import LaneLimits
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.sandbox.misbehaviour import Fault
 from gateway.sandbox.misbehaviour import Phase as At
-from gateway.store import lanes, queue, tenants
+from gateway.store import lanes, people, queue, tenants
 from gateway.store.errors import StoreFull
 from gateway.store.lanes import LaneState
 from gateway.store.sqlite import Db
@@ -116,6 +116,28 @@ def test_after_a_lost_connection_the_lane_rests_and_one_message_goes_first(
             assert Counter(states.values()) == {"deferred": 1, "queued": 4}
 
     run(work())
+
+
+def test_a_person_who_wants_a_try_now_ends_the_rest_of_the_lane(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.accounts[LANE] = office.account(port=1)
+            id_ = await office.accept()
+            await office.wait_until(_all("deferred"))
+            await _retry(office, id_)
+            await office.wait_until(_all("deferred"))  # from now on it rests for 30 seconds
+            del office.accounts[LANE]
+            await _retry(office, id_)
+            await office.wait_until(_all("delivered"))
+
+    run(work())
+
+
+async def _retry(office: PostOffice, message: str) -> None:
+    await office.store.write(people.retry, message, now=datetime.now(UTC))
+    office.scheduler.wake()
 
 
 def test_a_refused_sign_in_pauses_the_lane_and_the_repair_drains_it(

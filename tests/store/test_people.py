@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from gateway.store import journal, lanes, people, queue
+from gateway.store.errors import Conflict
+from gateway.store.sqlite import Store
+from tests.store.values import LANE, NOON, outgoing
+
+HOUR = timedelta(hours=1)
+
+
+def retry(store: Store, id_: str) -> int:
+    return store.write_now(people.retry, id_, now=NOON + HOUR)
+
+
+def claim_one(store: Store) -> str:
+    (batch,) = store.write_now(
+        queue.claim, LANE, owner="node", now=NOON + HOUR, lease=HOUR, messages=1, recipients=9
+    )
+    return batch.message
+
+
+def test_what_is_retried_is_the_next_of_its_lane_though_it_was_due_before(store: Store) -> None:
+    ids = [store.write_now(queue.accept, outgoing(), now=NOON) for _ in range(3)]
+    assert retry(store, ids[1]) == 1
+    assert retry(store, ids[2]) == 1
+    assert [claim_one(store) for _ in ids] == [ids[2], ids[1], ids[0]]
+    (state,) = store.read_now(lanes.lane_states)
+    assert (state.lane, state.asked_at, state.paused_by) == (LANE, NOON + HOUR, None)
+    timeline = store.read_now(journal.timeline, ids[1])
+    assert timeline is not None
+    assert timeline.entries[-1].event == "queue.retry"
+
+
+def test_what_is_held_is_not_retried(store: Store) -> None:
+    id_ = store.write_now(queue.accept, outgoing(hold="look at it"), now=NOON)
+    with pytest.raises(Conflict, match="its recipients are held"):
+        retry(store, id_)
+    with pytest.raises(Conflict, match="there is no message 'X'"):
+        retry(store, "X")
+    assert store.read_now(lanes.lane_states) == []
