@@ -21,6 +21,7 @@ from gateway.policy.files import Chains
 from gateway.store import suppressions
 from gateway.submission.listener import Listeners
 from gateway.submission.login import Login, SignIn
+from gateway.submission.room import Room
 from gateway.submission.session import Conversation, Desk
 
 DRAIN_SECONDS = 30.0
@@ -48,6 +49,7 @@ class Intake:
             sockets=sockets,
             hostname=base.settings.server.hostname,
             tls=tls,
+            room=Room(base.settings.submission.max_bytes_at_once),
         )
 
     async def start(self) -> None:

@@ -34,6 +34,8 @@ def find_faults(settings: Settings) -> list[str]:
         faults.append(f"[log] format: {sentence}")
     if settings.policies.on_error not in ("hold", "keep"):
         faults.append('[policies] on_error: write "hold" or "keep"')
+    if settings.submission.max_bytes_at_once < settings.submission.max_message_bytes:
+        faults.append("[submission] max_bytes_at_once: write max_message_bytes or more")
     faults.extend(_listener_faults(settings.submission))
     faults.extend(f"[alerts] {sentence}" for sentence in _alert_faults(settings.alerts))
     faults.extend(_network_faults(settings))

@@ -14,6 +14,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 GIGABYTE = Size(1024**3)
 LARGEST_STORE = Size(20 * 1024**3)
 LARGEST_MESSAGE = Size(25 * 1024**2)
+LARGE_MESSAGES = Size(128 * 1024**2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ class SubmissionSettings:
     """[submission]: where applications hand in their mail."""
 
     max_message_bytes: Size = LARGEST_MESSAGE
+    max_bytes_at_once: Size = LARGE_MESSAGES
     max_recipients: int = 1000
     idle_timeout_seconds: float = 300.0  # RFC 5321 §4.5.3.2.7
     sessions: int = 1000

@@ -21,6 +21,7 @@ from gateway.submission import future
 from gateway.submission.content import Content
 from gateway.submission.login import Login, LoginResult
 from gateway.submission.parameters import MailArguments, parse_mail, parse_rcpt
+from gateway.submission.room import NO_ROOM, Room, Share
 from gateway.submission.wire import BLOCK_BYTES, ClientGone, Wire
 
 GIVE_UP_FACTOR = 10  # times the size limit that is read to reach the end of the data
@@ -52,6 +53,7 @@ class Commands(Wire):
         is_plain: bool,
         max_message_bytes: int,
         max_recipients: int,
+        room: Room,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -66,6 +68,7 @@ class Commands(Wire):
         self._is_plain = is_plain
         self._max_message_bytes = max_message_bytes
         self._max_recipients = max_recipients
+        self._room = room
 
     def __dir__(self) -> list[str]:
         """Name the commands alone: the library looks through all members, each connection."""
@@ -189,7 +192,11 @@ class Commands(Wire):
         elif not self.envelope.recipients:
             await self.push("554 5.5.1 No recipient was accepted")
         else:
-            await self._take_message()
+            share = Share(self._room)
+            try:
+                await self._take_message(self.envelope.mail.size_bytes, share)
+            finally:
+                share.give_back()
 
     async def smtp_RSET(self, _argument: str | None) -> None:
         """Forget the message that was begun."""
@@ -239,12 +246,17 @@ class Commands(Wire):
             success=True, auth_data=result.login, message=result.reply.as_line()
         )
 
-    async def _take_message(self) -> None:
+    async def _take_message(self, size_bytes: int, share: Share) -> None:
+        """Take a message that is said to be so large, once there is room for that."""
+        if not share.has(size_bytes) and not await self._grow(share, size_bytes):
+            await self.push(self.event_handler.refuse(self, self.envelope, NO_ROOM))
+            return
         self._is_promising = True
         await self.push("354 End with CR LF . CR LF")
-        content = await self._read_content()
+        content = await self._read_content(share)
         self.pause_timeout()
         reply = await self._answer(content)
+        share.give_back()
         self.envelope = self._create_envelope()
         self._reset_timeout()
         self._is_promising = False
@@ -264,17 +276,30 @@ class Commands(Wire):
             self.forget_errors()
         return str(reply)
 
-    async def _read_content(self) -> bytes | Reply:
+    async def _grow(self, share: Share, size_bytes: int) -> bool:
+        self.pause_timeout()
+        has_grown = await share.grow(size_bytes)
+        self._reset_timeout()
+        return has_grown
+
+    async def _read_content(self, share: Share) -> bytes | Reply:
         """Read to the end of the data; what follows it is left to be read as commands."""
         content = Content(max_bytes=self._max_message_bytes)
         rest = None
         while rest is None:
             rest = content.feed(await self._read_block())
             self._reset_timeout()
+            if not share.has(content.kept_bytes):
+                await self._make_room(share, content)
             if content.size_bytes > self._max_message_bytes * GIVE_UP_FACTOR:
                 await self.hang_up("552 5.3.4 The message has no end that we would wait for")
         self.unread(rest)
         return content.take()
+
+    async def _make_room(self, share: Share, content: Content) -> None:
+        if not await self._grow(share, content.kept_bytes):
+            content.drop(NO_ROOM)
+            share.give_back()
 
     async def _read_block(self) -> bytes:
         try:

@@ -24,6 +24,7 @@ class Content:
         self._max_bytes = max_bytes
         self._blocks: list[bytes] = []
         self._tail = CRLF  # that of the DATA command: a lone dot may come first
+        self._refusal: Reply | None = None
         self.size_bytes = 0  # of all that was fed, kept or not
 
     def feed(self, block: bytes) -> bytes | None:
@@ -33,19 +34,31 @@ class Content:
         self.size_bytes += len(taken)
         self._blocks.append(taken)
         if self.is_too_big:
+            self.drop(too_big(self._max_bytes))
+        elif self._refusal is not None:
             self._blocks.clear()
         self._tail = (self._tail + block[-REACH:])[-REACH:]
         return None if at < 0 else block[at:]
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much of that is held in memory."""
+        return 0 if self._refusal else self.size_bytes
 
     @property
     def is_too_big(self) -> bool:
         """Whether the data without the final dot is over the limit."""
         return self.size_bytes > self._max_bytes + len(LONE_DOT)
 
+    def drop(self, refusal: Reply) -> None:
+        """Keep nothing, from now on neither; that is what it is refused with."""
+        self._refusal = refusal
+        self._blocks.clear()
+
     def take(self) -> bytes | Reply:
         """Return the content, dots unstuffed (RFC 5321 §4.5.2), or why it is refused."""
-        if self.is_too_big:
-            return too_big(self._max_bytes)
+        if self._refusal is not None:
+            return self._refusal
         content = _without_dot(self._blocks)
         self._blocks.clear()
         if content.startswith(b"."):

@@ -16,6 +16,7 @@ from gateway.mail.tenant import Security
 from gateway.net.tls import ServerTls
 from gateway.submission.commands import Commands
 from gateway.submission.login import is_in_networks
+from gateway.submission.room import Room
 from gateway.submission.session import Conversation
 from gateway.submission.wire import Wire
 
@@ -56,12 +57,14 @@ class Listeners:
         sockets: Sequence[socket.socket],
         hostname: str,
         tls: ServerTls | None,
+        room: Room,
     ) -> None:
         """`sockets` are those of `open_sockets`; without TLS `tls` may be None."""
         self._settings = settings
         self._conversation = conversation
         self._hostname = hostname
         self._tls = tls
+        self._room = room
         self._sockets = sockets
         self._servers: list[asyncio.Server] = []
         self._stopping = False
@@ -130,6 +133,7 @@ class Listeners:
             timeout=self._settings.idle_timeout_seconds,
             max_message_bytes=self._settings.max_message_bytes,
             max_recipients=self._settings.max_recipients,
+            room=self._room,
         )
 
     def _opened(self, session: Wire, *, is_plain: bool) -> str | None:

@@ -41,6 +41,7 @@ class MailArguments:
     body_8bit: bool = False
     smtputf8: bool = False
     hold_until: datetime | None = None  # RFC 4865
+    size_bytes: int = 0  # as the client believes (RFC 1870); 0: it does not say
 
 
 def parse_mail(argument: str, *, max_bytes: int, now: datetime) -> MailArguments | Reply:
@@ -66,6 +67,7 @@ def parse_mail(argument: str, *, max_bytes: int, now: datetime) -> MailArguments
         body_8bit=given.get("BODY", "").upper() == "8BITMIME",
         smtputf8=smtputf8,
         hold_until=hold_until,
+        size_bytes=int(given.get("SIZE", "0")),
     )
 
 

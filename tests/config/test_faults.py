@@ -19,6 +19,10 @@ def test_what_is_left_out_has_no_faults() -> None:
         ("[server]\nworkers = 65", "[server] workers: write a number from 0 to 64"),
         ('[tls]\nkey = "a"', "[tls] certificate and key go together: give both or neither"),
         ('[log]\nformat = "jsn"', "there is no format 'jsn'; did you mean 'json'?"),
+        (
+            '[submission]\nmax_bytes_at_once = "1MB"',
+            "[submission] max_bytes_at_once: write max_message_bytes or more",
+        ),
         ('[policies]\non_error = "drop"', '[policies] on_error: write "hold" or "keep"'),
         ('[alerts]\nto = ["a@b.example"]', "to, from and host go together: give all three"),
     ],

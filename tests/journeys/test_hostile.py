@@ -17,9 +17,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from select import select
 
 import pytest
 
+from tests.bench.processes import peak_bytes
 from tests.servers.gateway import Gateway
 
 pytestmark = pytest.mark.servers
@@ -39,6 +41,13 @@ CROWDED = f"""
 [submission]
 sessions = {SESSIONS}
 sessions_per_address = {2 * CROWD}
+"""
+LARGE_BYTES, AT_ONCE_BYTES = 16 * 1024**2, 32 * 1024**2
+LINES = (b"x" * 70 + b"\r\n") * 1000
+ROOMY = f"""
+[submission]
+max_message_bytes = {LARGE_BYTES + 1024}
+max_bytes_at_once = {AT_ONCE_BYTES}
 """
 TENANT = """
 tenant = "{name}"
@@ -121,6 +130,13 @@ def crowded() -> Iterator[Gateway]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4 * CROWD)), hard))
         yield server
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def roomy() -> Iterator[Gateway]:
+    """A gateway that takes some large messages at a time."""
+    with started(ROOMY, "acme") as server:
+        yield server
 
 
 @contextmanager
@@ -329,6 +345,35 @@ def test_a_thousand_connections_at_once_leave_room_for_who_has_signed_in(
     late.close()
 
 
+def test_many_large_messages_at_once_need_the_memory_of_some(roomy: Gateway) -> None:
+    """Who has no room waits with what it has not sent yet; small mail goes by."""
+    neighbour = signed_in(roomy)
+    submit(neighbour)
+    before = peak_bytes(pid_of(roomy))
+    with ExitStack() as ending:
+        crowd = [signed_in(roomy) for _ in range(20)]
+        for one in crowd:
+            ending.callback(one.close)
+            one.send(BEGIN + HEADER)
+            assert [one.reply()[:3] for _ in range(3)] == ["250", "250", "354"]
+            one.socket.setblocking(False)
+        assert pour_all(crowd, most_bytes=LARGE_BYTES) >= AT_ONCE_BYTES
+        submit(neighbour)
+        assert peak_bytes(pid_of(roomy)) - before < 2 * AT_ONCE_BYTES
+    neighbour.close()
+
+
+def pour_all(clients: list[Client], *, most_bytes: int) -> int:
+    """Send so much by each client, as far as the server takes it; return how much that was."""
+    left = {one.socket: most_bytes for one in clients}
+    while ready := select([], list(left), [], 0.5)[1]:
+        for one in ready:
+            left[one] -= one.send(LINES[: left[one]])
+            if not left[one]:
+                del left[one]
+    return len(clients) * most_bytes - sum(left.values())
+
+
 def pour(client: Client) -> None:
     """Send a command without an end, as much as the server takes at once."""
     client.socket.setblocking(False)
@@ -338,9 +383,13 @@ def pour(client: Client) -> None:
         return
 
 
-def resident_bytes(gateway: Gateway) -> int:
+def pid_of(gateway: Gateway) -> int:
     assert gateway.process is not None
-    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
+    return gateway.process.pid
+
+
+def resident_bytes(gateway: Gateway) -> int:
+    status = Path(f"/proc/{pid_of(gateway)}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found
     return int(found[1]) * 1024

@@ -27,11 +27,13 @@ from gateway.mail.tenant import Credential, Domain, Security, Sender, Tenant, Up
 from gateway.net.tls import ServerTls, client_context, own_certificate
 from gateway.submission.listener import Listeners, open_sockets
 from gateway.submission.login import Login, SignIn
+from gateway.submission.room import Room
 from gateway.submission.session import Conversation, Desk
 
 T = TypeVar("T")
 PASSWORD = "correct-horse-battery-staple"
 SECONDS = 10.0
+WAIT_SECONDS = 0.2  # for room in memory
 
 ACME = Tenant(
     id="acme",
@@ -83,6 +85,7 @@ class Stage:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     listeners: Listeners = field(init=False)
     ports: list[int] = field(init=False)
+    room: Room = field(init=False)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -102,6 +105,7 @@ class Stage:
             note_refusal=self.note_refusal,
             accept=self.accept,
         )
+        self.room = Room(self.settings.max_bytes_at_once, wait_seconds=WAIT_SECONDS)
         sockets = open_sockets(self.settings)
         self.ports = [one.getsockname()[1] for one in sockets]
         self.listeners = Listeners(
@@ -110,6 +114,7 @@ class Stage:
             sockets=sockets,
             hostname="gateway.example",
             tls=ServerTls(certificate),
+            room=self.room,
         )
 
     def find_suppression(self, tenant: str, address: Address) -> Suppression | None:

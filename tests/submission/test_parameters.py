@@ -33,7 +33,9 @@ def test_case_a_space_and_a_source_route_do_not_matter(argument: str) -> None:
 
 def test_parameters_are_read_and_values_keep_their_case() -> None:
     said = mail("FROM:<Ann@example.org> size=999 Body=8bitmime RET=hdrs ENVID=aBc+20D AUTH=<>")
-    assert said == MailArguments(return_path=ANN, ret="HDRS", envid="aBc+20D", body_8bit=True)
+    assert said == MailArguments(
+        return_path=ANN, ret="HDRS", envid="aBc+20D", body_8bit=True, size_bytes=999
+    )
 
 
 def test_a_quoted_local_part_may_hold_brackets() -> None:
