@@ -14,6 +14,7 @@ from gateway.actions.parts import clean, read_parts
 from gateway.actions.quotes import without_quotes
 from gateway.actions.route import told
 from gateway.mail.delivery import Batch, Kind
+from gateway.mail.inbound import METHODS
 from gateway.mail.message import Edit, Message, apply_edits, parse_message
 
 MAX_TEXT_BYTES = 1024 * 1024
@@ -99,4 +100,4 @@ def _fields(edits: tuple[Edit, ...]) -> dict[str, str]:
 def _auth(edits: tuple[Edit, ...]) -> dict[str, str]:
     pairs = (one.partition("=") for one in _last(edits, route.AUTH_FIELD).split())
     results = {method: result for method, _, result in pairs}
-    return {method: results.get(method, "none") for method in route.METHODS}
+    return {method: results.get(method, "none") for method in METHODS}

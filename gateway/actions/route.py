@@ -17,6 +17,7 @@ from gateway.mail.address import MAX_LOCAL_BYTES, Address, parse_address
 from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
 from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.ids import new_id
+from gateway.mail.inbound import METHODS
 from gateway.mail.message import Edit, decode_words
 from gateway.mail.plan import Effect
 from gateway.mail.tenant import Mailbox, Route, Tenant
@@ -31,7 +32,6 @@ AUTH_FIELD = "X-Gateway-Auth"
 BACKFILL_FIELD = "X-Gateway-Backfill"
 JUNK_FIELD = "X-Gateway-Junk"
 RETURN_MARK = "+r-"
-METHODS = ("spf", "dkim", "dmarc", "arc")
 
 
 def find_route(tenant: Tenant, mailbox: Mailbox, target: str) -> Route | None:

@@ -203,6 +203,7 @@ class Inbound:
             authserv_ids=provider.authserv_ids,
             border_received=provider.border_received,
             writes_return_path=provider.writes_return_path,
+            arc_sealers=provider.arc_sealers,
         )
         message = parse_message(fetched.content)
         return await authenticate(message, hops=hops, checker=self._checker)

@@ -29,10 +29,8 @@ TOO_MANY_FIELDS = Finding("permerror", "the message has too many header fields")
 CHANGED = Finding("fail", "the message was changed or never signed so")
 PASS = Finding("pass", "")
 
-FORMS: Mapping[bool, Any] = {
-    True: CanonicalizationPolicy(Relaxed, Simple),  # type: ignore[no-untyped-call]
-    False: CanonicalizationPolicy(Simple, Simple),  # type: ignore[no-untyped-call]
-}
+RELAXED: Any = CanonicalizationPolicy(Relaxed, Simple)  # type: ignore[no-untyped-call]
+SIMPLE: Any = CanonicalizationPolicy(Simple, Simple)  # type: ignore[no-untyped-call]
 
 Keys = Mapping[str, Sequence[bytes] | None]
 Header = Sequence[tuple[bytes, bytes]]
@@ -102,7 +100,7 @@ class SignedMessage:
 
         One From more than h= tells is looked for: a second one is never signed.
         """
-        form = FORMS[relaxed]
+        form = RELAXED if relaxed else SIMPLE
         if relaxed not in self._headers:
             fields = [split_field(field.raw) for field in self._message.fields]
             self._headers[relaxed] = form.canonicalize_headers(fields)

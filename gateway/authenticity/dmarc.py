@@ -16,6 +16,7 @@ from gateway.mail.inbound import AuthResult
 from gateway.net.dns import Resolver
 
 POLICIES = frozenset({"none", "quarantine", "reject"})
+PROOFS = ("dkim", "spf")
 REPORT_URI = re.compile(r"(mailto|https?):\S", re.IGNORECASE)
 
 Tags = Mapping[str, str]
@@ -90,7 +91,7 @@ def find_proof(
 ) -> AuthResult | None:
     """Return the SPF or DKIM pass that proves the domain in From, or None."""
     strict = {"dkim": policy.dkim_strict, "spf": policy.spf_strict}
-    passed = (one for one in results if one.result == "pass" and one.method in strict)
+    passed = (one for one in results if one.result == "pass" and one.method in PROOFS)
     for one in passed:
         if is_aligned(one.domain, header_from, strict=strict[one.method]):
             return one
@@ -115,7 +116,7 @@ def _judge(
     wanted = f"(p={policy.request})"
     if proof := find_proof(results, header_from, policy=policy):
         return "pass", f"{proof.method} of {proof.domain}, by {proof.by} {wanted}"
-    if any(one.result == "temperror" for one in results):
+    if any(one.result == "temperror" and one.method in PROOFS for one in results):
         return "temperror", f"spf or dkim could not be judged now {wanted}"
     return "fail", f"neither spf nor dkim passed in line with From {wanted}"
 

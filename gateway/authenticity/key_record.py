@@ -23,7 +23,6 @@ from gateway.authenticity.signature import (
     Finding,
     Signature,
     Tags,
-    identity_domain,
     parse_tags,
     words_of,
 )
@@ -95,7 +94,7 @@ def _use_fault(tags: Tags, signature: Signature) -> Finding | None:
 def _flag_fault(flags: Sequence[bytes], signature: Signature) -> Finding | None:
     if b"y" in flags:  # "MUST NOT treat [it] differently from unsigned email"
         return Finding("policy", "the key is in testing (t=y)")
-    if b"s" in flags and identity_domain(signature) != signature.domain:
+    if b"s" in flags and signature.identity != signature.domain:
         return Finding("permerror", "the key is not for subdomains (t=s)")
     return None
 

@@ -8,13 +8,14 @@ result says by whom it is. What is proven is the address in From: its domain by 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import getaddresses
 
 from gateway.authenticity import dmarc
-from gateway.authenticity.dkim_verify import find_signatures, verify_signatures
+from gateway.authenticity.arc import Chain, believed_passes, find_chain, verify_chain
+from gateway.authenticity.dkim_verify import Keys, find_signatures, verify_signatures
 from gateway.authenticity.spf import SpfChecker
 from gateway.authenticity.trace import Trace, TrustedHops, read_trace
 from gateway.config import DnsSettings
@@ -56,12 +57,15 @@ async def authenticate(
     """Return what is proven of the message's origin; never raises for what it holds."""
     trace = read_trace(message, hops)
     sender = find_sender(message)
-    dkim, spf, (policy, fault) = await asyncio.gather(
+    chain = find_chain(message)
+    dkim, arc, spf, (policy, fault) = await asyncio.gather(
         _check_dkim(message, checker),
+        _check_arc(message, chain, checker),
         _check_spf(trace, checker.spf),
         _find_policy(sender, checker.resolver),
     )
-    found = (*dkim, *spf, *_in_line_with(trace.stated, sender))
+    sealed = believed_passes(message, chain, hops.arc_sealers) if arc.result == "pass" else ()
+    found = (*dkim, *spf, arc, *_in_line_with((*trace.stated, *sealed), sender))
     ours = fault or _judge_dmarc(found, sender, policy)
     return conclude((*found, ours), sender=sender, trace=trace, policy=policy)
 
@@ -125,12 +129,23 @@ async def _check_dkim(message: Message, checker: Checker) -> list[AuthResult]:
     signatures = find_signatures(message)
     if not signatures:
         return [AuthResult(method="dkim", result="none", reason="not signed")]
-    wanted = list(dict.fromkeys(one.key_name for one in signatures if one.fault is None))
-    records = await asyncio.gather(*(_ask_key(checker.resolver, name) for name in wanted))
-    keys = dict(zip(wanted, records, strict=True))
+    keys = await _ask_keys(
+        checker.resolver, (one.key_name for one in signatures if one.fault is None)
+    )
     return await checker.pool.run(
         verify_signatures, message, signatures, keys, now=datetime.now(UTC)
     )
+
+
+async def _check_arc(message: Message, chain: Chain, checker: Checker) -> AuthResult:
+    keys = await _ask_keys(checker.resolver, chain.key_names)
+    return await checker.pool.run(verify_chain, message, chain, keys, now=datetime.now(UTC))
+
+
+async def _ask_keys(resolver: Resolver, names: Iterable[str]) -> Keys:
+    wanted = list(dict.fromkeys(names))
+    records = await asyncio.gather(*(_ask_key(resolver, name) for name in wanted))
+    return dict(zip(wanted, records, strict=True))
 
 
 async def _ask_key(resolver: Resolver, name: str) -> list[bytes] | None:

@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -56,6 +56,7 @@ class Signature:
     domain: str
     selector: str
     fault: Finding | None = None  # known without the key
+    identity: str = ""  # domain of the agent that it names (RFC 6376 §3.5, i=)
 
     @property
     def key_name(self) -> str:
@@ -99,7 +100,9 @@ def read_dkim(raw: bytes) -> Signature:
     read = read_signature(raw, mandatory=DKIM_TAGS)
     if read.fault:
         return read
-    return Signature(raw, read.tags, read.domain, read.selector, _dkim_fault(read))
+    named = read.tags.get(b"i", b"@" + read.domain.encode())
+    identity = named.rpartition(b"@")[2].decode("ascii", "replace").lower()
+    return replace(read, identity=identity, fault=_dkim_fault(read, identity))
 
 
 def read_signature(raw: bytes, *, mandatory: tuple[bytes, ...]) -> Signature:
@@ -113,7 +116,7 @@ def read_signature(raw: bytes, *, mandatory: tuple[bytes, ...]) -> Signature:
         selector = parse_domain(tags[b"s"].decode("ascii"))
     except (InvalidTagValueList, LookupError, ValueError):
         return Signature(raw, {}, "", "", Finding("permerror", "the field cannot be read"))
-    return Signature(raw, tags, domain, selector, _fault(tags, mandatory))
+    return Signature(raw, tags, domain, selector, _fault(tags, mandatory), domain)
 
 
 def parse_tags(text: bytes) -> Tags:
@@ -159,20 +162,13 @@ def _syntax_fault(tags: Tags) -> Finding | None:
     return None
 
 
-def _dkim_fault(read: Signature) -> Finding | None:
+def _dkim_fault(read: Signature, identity: str) -> Finding | None:
     """Return what speaks against it by the tags that ARC does not have or means otherwise."""
     if read.tags[b"v"] != b"1":
         return Finding("permerror", "the version is not known (v=)")
     if b"dns/txt" not in words_of(read.tags, b"q", b"dns/txt"):
         return Finding("permerror", "the key is not in DNS (q=)")
-    identity = identity_domain(read)
     within = identity == read.domain or identity.endswith("." + read.domain)
     if not within or b"@" not in read.tags.get(b"i", b"@"):
         return Finding("permerror", "the identity is not of the domain (i=)")
     return None
-
-
-def identity_domain(signature: Signature) -> str:
-    """Return the domain of the agent that a DKIM signature names (RFC 6376 §3.5, i=)."""
-    named = signature.tags.get(b"i", b"@" + signature.domain.encode())
-    return named.rpartition(b"@")[2].decode("ascii", "replace").lower()

@@ -46,11 +46,13 @@ class TrustedHops:
     `authserv_ids`: its names in Authentication-Results, which it removes from what it is
     handed. `border_received`: patterns ("mx.google.com", "*.qq.com") of the host after "by" in
     the Received field of its border. `writes_return_path`: it puts Return-Path on top itself.
+    `arc_sealers`: domains whose word on a message that they passed on is believed (RFC 8617).
     """
 
     authserv_ids: tuple[str, ...] = ()
     border_received: tuple[str, ...] = ()
     writes_return_path: bool = False
+    arc_sealers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ def read_trace(message: Message, hops: TrustedHops) -> Trace:
     client, helo = _read_client(border) if border else ("", "")
     mail_from = _read_return_path(believed) if hops.writes_return_path else None
     stated = _read_results(believed, hops)
-    kept = (_checked(one, message, mail_from) for one in stated)
+    kept = (borne_out(one, message, mail_from) for one in stated)
     return Trace(
         client=client, helo=helo, mail_from=mail_from, stated=tuple(one for one in kept if one)
     )
@@ -124,19 +126,22 @@ def _read_results(fields: list[Field], hops: TrustedHops) -> list[AuthResult]:
     for field in fields:
         if field.name.lower() != "authentication-results":
             continue
-        header = _parse_results(field.value)
-        if header is not None and header.authserv_id in ids:
-            return [_as_result(one, header.authserv_id) for one in header.results]
+        authserv_id, results = parse_results(field.value)
+        if authserv_id in ids:
+            return results
     return []
 
 
-def _parse_results(value: str) -> authres.AuthenticationResultsHeader | None:
+def parse_results(value: str) -> tuple[str, list[AuthResult]]:
+    """Return the authserv-id and what it says (RFC 8601 §2.2); nothing of a malformed value."""
     if len(value) > MAX_VALUE:
-        return None
+        return "", []
     try:
-        return authres.parse_value(value)  # type: ignore[no-untyped-call, no-any-return]  # no types
+        header = authres.parse_value(value)  # type: ignore[no-untyped-call]  # no types
     except (authres.AuthResError, ValueError, RecursionError):  # a comment in a comment in ...
-        return None
+        return "", []
+    by = header.authserv_id.lower()
+    return by, [_as_result(one, by) for one in header.results]
 
 
 def _as_result(one: authres.AuthenticationResult, authserv_id: str) -> AuthResult:
@@ -147,8 +152,8 @@ def _as_result(one: authres.AuthenticationResult, authserv_id: str) -> AuthResul
     return AuthResult(method=method, result=result, domain=domain, by=authserv_id)
 
 
-def _checked(one: AuthResult, message: Message, mail_from: str | None) -> AuthResult | None:
-    """Return the result as far as the message bears it out, or None."""
+def borne_out(one: AuthResult, message: Message, mail_from: str | None) -> AuthResult | None:
+    """Return a stated result as far as the message bears it out, or None."""
     if one.method not in METHODS or one.result not in RESULTS:
         return None
     if one.result != "pass":

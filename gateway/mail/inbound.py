@@ -7,6 +7,8 @@ from datetime import datetime
 
 from gateway.mail.plan import Effect
 
+METHODS = ("spf", "dkim", "dmarc", "arc")  # whose results are told with a message
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:

@@ -184,6 +184,7 @@ class Provider:
     authserv_ids: tuple[str, ...] = ()
     border_received: tuple[str, ...] = ()
     writes_return_path: bool = False
+    arc_sealers: tuple[str, ...] = ()
 
     @property
     def dkim_profile(self) -> str:

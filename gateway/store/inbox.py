@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from gateway.mail.delivery import Outgoing
 from gateway.mail.ids import first_id
-from gateway.mail.inbound import Authenticity, Fetched
+from gateway.mail.inbound import METHODS, Authenticity, Fetched
 from gateway.mail.message import parse_message
 from gateway.mail.plan import Effect, Plan
 from gateway.store import books, holds, journal, marks, plans, rows
@@ -270,7 +270,9 @@ def _fetched_detail(fetched: Fetched) -> dict[str, object]:
 
 
 def _planned_detail(authenticity: Authenticity, plan: Plan) -> dict[str, object]:
+    reasons = [one.reason for one in authenticity.results if one.method == "dmarc"]
     return {
-        "auth": {method: authenticity.result(method) for method in ("spf", "dkim", "dmarc")},
+        "auth": {method: authenticity.result(method) for method in METHODS},
+        "auth_reason": reasons[-1] if reasons else None,  # ours: who said what of whom
         **plans.summary(plan),
     }

@@ -12,7 +12,7 @@ from gateway.authenticity.trace import TrustedHops
 from gateway.config import DnsSettings
 from gateway.mail.inbound import Authenticity
 from gateway.mail.message import parse_message
-from tests.authenticity.letters import LETTER, rsa_key, signed
+from tests.authenticity.letters import LETTER, rsa_key, sealed, signed
 from tests.servers.zone import Zone
 
 HOPS = TrustedHops(
@@ -25,6 +25,7 @@ STATED = b"Authentication-Results: mx.provider.example; "
 RECORDS = {
     ("s1._domainkey.acme.example", "TXT"): [f"v=DKIM1; p={rsa_key()[1]}"],
     ("s1._domainkey.evil.example", "TXT"): [f"v=DKIM1; p={rsa_key()[1]}"],
+    ("s1._domainkey.list.example", "TXT"): [f"v=DKIM1; p={rsa_key()[1]}"],
     ("acme.example", "TXT"): ["v=spf1 ip4:192.0.2.1 -all"],
     ("bounce.acme.example", "TXT"): ["v=spf1 ip4:192.0.2.1 -all"],
     ("evil.example", "TXT"): ["v=spf1 ip4:192.0.2.1 -all"],
@@ -146,6 +147,38 @@ def test_the_providers_word_on_another_from_proves_nothing(zone: Zone) -> None:
     said = b"dmarc=pass header.from=evil.example"
     found = check(handed_over(LETTER, b"ann@acme.example", said), zone)
     assert (found.proven, found.result("dmarc")) == ("", "fail")
+
+
+LISTED = TrustedHops(arc_sealers=("list.example",))
+
+
+def test_what_a_listed_sealer_saw_pass_proves_the_from_and_is_named(zone: Zone) -> None:
+    """RFC 8617 §7.2: a list has changed what the author signed."""
+    passed_on = sealed(signed().replace(b"Hello Bob", b"Hello all"))
+    listed, other = check(passed_on, zone, LISTED), check(passed_on, zone, TrustedHops())
+    assert [one.result("arc") for one in (listed, other)] == ["pass", "pass"]
+    assert [one.proven for one in (listed, other)] == ["ann@acme.example", ""]
+    [dmarc] = [one for one in listed.results if one.method == "dmarc"]
+    assert dmarc.reason == "dkim of acme.example, by the seal of list.example (p=reject)"
+
+
+def test_what_a_sealer_saw_counts_for_its_from_and_an_unbroken_chain_alone(zone: Zone) -> None:
+    saw = "dmarc=pass header.from=evil.example"
+    for content in (
+        sealed(signed().replace(b"Hello Bob", b"Hello all")) + b"more\r\n",
+        sealed(LETTER, saw=saw),
+        sealed(LETTER, saw="dmarc=fail header.from=acme.example"),
+    ):
+        found = check(content, zone, LISTED)
+        assert (found.proven, found.result("dmarc")) == ("", "fail")
+
+
+def test_a_key_of_a_chain_that_cannot_be_asked_is_told_and_proves_nothing(zone: Zone) -> None:
+    zone.failing.add("s1._domainkey.list.example")
+    found = check(sealed(signed(domain="evil.example")), zone, LISTED)
+    assert (found.result("arc"), found.result("dmarc"), found.proven) == (
+        "temperror", "fail", "",
+    )  # fmt: skip
 
 
 def test_forged_results_prove_nothing(zone: Zone) -> None:

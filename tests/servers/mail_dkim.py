@@ -12,7 +12,8 @@ SCRIPT = Path(__file__).with_name("mail_dkim.pl")
 
 
 def verify(content: bytes, zone: Zone) -> dict[str, str]:
-    """Return the result of each signature: {"rsa-sha256 acme.example": "pass"}.
+    """Return the result of each signature and of ARC: {"rsa-sha256 acme.example": "pass",
+    "arc chain": "none"}.
 
     Line ends are CRLF. Debian's Mail::DKIM knows no Ed25519 and says so: such a signature is
     "invalid (unsupported algorithm ed25519-sha256)".

@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from gateway.mail.inbound import Authenticity, Fetched
+from gateway.mail.inbound import Authenticity, AuthResult, Fetched
 from gateway.mail.plan import Plan
-from gateway.store import inbox, judged, plans, queue, threads
+from gateway.store import inbox, journal, judged, plans, queue, threads
 from gateway.store.sqlite import Db, Store
 from tests.store.values import NOON, outgoing
 
@@ -35,6 +35,25 @@ def test_a_fetched_message_comes_with_what_it_was_judged_by(store: Store) -> Non
     assert (first.chain, first.rcpt_to) == ("inbound", ("support@acme.example",))
     assert (first.authenticity, first.plan) == (PROVEN, PLAN)
     assert (first.is_reply, second.is_reply) == (False, True)
+
+
+def test_the_trace_tells_each_result_and_who_said_what_proves_the_author(store: Store) -> None:
+    said = "dkim of x.example, by the seal of list.example (p=none)"
+    proven = replace(PROVEN, results=(
+        AuthResult(method="arc", result="pass", domain="list.example"),
+        AuthResult(method="dmarc", result="fail", by="mx.provider.example"),
+        AuthResult(method="dmarc", result="pass", reason=said),
+    ))  # fmt: skip
+    mail = replace(MAIL, id="IN-1")
+    store.write_now(inbox.store_fetched, mail, now=NOON)
+    store.write_now(inbox.store_plan, mail.id, proven, PLAN, now=NOON)
+    found = store.read_now(journal.timeline, mail.id)
+    assert found is not None
+    [planned] = [one for one in found.entries if one.event == "message.planned"]
+    assert planned.detail["auth"] == {
+        "spf": "none", "dkim": "none", "dmarc": "pass", "arc": "pass",
+    }  # fmt: skip
+    assert planned.detail["auth_reason"] == said
 
 
 def test_a_submission_comes_with_its_envelope(store: Store) -> None:
