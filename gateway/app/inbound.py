@@ -32,6 +32,7 @@ from gateway.net.concurrency import spawn, stop_tasks
 from gateway.net.imap import ImapPools
 from gateway.net.oauth import TokenRefused
 from gateway.policy.files import Chains
+from gateway.providers.catalogue import Provider
 from gateway.sieve.interface import CompileError
 from gateway.store import holds, inbox, queue
 from gateway.store.errors import StoreError
@@ -199,14 +200,8 @@ class Inbound:
     async def _authenticate(self, fetched: Fetched) -> Authenticity:
         mailbox = self._find_mailbox(fetched.tenant, fetched.mailbox)
         provider = self._base.catalogue[mailbox.provider if mailbox else "generic"]
-        hops = TrustedHops(
-            authserv_ids=provider.authserv_ids,
-            border_received=provider.border_received,
-            writes_return_path=provider.writes_return_path,
-            arc_sealers=provider.arc_sealers,
-        )
         message = parse_message(fetched.content)
-        return await authenticate(message, hops=hops, checker=self._checker)
+        return await authenticate(message, hops=hops_of(provider), checker=self._checker)
 
     def _way_for(self, tenant: Tenant, mailbox: Mailbox) -> Way | None:
         """Return by which lane the mailbox's answers leave."""
@@ -252,6 +247,18 @@ class Inbound:
                 self._base.store.write(queue.accept, outgoing, now=_now()),
                 name="tell mailbox state",
             )
+
+
+def hops_of(provider: Provider) -> TrustedHops:
+    """Return what a preset says of the fields that its provider writes."""
+    return TrustedHops(
+        border_received=provider.border_received,
+        inner_received=provider.inner_received,
+        writes_return_path=provider.writes_return_path,
+        authserv_ids=provider.authserv_ids,
+        results_below_border=provider.results_below_border,
+        arc_sealers=provider.arc_sealers,
+    )
 
 
 def _trusted(base: Foundation) -> str | None:

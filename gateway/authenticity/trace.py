@@ -3,10 +3,11 @@
 A provider writes its fields above what it was handed; below lies what anyone can forge. What
 a provider writes is known per preset (`TrustedHops`); of an unknown one nothing is believed.
 
-Believed are only fields above the Received field under the border's, and of those only the
-topmost Authentication-Results: the next one may stand in the message as it was sent. What it
-says of DKIM counts only for a domain that signed the message, which undoes the trick of a
-comment within d= (RFC 8601 §7.1).
+Believed is what stands above the Received field of the provider's border, where only its own
+hosts write. A provider may write its Authentication-Results right below: of these only the
+topmost counts, the next one may stand in the message as it was sent. What is said of DKIM
+counts only for a domain that signed the message, which undoes the trick of a comment within
+d= (RFC 8601 §7.1).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ PROPERTIES = {  # where a method's domain stands (RFC 8601 §2.7), in order of p
     "dmarc": (("header", "from"),),
 }
 RECEIVED = re.compile(r"from\s+(\S+)(\s.*?)\sby\s+([^\s;()]+)", re.DOTALL | re.IGNORECASE)
+HOP = re.compile(r"(from\s.*?\s)?by\s+([^\s;()]+)", re.DOTALL | re.IGNORECASE)
+BY_MAIL = re.compile(r"\swith\s+\w*MTP", re.IGNORECASE)  # not by POP3, not from a web page
 BY = re.compile(r"\sby\s", re.IGNORECASE)
 IN_BRACKETS = re.compile(r"[\[(](?:IPv6:)?([0-9A-Fa-f:.]+)[\])]")
 
@@ -43,15 +46,19 @@ IN_BRACKETS = re.compile(r"[\[(](?:IPv6:)?([0-9A-Fa-f:.]+)[\])]")
 class TrustedHops:
     """What a provider's preset says of the fields that it writes; by default: none.
 
-    `authserv_ids`: its names in Authentication-Results, which it removes from what it is
-    handed. `border_received`: patterns ("mx.google.com", "*.qq.com") of the host after "by" in
-    the Received field of its border. `writes_return_path`: it puts Return-Path on top itself.
+    `border_received`: patterns ("mx.google.com", "*.me.com") of the host after "by" in the
+    Received field of its border; `inner_received`: of those that its own hosts write above it.
+    `writes_return_path`: it puts Return-Path above that itself. `authserv_ids`: its names in
+    Authentication-Results, which stand above the border's Received, or, with
+    `results_below_border`, right below it, in every message that enters there.
     `arc_sealers`: domains whose word on a message that they passed on is believed (RFC 8617).
     """
 
-    authserv_ids: tuple[str, ...] = ()
     border_received: tuple[str, ...] = ()
+    inner_received: tuple[str, ...] = ()
     writes_return_path: bool = False
+    authserv_ids: tuple[str, ...] = ()
+    results_below_border: bool = False
     arc_sealers: tuple[str, ...] = ()
 
 
@@ -68,10 +75,14 @@ class Trace:
 def read_trace(message: Message, hops: TrustedHops) -> Trace:
     """Return what can be believed; never fails, whatever stands in the fields."""
     border = _find_border(message, hops)
-    believed = list(_believed_fields(message, border))
+    if hops.border_received and border is None:
+        return Trace()
+    above, below = _split_at(message, border)
     client, helo = _read_client(border) if border else ("", "")
-    mail_from = _read_return_path(believed) if hops.writes_return_path else None
-    stated = _read_results(believed, hops)
+    mail_from = _read_return_path(above) if hops.writes_return_path else None
+    stated = [one for results in _read_results(above, hops) for one in results]
+    if hops.results_below_border:
+        stated += next(_read_results(below, hops), [])
     kept = (borne_out(one, message, mail_from) for one in stated)
     return Trace(
         client=client, helo=helo, mail_from=mail_from, stated=tuple(one for one in kept if one)
@@ -79,23 +90,41 @@ def read_trace(message: Message, hops: TrustedHops) -> Trace:
 
 
 def _find_border(message: Message, hops: TrustedHops) -> Field | None:
+    """Return the Received field of the border, or None where anything else came before it.
+
+    What came by another door (fetched by POP3, handed in by another customer) has fields
+    below that door's that its sender wrote, and these may look like the border's.
+    """
     for field in message.all("Received"):
-        found = RECEIVED.match(field.value[:MAX_VALUE])
-        host = found[3].lower().rstrip(".") if found else ""
-        if any(fnmatchcase(host, pattern.lower()) for pattern in hops.border_received):
-            return field
+        value = field.value[:MAX_VALUE]
+        found = HOP.match(value)
+        host = found[2].lower().rstrip(".") if found else ""
+        if _is_one_of(host, hops.border_received):
+            return field if found and found[1] else None
+        if not _is_one_of(host, hops.inner_received) or not BY_MAIL.search(value):
+            return None
     return None
 
 
-def _believed_fields(message: Message, border: Field | None) -> Iterator[Field]:
-    """Yield the fields above the first Received that the provider did not write."""
-    passed = border is None
+def _is_one_of(host: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(host, pattern.lower()) for pattern in patterns)
+
+
+def _split_at(message: Message, border: Field | None) -> tuple[list[Field], list[Field]]:
+    """Return the fields above the border's, and those from it to the next Received.
+
+    Without a border what stands above the first Received counts as above it.
+    """
+    above: list[Field] = []
+    below: list[Field] = []
+    passed = False
     for field in message.fields:
-        if field is border:
-            passed = True
-        elif passed and field.name.lower() == "received":
-            return
-        yield field
+        received = field.name.lower() == "received"
+        if received and (passed or border is None):
+            break
+        passed = passed or field is border
+        (below if passed else above).append(field)
+    return above, below
 
 
 def _read_client(border: Field) -> tuple[str, str]:
@@ -121,15 +150,13 @@ def _read_return_path(fields: list[Field]) -> str | None:
     return None
 
 
-def _read_results(fields: list[Field], hops: TrustedHops) -> list[AuthResult]:
+def _read_results(fields: list[Field], hops: TrustedHops) -> Iterator[list[AuthResult]]:
     ids = {one.lower() for one in hops.authserv_ids}
     for field in fields:
-        if field.name.lower() != "authentication-results":
-            continue
-        authserv_id, results = parse_results(field.value)
-        if authserv_id in ids:
-            return results
-    return []
+        if field.name.lower() == "authentication-results":
+            authserv_id, results = parse_results(field.value)
+            if authserv_id in ids:
+                yield results
 
 
 def parse_results(value: str) -> tuple[str, list[AuthResult]]:

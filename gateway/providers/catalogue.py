@@ -180,10 +180,12 @@ class Provider:
     errors: tuple[ErrorRow, ...] = ()
     fixes: Mapping[str, str] = field(default_factory=dict)  # cause -> what a person does
     inherits: str | None = None
-    # Which of its headers are believed (RFC 8601 §1.2); left out: none.
-    authserv_ids: tuple[str, ...] = ()
+    # Which of its headers are believed (authenticity.trace says how); left out: none.
     border_received: tuple[str, ...] = ()
+    inner_received: tuple[str, ...] = ()
     writes_return_path: bool = False
+    authserv_ids: tuple[str, ...] = ()
+    results_below_border: bool = False
     arc_sealers: tuple[str, ...] = ()
 
     @property

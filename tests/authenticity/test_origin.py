@@ -19,6 +19,7 @@ HOPS = TrustedHops(
     authserv_ids=("mx.provider.example",),
     border_received=("mx.provider.example",),
     writes_return_path=True,
+    results_below_border=True,
 )
 BORDER = b"Received: from out.acme.example (x [192.0.2.1]) by mx.provider.example; now\r\n"
 STATED = b"Authentication-Results: mx.provider.example; "

@@ -8,6 +8,8 @@ from gateway.authenticity.trace import Trace, TrustedHops, read_trace
 from gateway.mail.message import parse_message
 
 HOPS = TrustedHops(
+    inner_received=("2002:*",),
+    results_below_border=True,
     authserv_ids=("mx.provider.example",),
     border_received=("mx.provider.example", "*.in.provider.example"),
     writes_return_path=True,
