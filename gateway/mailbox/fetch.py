@@ -6,7 +6,7 @@ with its bytes, one that the server cannot give is set aside without, and the ma
 on. What failed before is tried after the others. A lost connection is not held against a
 message until it has been lost often; a BYE is: Dovecot says so of mail it cannot read.
 
-After a UIDVALIDITY change a message is known by Message-ID, size and INTERNALDATE.
+After a UIDVALIDITY change only what is new is taken (see `renumbering`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gateway.mailbox.baseline import (
     is_since,
     oldest_wanted,
 )
+from gateway.mailbox.renumbering import Renumbering
 from gateway.net.imap import Folder, ImapRefused, ImapSession, Listed
 from gateway.net.unreachable import Unreachable
 from gateway.store import folders, inbox
@@ -54,6 +55,7 @@ class Fetcher:
         self._store = store
         self._arrived = arrived
         self._now = now
+        self._renumbering = Renumbering(store, content=self._content)
         self._nothing_open: set[str] = set()  # folders, to spare them a commit
         self._without_sizes: set[str] = set()  # folders with a message that has none to give
         self._excused: dict[tuple[str, int], int] = {}  # tries that the network ended
@@ -122,27 +124,13 @@ class Fetcher:
         began_at = known.connected_at - CLOCKS_DIFFER
         oldest = oldest_wanted(self._account.mailbox.fetch_from, began_at)
         recent = [one for one in listed if is_since(one, oldest)]
-        ids = await session.message_ids([one.uid for one in recent])
-        if isinstance(ids, ImapRefused):
-            return ids
-        wanted = [
-            one.uid for one in recent if not await self._is_known(known, one, ids.get(one.uid))
-        ]
+        wanted = await self._renumbering.find_new(session, known, recent)
+        if isinstance(wanted, ImapRefused):
+            return wanted
         events.mailbox_renumbered(
             mailbox=known.mailbox, folder=known.folder, messages=len(listed), new=len(wanted)
         )
         return await self._begin(folder, 0, listed=listed, wanted=wanted)
-
-    async def _is_known(self, known: Cursor, listed: Listed, message_id: str | None) -> bool:
-        if listed.internal_date is None or listed.size_bytes is None:
-            return False
-        return await self._store.read(
-            folders.is_known_message,
-            known,
-            message_id=message_id or "",
-            size_bytes=listed.size_bytes,
-            internal_date=listed.internal_date,
-        )
 
     async def _begin(
         self,

@@ -43,6 +43,15 @@ def cursor(db: Db, mailbox: str, folder: str) -> Cursor | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """By what a message is known again under another UIDVALIDITY; the id may be empty."""
+
+    message_id: str
+    size_bytes: int
+    internal_date: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Try:
     """How often a UID was tried, this time included; `was_missed`: found by the ledger."""
@@ -173,13 +182,12 @@ def note_check(db: Db, at: Cursor, *, now: datetime) -> None:
     )
 
 
-def is_known_message(
-    db: Db, at: Cursor, *, message_id: str, size_bytes: int, internal_date: datetime
-) -> bool:
-    """Whether this folder gave us that message before, under another UIDVALIDITY."""
-    row = db.execute(
-        "SELECT 1 FROM inbox i JOIN message m ON m.id = i.message WHERE i.mailbox = ?"
-        " AND i.folder = ? AND m.message_id = ? AND m.size_bytes = ? AND i.internal_date = ?",
-        (at.mailbox, at.folder, message_id, size_bytes, internal_date.timestamp()),
-    ).fetchone()
-    return row is not None
+def hashes_like(db: Db, at: Cursor, likeness: Likeness) -> list[bytes]:
+    """Return the SHA-256 of each message like that which this folder gave us before."""
+    query = (
+        "SELECT i.sha256 FROM inbox i JOIN message m ON m.id = i.message WHERE i.mailbox = ?"
+        " AND i.folder = ? AND m.message_id = ? AND m.size_bytes = ? AND i.internal_date = ?"
+    )
+    dated = likeness.internal_date.timestamp()
+    key = (at.mailbox, at.folder, likeness.message_id, likeness.size_bytes, dated)
+    return [row[0] for row in db.execute(query, key)]

@@ -7,6 +7,7 @@ recorded state and never plans twice.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -243,10 +244,11 @@ def _insert(
     row = (fetched.id, fetched.content)
     db.execute("INSERT INTO content (message, bytes) VALUES (?,?)", row)
     db.execute(
-        "INSERT INTO inbox (message, mailbox, folder, uidvalidity, uid, internal_date, junk,"
-        " backfill, state, outcome, rule) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO inbox (message, mailbox, folder, uidvalidity, uid, internal_date, sha256,"
+        " junk, backfill, state, outcome, rule) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         (
-            fetched.id, *key, fetched.internal_date.timestamp(), int(fetched.junk),
+            fetched.id, *key, fetched.internal_date.timestamp(),
+            hashlib.sha256(fetched.content).digest(), int(fetched.junk),
             int(fetched.backfill), state, outcome, rule,
         ),
     )  # fmt: skip

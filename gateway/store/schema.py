@@ -221,6 +221,7 @@ CREATE TABLE inbox (
     uidvalidity INTEGER NOT NULL,
     uid INTEGER NOT NULL,
     internal_date REAL NOT NULL,
+    sha256 BLOB NOT NULL,
     junk INTEGER NOT NULL,
     backfill INTEGER NOT NULL,
     state TEXT NOT NULL,
