@@ -121,6 +121,14 @@ class ImapSession(IMAP4Server):
             return None
         return LIBRARY.lookupCommand(self, cmd)
 
+    def dispatchCommand(self, tag: bytes, cmd: bytes, rest: bytes, uid: Any = None) -> None:
+        """Do as a command says, or say what is to be said in its place."""
+        said = self._quirks.instead.get(cmd.decode("ascii", "replace").upper())
+        if said is None:
+            LIBRARY.dispatchCommand(self, tag, cmd, rest, uid)
+        else:
+            self.transport.write(said)
+
     def do_LOGIN(self, tag: bytes, user: bytes, password: bytes) -> None:
         """RFC 9051 §6.2.3."""
         if b"LOGINDISABLED" in self.capabilities():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 UNSAFE_LOGIN = "Unsafe Login. Please contact kefu@188.com for help"
 
@@ -22,6 +23,7 @@ class Quirks:
     throttled: str | None = None  # the text of the BYE that ends each session at a FETCH
     deaf: bool = False  # connections stay open, and nothing is said on them any more
     pieces_of: int | None = None  # bytes in which everything is sent
+    instead: Mapping[str, bytes] = field(default_factory=dict)  # command -> all that is said
     labels: bool = False  # every message lies in All Mail, too
 
 

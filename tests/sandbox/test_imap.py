@@ -10,6 +10,7 @@ from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError
 
 from gateway.sandbox.mailbox import MailboxServer
+from gateway.sandbox.quirks import Quirks
 
 ADDRESS = "shop@acme.example"
 MAIL = b"From: ann@example.net\r\nSubject: Hello\r\nTo: shop@acme.example\r\n\r\nWhere?\r\n"
@@ -162,3 +163,15 @@ def test_searches_by_uid_and_flag(client: Any) -> None:
     assert client.search(["UID", "2:*"]) == [2, 3]
     assert client.search("UNSEEN") == [2, 3]
     assert client.search(["HEADER", "Subject", "nothing"]) == []
+
+
+def test_something_else_is_said_to_a_command_where_that_is_wanted(
+    mailboxes: MailboxServer,
+) -> None:
+    mailboxes.account(ADDRESS).quirks = Quirks(instead={"FETCH": b"* 1 FETCH (UID {90}\r\n"})
+    with imaplib.IMAP4("127.0.0.1", mailboxes.port, timeout=5) as client:
+        client.login(ADDRESS, "p")
+        client.select("INBOX")
+        client.send(b"x UID FETCH 1 (FLAGS)\r\n")
+        assert client.readline() == b"* 1 FETCH (UID {90}\r\n"
+        assert client.noop()[0] == "OK"
