@@ -31,8 +31,9 @@ from gateway.store.sqlite import Store
 from gateway.store.states import MailboxState
 
 RETRY_OPEN_SECONDS = 10.0
-FRESH_SIGN_IN_SECONDS = 86400.0  # an open IDLE outlives its code: prove it daily
+FRESH_SIGN_IN = timedelta(days=1)  # an open IDLE outlives its code: prove it daily
 AT_ONCE = timedelta()
+DAY = 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class Surroundings:
     for OAuth2 a word that changes with the permission. `token` returns an access token of
     (tenant, address) that is not the refused one; raises Unreachable. `arrived` is told the
     id of each message stored; `changed` (tenant, state) each change of a mailbox's health.
+    No connection is older than `fresh_sign_in`.
     """
 
     store: Store
@@ -67,6 +69,7 @@ class Surroundings:
     changed: Callable[[str, MailboxState], None]
     now: Callable[[], datetime]
     backoff: Backoff = Backoff()
+    fresh_sign_in: timedelta = FRESH_SIGN_IN
 
 
 class Watcher:
@@ -168,7 +171,7 @@ class Watcher:
         events.mailbox_connected(
             mailbox=self.account.address, host=self.account.endpoint.host, idle=idles
         )
-        until = time.monotonic() + FRESH_SIGN_IN_SECONDS * random.uniform(0.9, 1)  # noqa: S311
+        until = time.monotonic() + self._fresh_seconds()
         while time.monotonic() < until and not await self._is_overtaken():
             self._woken = False
             self._stirred.clear()
@@ -176,16 +179,18 @@ class Watcher:
             if isinstance(still_open, ImapRefused):
                 return still_open
             self._failures = 0
-            seconds = self._round_seconds(idles=idles, folders=len(names))
-            if still_open:
-                seconds = min(seconds, RETRY_OPEN_SECONDS)
+            longest = min(until - time.monotonic(), RETRY_OPEN_SECONDS if still_open else DAY)
             if idles:
-                refused = await session.idle(self._stirred, seconds=seconds)
+                refused = await self._idle(rounds, longest=longest)
             else:
-                refused = await self._poll_pause(session, names[0], seconds=seconds)
+                refused = await self._poll_pause(session, names[0], longest=longest)
             if refused is not None:
                 return refused
         return None
+
+    def _fresh_seconds(self) -> float:
+        """Return how long a connection lasts, so that not all end at the same time."""
+        return self._around.fresh_sign_in.total_seconds() * random.uniform(0.8, 0.95)  # noqa: S311
 
     async def _begin(self, rounds: _Rounds) -> ImapRefused | None:
         """Settle where every folder begins before anybody is told that mail is watched."""
@@ -233,19 +238,30 @@ class Watcher:
             return page if isinstance(page, ImapRefused) else page.still_open
         return await self._fetcher.fetch(rounds.session, folder, junk=junk)
 
-    def _round_seconds(self, *, idles: bool, folders: int) -> float:
-        if idles and folders == 1:
-            return self.account.idle_for.total_seconds()
-        if idles:  # the others are looked at by polling
-            return min(self.account.idle_for, self.account.poll_every).total_seconds()
-        return self.account.poll_every.total_seconds()
+    async def _idle(self, rounds: _Rounds, *, longest: float) -> ImapRefused | None:
+        """Idle in the main folder; the others are asked about by STATUS (RFC 9051 §6.3.11)
+        in between, which costs a tenth of opening each of them in turn."""
+        until = time.monotonic() + min(longest, self.account.idle_for.total_seconds())
+        while (left := until - time.monotonic()) > 0 and not self._stirred.is_set():
+            seconds = min(left, self.account.poll_every.total_seconds())
+            refused = await rounds.session.idle(
+                self._stirred, seconds=seconds if rounds.others else left
+            )
+            if refused is not None:
+                return refused
+            has_news = not self._stirred.is_set() and await rounds.others_have_news()
+            if isinstance(has_news, ImapRefused):
+                return has_news
+            if has_news:
+                break
+        return None
 
     async def _poll_pause(
-        self, session: ImapSession, folder: str, *, seconds: float
+        self, session: ImapSession, folder: str, *, longest: float
     ) -> ImapRefused | None:
         """Wait for the next poll; the connection is kept alive meanwhile."""
         behaviour = self.account.provider.behaviour
-        until = time.monotonic() + seconds
+        until = time.monotonic() + min(longest, self.account.poll_every.total_seconds())
         while not await self._stirs_within(
             min(until - time.monotonic(), behaviour.keepalive_seconds)
         ):
@@ -313,15 +329,36 @@ class _Rounds:
     ) -> None:
         self.session = session
         self.names = names[::-1]
+        self.others = names[:0:-1]
         self._main = names[0]
         self.junk = junk
         self._selected = first
+        self._opened: dict[str, Folder] = {}
 
     async def select(self, name: str) -> Folder | ImapRefused:
         """Open a folder; the only one of a session that idles stays open."""
-        if len(self.names) == 1 and self._selected is not None:
+        if not self.others and self._selected is not None:
             return self._selected
-        return await self.session.select(name)
+        opened = await self.session.select(name)
+        if not isinstance(opened, ImapRefused):
+            self._opened[name] = opened
+        return opened
+
+    async def others_have_news(self) -> bool | ImapRefused:
+        """Whether a folder beside the main one may hold more than when it was opened."""
+        for name in self.others:
+            folder = await self.session.status(name)
+            if isinstance(folder, ImapRefused) and folder.code == "BYE":
+                return folder
+            if isinstance(folder, ImapRefused) or self._has_grown(folder):
+                return True
+        return False
+
+    def _has_grown(self, folder: Folder) -> bool:
+        before = self._opened.get(folder.name)
+        if before is None or before.next_uid is None:
+            return True
+        return (before.uidvalidity, before.next_uid) != (folder.uidvalidity, folder.next_uid)
 
     def ends(self, name: str, refused: ImapRefused) -> bool:
         """Whether a refusal to open a folder is the end: the main one brings mail without

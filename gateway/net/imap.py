@@ -11,34 +11,33 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from imapclient import DELETED, SEEN, IMAPClient, SocketTimeout
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, IMAPClientReadOnlyError
+from imapclient.exceptions import IMAPClientReadOnlyError
 from imapclient.response_parser import parse_fetch_response
 
-from gateway.config import ConfigError
-from gateway.mail.charset import decode_reply, decode_text
+from gateway.mail.charset import decode_text
 from gateway.mail.message import parse_message
 from gateway.mail.tenant import Security
-from gateway.net.concurrency import Pool
+from gateway.net.imap_calls import Call, ImapPools
+from gateway.net.imap_idle import Idle, IdleWire
 from gateway.net.imap_values import (
     Folder,
     FolderName,
     ImapRefused,
     Listed,
     body_from,
+    folder_from,
     listed_from,
 )
 from gateway.net.imap_wire import (
     CONNECT_SECONDS,
     Endpoint,
-    Refusal,
-    Wire,
     dial,
+    look_up,
     shut,
     why,
 )
@@ -57,9 +56,9 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CALL_SECONDS = 300.0
 LOGOUT_SECONDS = 5.0
 PIECE_BYTES = 1024 * 1024
+STATUS_ITEMS = "(UIDVALIDITY UIDNEXT MESSAGES)"
 UIDS_AT_ONCE = 50  # Yahoo takes commands of 1,000 bytes, QQ short sets only
 CLIENT = {  # what NetEase wants to know before the first SELECT (RFC 2971)
     "name": "mail-gateway",
@@ -73,28 +72,6 @@ _Library: Any = IMAPClient  # its own type hints are partial
 logging.getLogger("imapclient").setLevel(logging.WARNING)  # below, it prints what is said
 
 
-@dataclass(frozen=True, slots=True)
-class ImapPools:
-    """Threads for connecting and signing in, and others for the rest: a host that swallows
-    connections never delays the mailboxes that are connected."""
-
-    sign_in: Pool
-    work: Pool
-
-    @classmethod
-    def start(cls, *, sign_in: int = 8, work: int = 8) -> ImapPools:
-        """Return two pools of that many threads."""
-        return cls(
-            Pool("imap-sign-in", threads=sign_in),
-            Pool("imap", threads=work),
-        )
-
-    def close(self) -> None:
-        """Take no more work."""
-        self.sign_in.close()
-        self.work.close()
-
-
 class ImapSession:
     """One connection. Every call returns its value or ImapRefused, or raises Unreachable.
 
@@ -106,17 +83,20 @@ class ImapSession:
         self._endpoint = endpoint
         self._pools = pools
         self._client = client
+        self._idle = Idle(client.wire, answer_seconds=endpoint.read_seconds)
 
     @classmethod
     async def connect(cls, endpoint: Endpoint, pools: ImapPools) -> ImapSession | ImapRefused:
         """Connect, verify the certificate, read the greeting; STARTTLS where asked for."""
         try:
-            connected = await dial(endpoint)
+            addresses = await pools.sign_in.run(endpoint.host, look_up, endpoint)
+            connected = await dial(endpoint, addresses)
         except OSError as error:
             raise Unreachable(f"{endpoint}: {why(error)}") from error
         with connected.dup() as handle:  # TLS takes the socket over: this one stays ours
-            call = _Call(endpoint, pools.sign_in, lambda: shut(handle))
-            client = await call.make("imap-any", _Client, endpoint, connected)
+            call = Call(endpoint, lambda: shut(handle))
+            making = pools.sign_in.run(endpoint.host, _Client, endpoint, connected)
+            client = await call.make("imap-any", making)
         return client if isinstance(client, ImapRefused) else cls(endpoint, pools, client)
 
     async def login(
@@ -125,9 +105,9 @@ class ImapSession:
         """Sign in by a password, or with `oauth2` by an access token; None is success."""
         if any(ord(character) < 32 for character in username + secret):
             return ImapRefused("imap-login", "NO", "a user name or password with a line break")
-        call = _Call(self._endpoint, self._pools.sign_in, self.hang_up)
         sign_in = self._client.sign_in_by_token if oauth2 else self._client.sign_in
-        return await call.make("imap-login", sign_in, username, secret)
+        pool, host = self._pools.sign_in, self._endpoint.host
+        return await self._here("imap-login", pool.run(host, sign_in, username, secret))
 
     async def identify(self, *, always: bool) -> ImapRefused | None:
         """Say who we are (RFC 2971), after the login and before the first SELECT.
@@ -214,17 +194,18 @@ class ImapSession:
         """Show activity: by STATUS of `folder` where NOOP does not count (NetEase)."""
         return await self._call("imap-any", self._client.show_activity, folder, by_status)
 
-    async def idle(self, stirred: asyncio.Event, *, seconds: float) -> ImapRefused | None:
-        """Idle until the server speaks, `stirred` is set by somebody, or `seconds` are over.
+    async def status(self, folder: str) -> Folder | ImapRefused:
+        """Return what is in another folder; the one that is open stays open."""
+        return await self._here("imap-any", self._ask_status(folder))
 
-        No thread waits: the socket is the event loop's meanwhile (RFC 2177).
+    async def idle(self, stirred: asyncio.Event, *, seconds: float) -> ImapRefused | None:
+        """Idle until there is news, `stirred` is set by somebody, or `seconds` are over.
+
+        News sets `stirred`; a server that only says that it is still there has none. No
+        thread waits, not even for the answer to DONE: the socket is the event loop's (RFC
+        2177).
         """
-        has_news = await self._call("imap-any", self._client.wire.start_idle)
-        if isinstance(has_news, ImapRefused):
-            return has_news
-        if not has_news:
-            await self._watch(stirred, seconds)
-        return await self._call("imap-any", self._client.wire.stop_idle)
+        return await self._here("imap-any", self._idle.idle(stirred, seconds=seconds))
 
     async def logout(self) -> None:
         """End the session, politely where possible; never raises."""
@@ -237,54 +218,18 @@ class ImapSession:
         """End the connection at once; a call that runs in a thread comes back."""
         self._client.wire.hang_up()
 
-    async def _watch(self, stirred: asyncio.Event, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._client.wire.sock, stirred.set)
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await stirred.wait()
-        except asyncio.CancelledError:
-            self.hang_up()
-            raise
-        finally:
-            loop.remove_reader(self._client.wire.sock)
+    async def _ask_status(self, folder: str) -> Folder:
+        name = self._client.quoted(folder)
+        return folder_from(folder, await self._idle.status(name, STATUS_ITEMS))
+
+    async def _here(self, phase: str, work: Awaitable[T]) -> T | ImapRefused:
+        return await Call(self._endpoint, self.hang_up).make(phase, work)
 
     async def _call(
         self, phase: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T | ImapRefused:
-        call = _Call(self._endpoint, self._pools.work, self.hang_up)
-        return await call.make(phase, work, *args, **kwargs)
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A blocking call in a pool; what the remote did becomes a value or Unreachable."""
-
-    endpoint: Endpoint
-    pool: Pool
-    hang_up: Callable[[], None]
-
-    async def make(
-        self, phase: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> T | ImapRefused:
-        try:
-            async with asyncio.timeout(CALL_SECONDS):
-                return await self.pool.run(work, *args, **kwargs)
-        except Refusal as refusal:
-            return ImapRefused(phase, refusal.code, decode_reply(refusal.text))
-        except (
-            OSError,
-            IMAPClientAbortError,
-            ConfigError,
-        ) as error:  # a time-out is an OSError
-            self.hang_up()
-            raise Unreachable(f"{self.endpoint}: {why(error)}") from error
-        except (IMAPClientError, ValueError, LookupError) as error:
-            return ImapRefused(phase, "BAD", f"cannot be read: {type(error).__name__}")
-        except asyncio.CancelledError:
-            self.hang_up()
-            raise
+        pool = self._pools.work
+        return await self._here(phase, pool.run(self._endpoint.host, work, *args, **kwargs))
 
 
 class _Client(_Library):  # type: ignore[misc]  # untyped, see above
@@ -304,8 +249,8 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
         if endpoint.security is Security.STARTTLS:
             self.starttls()
 
-    def _create_IMAP4(self) -> Wire:  # noqa: N802 - imapclient's name
-        self.wire = Wire(self._endpoint, self._connected)
+    def _create_IMAP4(self) -> IdleWire:  # noqa: N802 - imapclient's name
+        self.wire = IdleWire(self._endpoint, self._connected)
         return self.wire
 
     def sign_in(self, username: str, password: str) -> None:
@@ -336,6 +281,10 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
             next_uid=answer.get(b"UIDNEXT"),
             messages=answer.get(b"EXISTS", 0),
         )
+
+    def quoted(self, folder: str) -> str:
+        """Return a folder's name as it stands in a command."""
+        return bytes(self._normalise_folder(folder)).decode("ascii")
 
     def messages_above(self, uid: int, sizes: bool) -> list[Listed]:
         asked = "FLAGS RFC822.SIZE" if sizes else "FLAGS"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imapclient.imap_utf7 import decode as decode_utf7
+from imapclient.response_parser import parse_response
 
 from gateway.mail.charset import decode_text
 
@@ -22,7 +23,7 @@ class ImapRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """A selected folder; `next_uid` is None where the server does not say."""
+    """A folder, selected or asked about; `next_uid` is None where the server does not say."""
 
     name: str
     uidvalidity: int
@@ -59,6 +60,18 @@ def listed_from(uid: int, item: dict[bytes, Any]) -> Listed:
         size_bytes=None if size is None else int(size),
         internal_date=at.astimezone(UTC) if at is not None else None,
         flags=frozenset(decode_text(one) for one in item.get(b"FLAGS", ())),
+    )
+
+
+def folder_from(name: str, lines: list[Any]) -> Folder:
+    """Return the answer to STATUS; raises ValueError or LookupError where it is none."""
+    words: Any = parse_response(lines)[-1]
+    found = dict(zip(words[::2], words[1::2], strict=True))
+    return Folder(
+        name=name,
+        uidvalidity=int(found[b"UIDVALIDITY"]),
+        next_uid=int(found[b"UIDNEXT"]),
+        messages=int(found[b"MESSAGES"]),
     )
 
 

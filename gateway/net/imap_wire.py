@@ -3,9 +3,8 @@
 imapclient lets a connection be given to it by `_create_IMAP4`. Ours differs in four points:
 the event loop connects it, so a host that swallows connections holds no thread; a refusal
 keeps the server's bytes (QQ and Exmail write GBK, which the library would lose); bytes are
-read into a buffer of our own, so that what is pending in the TLS layer is known before the
-socket is left to the event loop; and bytes injected ahead of STARTTLS are an error
-(RFC 9051 §11.1).
+read into a buffer of our own, so that the event loop can look whether an answer is whole;
+and bytes injected ahead of STARTTLS are an error (RFC 9051 §11.1).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import functools
 import imaplib
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,6 +28,8 @@ READ_SECONDS = 60.0
 MAX_LINE_BYTES = 1024 * 1024  # an answer listing many folders or flags is one line
 MAX_LITERAL_BYTES = 160 * 1024 * 1024
 BLOCK_BYTES = 256 * 1024
+
+Address = tuple[Any, ...]  # as `socket.getaddrinfo` has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,6 @@ class Wire(imaplib.IMAP4):
         self._endpoint = endpoint
         self._connected = connected
         self._buffer = bytearray()
-        self._idle_tag: bytes | None = None
         self._exists = 0  # messages in the open folder, as last told
         self._has_arrivals = False  # since the folder was last listed
         try:
@@ -155,29 +156,6 @@ class Wire(imaplib.IMAP4):
         answer: tuple[str, list[Any]] = self.uid("FETCH", f"{uid + 1}:*", items)
         return answer[1]
 
-    def start_idle(self) -> bool:
-        """Begin IDLE (RFC 2177); return whether there is news to look at already.
-
-        What arrived since the folder was listed may have been told with the answer to
-        another command (RFC 9051 §7.4.1), and is not told again.
-        """
-        self.untagged_responses.clear()  # the library would keep them for ever
-        tag: bytes = self._command("IDLE")
-        while self._get_response() is not None:  # news may come before the "+"
-            if self.tagged_commands[tag] is not None:
-                self._get_tagged_response(tag)
-                raise self.abort("IDLE ended before it began")
-        self._idle_tag = tag
-        has_news = self._has_arrivals or bool(self.untagged_responses)
-        return has_news or self._has_pending()
-
-    def stop_idle(self) -> None:
-        """End IDLE; raises what the connection has come to meanwhile."""
-        tag, self._idle_tag = self._idle_tag, None
-        if tag is not None:
-            self.send(b"DONE\r\n")
-            self._get_tagged_response(tag)
-
     def _log(self, line: str) -> None:
         """Keep no copy of what was said: the library would keep the last LOGIN."""
 
@@ -221,19 +199,18 @@ class Wire(imaplib.IMAP4):
         del self._buffer[:size]
         return taken
 
-    def _has_pending(self) -> bool:
-        pending = self.sock.pending() if isinstance(self.sock, ssl.SSLSocket) else 0
-        return bool(self._buffer or pending)
 
-
-async def dial(endpoint: Endpoint) -> socket.socket:
-    """Return a connected socket, the first address that answers; raises OSError."""
-    loop = asyncio.get_running_loop()
+def look_up(endpoint: Endpoint) -> Sequence[Address]:
+    """Return the addresses to connect to; blocks, and raises OSError."""
     host = endpoint.address or endpoint.host
-    failure: OSError = OSError(f"{host} has no address")
-    for family, kind, protocol, _, target in await loop.getaddrinfo(
-        host, endpoint.port, type=socket.SOCK_STREAM
-    ):
+    return socket.getaddrinfo(host, endpoint.port, type=socket.SOCK_STREAM)
+
+
+async def dial(endpoint: Endpoint, addresses: Sequence[Address]) -> socket.socket:
+    """Return a connected socket, the first of `addresses` that answers; raises OSError."""
+    loop = asyncio.get_running_loop()
+    failure: OSError = OSError(f"{endpoint.host} has no address")
+    for family, kind, protocol, _, target in addresses:
         connection = socket.socket(family, kind, protocol)
         try:
             connection.setblocking(False)

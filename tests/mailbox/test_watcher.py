@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.mail.tenant import Tenant
-from gateway.mailbox.watcher import Backoff
+from gateway.mailbox.watcher import FRESH_SIGN_IN, Backoff
 from gateway.sandbox.mailbox import MailboxServer
 from gateway.sandbox.quirks import NETEASE, Quirks
 from gateway.store.states import MailboxState, revive, save_mailbox_state
@@ -147,6 +147,49 @@ def test_a_dead_mailbox_that_a_person_resumes_is_tried_at_once(tmp_path: Path) -
             await here.store.write(revive, ADDRESS, reason="resumed", now=datetime.now(UTC))
             here.update()
             await until(lambda: here.states[-1] == "ok", what="the sign-in")
+
+    run(work)
+
+
+def test_a_connection_whose_code_died_meanwhile_is_found_out_by_a_fresh_sign_in(
+    tmp_path: Path,
+) -> None:
+    """An open IDLE outlives its code: mail came by it as long as it lasted."""
+    assert timedelta(days=1) == FRESH_SIGN_IN
+
+    async def work() -> None:
+        fresh = timedelta(seconds=2)
+        async with (
+            provider(Quirks()) as server,
+            world(
+                tmp_path, mailbox_at(server.port, ADDRESS), CODE, fresh_sign_in=fresh
+            ) as here,
+        ):
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            server.quirks = Quirks(code_expired=True)
+            server.deliver(ADDRESS, MAIL)
+            await here.messages(1)
+            assert (here.states, len(server.logins)) == (["ok"], 1)
+            await until(lambda: here.states == ["ok", "suspect", "dead"], what="the refusals")
+
+    run(work)
+
+
+def test_a_sign_in_is_made_anew_again_and_again(tmp_path: Path) -> None:
+    async def work() -> None:
+        fresh = timedelta(milliseconds=200)
+        async with (
+            provider(Quirks()) as server,
+            world(
+                tmp_path, mailbox_at(server.port, ADDRESS), CODE, fresh_sign_in=fresh
+            ) as here,
+        ):
+            here.watch()
+            await until(lambda: len(server.logins) >= 4, what="four sign-ins")
+            server.deliver(ADDRESS, MAIL)
+            await here.messages(1)
+            assert here.states == ["ok"]
 
     run(work)
 

@@ -17,7 +17,7 @@ from twisted.internet import asyncioreactor
 from gateway.config import MailboxSettings
 from gateway.mail.inbound import Fetched
 from gateway.mail.tenant import Mailbox, Security, Tenant
-from gateway.mailbox.watcher import Backoff, Surroundings
+from gateway.mailbox.watcher import FRESH_SIGN_IN, Backoff, Surroundings
 from gateway.mailbox.watchers import Watchers
 from gateway.net.imap import ImapPools
 from gateway.net.oauth import TokenRefused
@@ -83,10 +83,17 @@ def mailbox_at(port: int, address: str, **settings: object) -> Mailbox:
 
 
 @asynccontextmanager
-async def world(path: Path, mailbox: Mailbox, password: str) -> AsyncIterator[World]:
+async def world(
+    path: Path,
+    mailbox: Mailbox,
+    password: str,
+    *,
+    threads: int = 2,
+    fresh_sign_in: timedelta = FRESH_SIGN_IN,
+) -> AsyncIterator[World]:
     """Everything but the app; nothing is watched before `watch` or `update`."""
     store = Store.open(path / "gateway.db")
-    pools = ImapPools.start(sign_in=2, work=2)
+    pools = ImapPools.start(sign_in=threads, work=threads)
     secrets = {mailbox.address: password}
     arrived: list[str] = []
     states: list[str] = []
@@ -116,6 +123,7 @@ async def world(path: Path, mailbox: Mailbox, password: str) -> AsyncIterator[Wo
         changed=lambda _, state: states.append(state.state),
         now=lambda: datetime.now(UTC),
         backoff=Backoff(first=timedelta(milliseconds=50), longest=timedelta(milliseconds=300)),
+        fresh_sign_in=fresh_sign_in,
     )
     watchers = Watchers(around)
     tenant = Tenant(id="acme", mailboxes={mailbox.address: mailbox})
