@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -37,6 +38,7 @@ from gateway.store.states import MailboxState
 from gateway.web.renewal import RenewalLinks, Subject
 
 LOOK_SECONDS = 15.0
+REST = 10  # times as long as a look took: thousands of mailboxes may change in a minute
 EVENT = "mailbox.state_changed"
 
 
@@ -50,7 +52,7 @@ class _Known:
 
     states: dict[str, MailboxState]
     days: dict[str, CodeDays]
-    lanes: dict[Lane, LaneState]
+    refused_lanes: dict[Lane, LaneState]
     told: dict[str, frozenset[str]]
 
 
@@ -73,10 +75,12 @@ class Reminders:
         """Look until cancelled."""
         while True:
             self._woken.clear()
+            begun = time.monotonic()
             try:
                 await self.look(now=datetime.now(UTC))
             except StoreError as error:  # such as a full disk: it may pass
                 events.task_failed(task="remind of codes", error=error)
+            await asyncio.sleep(REST * (time.monotonic() - begun))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._woken.wait()
@@ -206,17 +210,21 @@ def _known(db: Db) -> _Known:
     return _Known(
         states=states.mailbox_states(db),
         days=codes.days(db),
-        lanes={one.lane: one for one in lanes.lane_states(db)},
+        refused_lanes={
+            one.lane: one for one in lanes.lane_states(db) if one.paused_by == "sign-in"
+        },
         told=reminders.told(db),
     )
 
 
 def _refused_lane(tenant: Tenant, mailbox: Mailbox, known: _Known) -> LaneState | None:
     """Return the lane that signs in by the mailbox's code, where that is refused."""
+    if not known.refused_lanes:
+        return None
     leaning = [one.name for one in tenant.upstreams.values() if one.mailbox == mailbox.address]
     for name in (mailbox.address, *leaning):
-        lane = known.lanes.get(Lane(tenant.id, LaneKind.UPSTREAM, name))
-        if lane is not None and lane.paused_by == "sign-in":
+        lane = known.refused_lanes.get(Lane(tenant.id, LaneKind.UPSTREAM, name))
+        if lane is not None:
             return lane
     return None
 
