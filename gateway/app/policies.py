@@ -45,6 +45,8 @@ async def compile_all(chains: Chains, tenants: Iterable[Tenant]) -> None:
     """
     for tenant in tenants:
         for kind in ("inbound", "outbound"):
+            if chains.is_current(tenant, kind):
+                continue
             with suppress(CompileError):  # reported by the chains themselves
                 chains.chain_for(tenant, kind)
             await asyncio.sleep(0)

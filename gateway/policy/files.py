@@ -100,15 +100,19 @@ class Chains:
 
     def chain_for(self, tenant: Tenant, kind: str) -> Chain:
         """Return the newest chain that compiles; raises CompileError when none ever did."""
-        self._look()
-        kept = self._kept.get((tenant.id, kind))
-        names = (*tenant.routes, "|", *tenant.hooks)
-        if kept is None or kept.seen != self._seen or kept.names != names:
-            kept = self._load(tenant, kind, kept=kept, names=names)
+        is_current, kept = self.is_current(tenant, kind), self._kept.get((tenant.id, kind))
+        if kept is None or not is_current:
+            kept = self._load(tenant, kind, kept=kept, names=_names(tenant))
             self._kept[tenant.id, kind] = kept
         if kept.chain is None:
             raise kept.error or CompileError([])
         return kept.chain
+
+    def is_current(self, tenant: Tenant, kind: str) -> bool:
+        """Whether `chain_for` has nothing to compile."""
+        self._look()
+        kept = self._kept.get((tenant.id, kind))
+        return kept is not None and kept.seen is self._seen and kept.names == _names(tenant)
 
     def faults(self) -> dict[tuple[str, str], CompileError]:
         """Return (tenant, kind) of each chain whose newest files do not compile, and why."""
@@ -118,7 +122,9 @@ class Chains:
         now = self._clock()
         if now - self._looked_at >= CHECK_SECONDS:
             self._looked_at = now
-            self._seen = tuple(_stamps(self._directory))
+            seen = tuple(_stamps(self._directory))
+            if seen != self._seen:
+                self._seen = seen
 
     def _load(
         self, tenant: Tenant, kind: str, *, kept: _Kept | None, names: tuple[str, ...]
@@ -133,6 +139,10 @@ class Chains:
         if kept is None or kept.chain is None or kept.chain.version != chain.version:
             self._keep(tenant, chain)
         return _Kept(seen=self._seen, names=names, chain=chain)
+
+
+def _names(tenant: Tenant) -> tuple[str, ...]:
+    return (*tenant.routes, "|", *tenant.hooks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
