@@ -1,5 +1,5 @@
 # The same things as the scripts behind them; README says what each does.
-.PHONY: env demo test check lock bench bench-policies
+.PHONY: env demo test check lock bench bench-policies bench-mailboxes
 
 env:
 	sh deploy/env
@@ -28,3 +28,6 @@ bench: env
 
 bench-policies: env
 	.venv/bin/python -m tests.bench.sieve $(ARGS)
+
+bench-mailboxes: env
+	.venv/bin/python -m tests.bench.mailboxes $(ARGS)

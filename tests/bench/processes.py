@@ -1,8 +1,9 @@
-"""What a tree of processes has used: CPU time and peak memory, from /proc."""
+"""What a tree of processes has used: CPU time and memory, from /proc."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -47,6 +48,23 @@ def peak_bytes_of(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+def held_bytes(*roots: int) -> int:
+    """Return the memory that these trees hold now, pages that several share counted once."""
+    total = 0
+    for root in roots:
+        for pid in tree(root):
+            with suppress(OSError):  # it has ended
+                lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                total += sum(int(one.split()[1]) for one in lines if one.startswith("Pss:"))
+    return total * 1024
+
+
+def threads(root: int) -> int:
+    """Return how many threads a process has."""
+    lines = Path(f"/proc/{root}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Threads:"))
 
 
 def _stat(pid: int) -> list[str]:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -95,10 +96,12 @@ class Dovecot:
 
     `ca_file` signs its certificate, which is for localhost and 127.0.0.1. `storage` is
     maildir or mdbox. `capability` replaces what it offers after the sign-in, as
-    "IMAP4rev1" or "+ XFOO"; it stays what it can do.
+    "IMAP4rev1" or "+ XFOO"; it stays what it can do. `more` is added to its configuration.
     """
 
-    def __init__(self, *, storage: str = "maildir", capability: str = "") -> None:
+    def __init__(
+        self, *, storage: str = "maildir", capability: str = "", more: str = ""
+    ) -> None:
         need("dovecot", "doveadm")
         self.home = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.home.chmod(0o755)
@@ -110,7 +113,7 @@ class Dovecot:
         self._revisions = itertools.count(1)
         self._names = itertools.count(1)
         self._mail = _mail_user()
-        self._lay_out(capability)
+        self._lay_out(capability, more)
 
     def start(self) -> None:
         """Start it, or start it again on the same ports; returns when it greets."""
@@ -149,6 +152,11 @@ class Dovecot:
         self._await_sign_in(user, password, accepted=True)
         if self.storage == "maildir":
             self._make_directories(self.maildir(user), "cur", "new", "tmp")
+
+    def add_users(self, users: Iterable[str], password: str) -> None:
+        """Make many users at once, before it is started; it makes their folders itself."""
+        self._users.update(dict.fromkeys(users, password))
+        self._write_users()
 
     def remove_user(self, user: str) -> None:
         """Refuse the sign-in of `user` from now on; open connections stay."""
@@ -212,7 +220,7 @@ class Dovecot:
         log = self.home / "dovecot.log"
         return log.read_text("utf-8", "replace") if log.exists() else ""
 
-    def _lay_out(self, capability: str) -> None:
+    def _lay_out(self, capability: str, more: str) -> None:
         for name in ("run", "state", "mail"):
             (self.home / name).mkdir(mode=0o755)
         self._give(self.home / "mail")
@@ -223,7 +231,7 @@ class Dovecot:
         for part in certificate.cert_chain_pems:
             part.write_to_path(self.home / "certificate.pem", append=True)
         self._write_users()
-        (self.home / "dovecot.conf").write_text(self._configuration(capability))
+        (self.home / "dovecot.conf").write_text(self._configuration(capability) + more)
 
     def _configuration(self, capability: str) -> str:
         me = pwd.getpwuid(os.getuid()).pw_name
