@@ -1,7 +1,8 @@
 """A mailbox's owner lets the gateway in: the page to say yes on, and what comes back from it.
 
 An answer is taken once, with the state that it was asked with, and its permission is kept
-only when it has opened the mailbox by IMAP and SMTP.
+only when it has opened the mailbox by IMAP and SMTP. Where a command connects a mailbox that
+is not kept yet, the server that the browser comes back to leaves the answer for it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,14 @@ MEND_REFRESH = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The page to say yes on, and the state that its answer comes back with."""
+
+    url: str
+    state: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What came of an answer: the steps that were tried, or why none was."""
@@ -41,6 +50,8 @@ class Outcome:
     meaning: str | None = None
     fix: str | None = None
     tried: Tried | None = None
+    handed_on: bool = False  # to the command that awaits it, and that tells more
+    granted: Tokens | None = None  # what a command that awaited it is to keep
 
     @property
     def is_ok(self) -> bool:
@@ -63,34 +74,46 @@ class Authorizing:
         self._accounts = Accounts(base.settings, base.directory, base.catalogue, tokens)
         self._authorized = authorized
 
-    async def begin(self, tenant: str, mailbox: Mailbox) -> str:
-        """Return the page on which the owner of `mailbox` says yes; its state is kept."""
+    async def begin(self, tenant: str, mailbox: Mailbox, *, awaited: bool = False) -> Begun:
+        """Return the page on which the owner of `mailbox` says yes; its state is kept.
+
+        `awaited` by a command: what comes back is left for `answer` and its `finish`.
+        """
         state, verifier = secrets.token_urlsafe(32), make_verifier()
         pending = Pending(
             tenant=tenant,
             mailbox=mailbox.address,
             verifier=verifier,
             redirect_uri=redirect_uri(self._base.settings.console.public_url),
+            awaited=awaited,
         )
         await self._base.store.write(
             authorizations.begin, self._base.seal, pending, state=state, now=_now()
         )
-        return authorization_url(
+        url = authorization_url(
             await self._tokens.client(tenant, mailbox),
             redirect_uri=pending.redirect_uri,
             state=state,
             verifier=verifier,
             address=mailbox.username or mailbox.address,
         )
+        return Begun(url, state)
 
-    async def finish(self, answer: Mapping[str, str]) -> Outcome:
-        """Return what came of what the provider sent back (RFC 6749 §4.1.2)."""
-        pending = await self._base.store.write(
-            authorizations.take,
-            self._base.seal,
-            state=answer.get("state", ""),
-            now=_now(),
+    async def finish(self, answer: Mapping[str, str], *, awaited: bool = False) -> Outcome:
+        """Return what came of what the provider sent back (RFC 6749 §4.1.2).
+
+        `awaited`: by the command that began it, which keeps what was granted with the mailbox.
+        """
+        store, seal, state = self._base.store, self._base.seal, answer.get("state", "")
+        pending = await store.write(
+            authorizations.take, seal, state=state, awaited=awaited, now=_now()
         )
+        if pending is None and not awaited:
+            left = await store.write(
+                authorizations.leave, seal, answer, state=state, now=_now()
+            )
+            if left is not None:
+                return Outcome(address=left, handed_on=True)
         tenant = self._base.directory.find_tenant(pending.tenant) if pending else None
         mailbox = tenant.mailboxes.get(pending.mailbox) if tenant and pending else None
         if pending is None or tenant is None or mailbox is None:
@@ -99,19 +122,26 @@ class Authorizing:
             granted = await self._grant(mailbox, pending, answer)
             if isinstance(granted, TokenRefused):
                 return self._refused(mailbox, granted)
-            return await self._prove(tenant, mailbox, granted)
+            return await self._prove(tenant, mailbox, granted, keep=not awaited)
         except (Unreachable, ValueError) as error:
             return Outcome(address=mailbox.address, meaning=str(error), fix=WAIT)
 
-    async def try_without_person(self, tenant: Tenant, mailbox: Mailbox) -> Outcome:
-        """Return whether the client's own credentials open the mailbox; nothing is to keep."""
+    async def try_without_person(
+        self, tenant: Tenant, mailbox: Mailbox, *, awaited: bool = False
+    ) -> Outcome:
+        """Return whether a program's own credentials open the mailbox.
+
+        `awaited`: by a command that keeps what was granted, with the mailbox.
+        """
         try:
-            token = await self._tokens.get(tenant.id, mailbox)
-            if isinstance(token, TokenRefused):
-                return self._refused(mailbox, token)
-            return Outcome(
-                address=mailbox.address, tried=await self._try(tenant, mailbox, token)
-            )
+            ask = self._tokens.ask if awaited else self._tokens.get
+            granted = await ask(tenant.id, mailbox)
+            if isinstance(granted, TokenRefused):
+                return self._refused(mailbox, granted)
+            new = granted if isinstance(granted, Tokens) else None
+            token = new.access if new else str(granted)
+            tried = await self._try(tenant, mailbox, token)
+            return Outcome(address=mailbox.address, tried=tried, granted=new)
         except (Unreachable, ValueError) as error:
             return Outcome(address=mailbox.address, meaning=str(error), fix=WAIT)
 
@@ -123,11 +153,13 @@ class Authorizing:
         said = (answer.get("error", "access_denied"), answer.get("error_description", ""))
         return TokenRefused(400, ": ".join(one for one in said if one))
 
-    async def _prove(self, tenant: Tenant, mailbox: Mailbox, granted: Tokens) -> Outcome:
+    async def _prove(
+        self, tenant: Tenant, mailbox: Mailbox, granted: Tokens, *, keep: bool
+    ) -> Outcome:
         if granted.refresh is None:
             return Outcome(address=mailbox.address, meaning=NO_REFRESH, fix=MEND_REFRESH)
         tried = await self._try(tenant, mailbox, granted.access)
-        if tried.is_ok:
+        if tried.is_ok and keep:
             await self._base.store.write(
                 grants.authorize,
                 self._base.seal,
@@ -137,7 +169,7 @@ class Authorizing:
                 now=_now(),
             )
             self._authorized()
-        return Outcome(address=mailbox.address, tried=tried)
+        return Outcome(address=mailbox.address, tried=tried, granted=None if keep else granted)
 
     async def _try(self, tenant: Tenant, mailbox: Mailbox, token: str) -> Tried:
         trial = MailboxTrial(self._base, self._accounts)
@@ -161,6 +193,12 @@ class Authorizing:
 def as_page(outcome: Outcome) -> Told:
     """Return what a person in front of a browser is told of it."""
     address = outcome.address or "The mailbox"
+    if outcome.handed_on:
+        return Told(
+            ok=True,
+            title=f"{address}: your answer was taken",
+            sentences=("The command that connects it goes on. You may close this page.",),
+        )
     if outcome.is_ok:
         return Told(
             ok=True,

@@ -35,6 +35,14 @@ class Directory:
         self._suppressions: Mapping[tuple[str, str], Suppression] = {}
         self._suppressions_revision = 0
 
+    def know(self, tenant: Tenant, secrets: Mapping[tuple[str, str], str]) -> None:
+        """Have a tenant at hand as it will be, to try that before it is saved; nothing is.
+
+        `secrets` by (kind, name). The next look that finds a change forgets it.
+        """
+        self.tenants = {**self.tenants, tenant.id: tenant}
+        self._secrets.update({(tenant.id, *key): one for key, one in secrets.items()})
+
     def find_tenant(self, id_: str) -> Tenant | None:
         """Return a tenant, None when there is none of that id."""
         return self.tenants.get(id_)

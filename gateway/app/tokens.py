@@ -99,6 +99,10 @@ class AccessTokens:
             redirect_uri=pending.redirect_uri,
         )
 
+    async def ask(self, tenant: str, mailbox: Mailbox) -> Tokens | TokenRefused:
+        """Return a token that needs nobody's yes; it is not kept. Raises Unreachable."""
+        return await ask_without_person(self._http, await self.client(tenant, mailbox))
+
     async def client(self, tenant: str, mailbox: Mailbox) -> Client:
         """Return the OAuth2 client that a mailbox signs in as."""
         secret = await self._directory.secret(tenant, "client", mailbox.address)
@@ -156,10 +160,10 @@ class AccessTokens:
         return None
 
     async def _ask(self, tenant: str, mailbox: Mailbox, held: Grant) -> Tokens | TokenRefused:
+        if not mailbox.needs_person:
+            return await self.ask(tenant, mailbox)
         client = await self.client(tenant, mailbox)
-        if mailbox.needs_person:
-            return await refresh_tokens(self._http, client, refresh_token=held.refresh or "")
-        return await ask_without_person(self._http, client)
+        return await refresh_tokens(self._http, client, refresh_token=held.refresh or "")
 
 
 def _now() -> datetime:

@@ -29,7 +29,7 @@ class Asking:
 
     def __init__(self, given: dict[str, Any]) -> None:
         self._given = given
-        self._is_person = sys.stdin.isatty()
+        self.is_person = sys.stdin.isatty()
 
     def ask(self, question: str, key: str, *, read: Read, default: str | None = None) -> Any:
         """Return the value of `key`, read from its option or from an answer."""
@@ -41,7 +41,7 @@ class Asking:
         return value
 
     def _answer(self, question: str, key: str, read: Read, default: str | None) -> Any:
-        if not self._is_person:
+        if not self.is_person:
             if default is None:
                 option = OPTIONS.get(key, f"--{key.replace('_', '-')}")
                 raise Refusal(f"{option} is missing, and nobody is at a terminal to be asked")

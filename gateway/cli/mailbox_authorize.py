@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.mailbox_state import Address, find_mailbox
 from gateway.cli.opening import Config, Json, Opened, opened
-from gateway.cli.output import print_json, print_line, print_next, print_text
+from gateway.cli.output import print_json, print_line, print_next
+from gateway.cli.permission import back_at, reach_out, read_answer, show_page, work
 from gateway.cli.probing import as_document, print_steps
 from gateway.cli.refusal import Refusal
-from gateway.mail.tenant import Mailbox, Tenant
+from gateway.mail.tenant import Mailbox
 
 if TYPE_CHECKING:  # it brings Twisted
-    from gateway.app.authorizing import Authorizing, Outcome
-
-T = TypeVar("T")
-Work = Callable[["Authorizing"], Coroutine[Any, Any, T]]
+    from gateway.app.authorizing import Outcome
 
 QUESTION = "The address that the browser ends at; only Enter where its page said that it worked"
 
@@ -49,74 +44,33 @@ def authorize(
                 f"{mailbox.address} signs in by a password: give it client_id to use OAuth2"
             )
         if not mailbox.needs_person:
-            outcome = _ask(gateway, lambda it: it.try_without_person(tenant, mailbox))
+            outcome = reach_out(gateway, lambda it: it.try_without_person(tenant, mailbox))
         elif answer is not None:
             back = read_answer(_read(answer))
-            outcome = _ask(gateway, lambda it: it.finish(back))
+            outcome = reach_out(gateway, lambda it: it.finish(back))
         else:
-            url = _begin(gateway, tenant, mailbox)
+            url = work(gateway, lambda it: it.begin(tenant.id, mailbox)).url
             pasted = _show(gateway, mailbox, url, as_json=as_json)
             if pasted is None:
                 return
             back = read_answer(pasted)
-            outcome = _ask(gateway, lambda it: it.finish(back))
+            outcome = reach_out(gateway, lambda it: it.finish(back))
     _tell(mailbox, outcome, as_json=as_json)
-
-
-def read_answer(text: str) -> dict[str, str]:
-    """Return what a provider put into the address that it sent the browser to.
-
-    Raises Refusal for what has no state: it cannot be told which link it answers.
-    """
-    pasted = text.strip()
-    found = dict(parse_qsl(urlsplit(pasted).query or pasted))
-    if not found.get("state") or not ("code" in found or "error" in found):
-        raise Refusal(
-            "that is not the address that the browser ended at: it holds state= and code="
-        )
-    return found
-
-
-def _begin(gateway: Opened, tenant: Tenant, mailbox: Mailbox) -> str:
-    return asyncio.run(_with(gateway, lambda it: it.begin(tenant.id, mailbox)))
 
 
 def _show(gateway: Opened, mailbox: Mailbox, url: str, *, as_json: bool) -> str | None:
     """Show the page to say yes on; return what a person at a terminal pasted, if anything."""
-    from gateway.web.authorize import redirect_uri  # noqa: PLC0415 - it brings FastAPI
-
-    back = redirect_uri(gateway.settings.console.public_url)
     if as_json:
+        back = back_at(gateway)
         print_json({"address": mailbox.address, "url": url, "redirect_uri": back})
         return None
-    print_line(f"{mailbox.address}: open this page as its owner within an hour, and say yes:")
-    print_text(f"{url}\n")
-    print_line(f"The answer goes to {back}, where the running server takes it.")
+    show_page(gateway, mailbox, url, err=False)
     if sys.stdin.isatty():
         pasted = str(typer.prompt(QUESTION, default="", show_default=False)).strip()
         if pasted:
             return pasted
     print_next("gateway mailbox list", f"gateway mailbox authorize {mailbox.address}")
     return None
-
-
-def _ask(gateway: Opened, work: Work[Outcome]) -> Outcome:
-    from gateway.app import reactor  # noqa: PLC0415 - it brings Twisted
-
-    return reactor.ask(lambda: _with(gateway, work))
-
-
-async def _with(gateway: Opened, work: Work[T]) -> T:
-    from gateway.app.authorizing import Authorizing  # noqa: PLC0415 - it brings Twisted
-    from gateway.app.foundation import lay_foundation  # noqa: PLC0415
-    from gateway.app.tokens import AccessTokens  # noqa: PLC0415
-
-    base = await lay_foundation(gateway.settings, gateway.store)
-    tokens = AccessTokens(base)
-    try:
-        return await work(Authorizing(base, tokens))
-    finally:
-        await tokens.close()
 
 
 def _read(answer: Path) -> str:

@@ -6,42 +6,32 @@ What an option gives is not asked; without a terminal nothing is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.asking import (
-    Asking,
-    read_address,
-    read_password,
-    read_port,
-    read_provider,
-    read_security,
-)
+from gateway.cli.asking import read_password
 from gateway.cli.check import why_nobody_is_reminded
+from gateway.cli.mailbox_questions import SecretFiles, Wanted, ask_for_all
 from gateway.cli.opening import Config, Json, Opened, TenantId, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next, warn
+from gateway.cli.permission import Newcomer, back_at, obtain
 from gateway.cli.probing import as_document, print_steps, try_mailbox
 from gateway.cli.refusal import Refusal
 from gateway.mail.schema import SchemaError
 from gateway.mail.tenant import Mailbox
 from gateway.mail.tenant_file import Items, TenantFile, build_tenant, find_faults
-from gateway.providers.catalogue import Provider, load_catalogue
+from gateway.providers.catalogue import load_catalogue
 from gateway.providers.misfit import find_misfits
-from gateway.store import tenants
+from gateway.store import grants, tenants
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Db
 
 if TYPE_CHECKING:  # it brings Twisted
     from gateway.app.proving import Tried
-
-GENERIC = "generic"
-CHANNEL = "channel"
-CHANNEL_WORDS = {"amazon": "amazon-buyer-messages"}  # what people call it
-DAYS = re.compile(r"\d{1,4}d")
-YES, NO = ("yes", "y", "on", "true"), ("no", "n", "off", "false")
+    from gateway.net.oauth import Tokens
 
 Word = Annotated[str | None, typer.Option(show_default=False)]
 File = Annotated[Path | None, typer.Option(metavar="FILE", show_default=False)]
@@ -59,6 +49,21 @@ Since = Annotated[
 ]
 Answers = Annotated[
     bool | None, typer.Option("--answers/--no-answers", help="Answer automatically?")
+]
+By = Annotated[
+    str | None,
+    typer.Option(help="oauth2 or password, where it takes both.", show_default=False),
+]
+Client = Annotated[
+    str | None, typer.Option(help="It signs in by OAuth2, as this app.", show_default=False)
+]
+Grant = Annotated[
+    str | None,
+    typer.Option(help="authorization-code or client-credentials.", show_default=False),
+]
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option("--scope", help="Where no preset knows them.", show_default=False),
 ]
 Made = Annotated[
     str | None, typer.Option(help="When its code was made: 2026-11-01.", show_default=False)
@@ -84,6 +89,14 @@ def connect(
     ca_file: File = None,
     username: User = None,
     password_file: File = None,
+    sign_in: By = None,
+    client_id: Client = None,
+    client_secret_file: File = None,
+    grant: Grant = None,
+    directory: Word = None,
+    authorize_url: Word = None,
+    token_url: Word = None,
+    scopes: Scopes = None,
     issued: Made = None,
     fetch_from: Since = None,
     answers: Answers = None,
@@ -91,142 +104,48 @@ def connect(
     as_json: Json = False,
 ) -> None:
     """Connect a mailbox; it is signed in to both ways before it is saved."""
-    given: dict[str, Any] = {
-        "address": address, "provider": provider, "host": host, "port": port,
-        "security": security, "smtp_host": smtp_host, "smtp_port": smtp_port,
-        "smtp_security": smtp_security, "upstream": upstream, "region": region,
-        "ca_file": str(ca_file.resolve()) if ca_file else None, "username": username,
-        "issued": issued, "fetch_from": fetch_from,
-        "answers": None if answers is None else ("yes" if answers else "no"),
-    }  # fmt: skip
+    given = dict(locals())  # each option by its name, None where it was left out
+    given["ca_file"] = str(ca_file.resolve()) if ca_file else None
+    given["answers"] = None if answers is None else ("yes" if answers else "no")
+    files = SecretFiles(password=password_file, client=client_secret_file)
     with opened(config) as gateway:
-        wanted, mailbox, tried = _connect(gateway, tenant, given, password_file=password_file)
+        wanted, mailbox, tried = _connect(gateway, tenant, given, files)
         notes = [*_notes(wanted, mailbox, tried), *why_nobody_is_reminded(gateway.settings)]
     _tell(mailbox, tenant, tried, notes=notes, as_json=as_json)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """Everything that was given or answered."""
-
-    preset: Provider
-    channel: Provider | None  # on top of it: Amazon's buyer messages
-    address: str
-    mailbox: dict[str, Any]  # its settings, as in a tenant file
-    upstream: dict[str, Any] | None  # of its own, where SMTP is not as the preset says
-
-    @property
-    def secret_name(self) -> str:
-        return self.preset.login.secret.replace("-", " ")
-
-
 def _connect(
-    gateway: Opened, tenant: str, given: dict[str, Any], *, password_file: Path | None
-) -> tuple[_Wanted, Mailbox, Tried]:
+    gateway: Opened, tenant: str, given: dict[str, Any], files: SecretFiles
+) -> tuple[Wanted, Mailbox, Tried]:
     gateway.find_tenant(tenant)
-    wanted = _complete(given)
+    wanted = ask_for_all(given, files, redirect_uri=lambda: back_at(gateway))
     _refuse_owned(gateway, tenant, wanted.address)
     file = _joined(gateway, tenant, wanted)
-    secret = read_password(wanted.secret_name.capitalize(), password_file)
     mailbox = file.tenant.mailboxes[wanted.address]
-    tried = try_mailbox(gateway, file.tenant, mailbox, secret=secret)
+    if wanted.client is not None:
+        new = Newcomer(tenant=file.tenant, mailbox=mailbox, secret=wanted.client.secret)
+        tried, granted = _let_in(gateway, new)
+        secrets = dict(new.secrets)
+    else:
+        secret = read_password(wanted.secret_name.capitalize(), files.password)
+        tried, granted = try_mailbox(gateway, file.tenant, mailbox, secret=secret), None
+        secrets = {("mailbox", wanted.address): secret}
     if tried.is_ok:
-        _save(gateway, file, wanted.address, secret=secret)
+        gateway.store.write_now(
+            _save, gateway.load_seal(), file,
+            address=mailbox.address, secrets=secrets, granted=granted,
+        )  # fmt: skip
     return wanted, mailbox, tried
 
 
-def _complete(given: dict[str, Any]) -> _Wanted:
-    """Ask for what is missing; raises Refusal where nobody is there to be asked."""
-    asking = Asking(given)
-    address = asking.ask("Address", "address", read=read_address)
-    channel = _channel(asking, given, address)
-    preset = _preset(asking, given, address, channel=channel)
-    if preset.id == GENERIC or given["host"]:
-        asking.ask("IMAP host", "host", read=str.strip)
-        asking.ask("IMAP port", "port", default="993", read=read_port)
-        usual = "tls" if given["port"] == 993 else "starttls"
-        asking.ask("IMAP security", "security", default=usual, read=read_security)
-        asking.ask("User name", "username", default=address, read=str.strip)
-    own = _own_upstream(asking, given, preset)
-    if preset.login.secret_life_days:
-        today = utc_now().date().isoformat()
-        asking.ask("Day the code was made", "issued", default=today, read=_read_day)
-    asking.ask(
-        "Fetch mail from now on, or of the last days, as 30d",
-        "fetch_from", default="now", read=_read_since,
-    )  # fmt: skip
-    asking.ask("Answer automatically?", "answers", default="no", read=_read_yes)
-    keys = (
-        "host", "port", "security", "region", "ca_file", "username", "upstream", "issued",
-        "fetch_from", "answers",
-    )  # fmt: skip
-    settings = {key: given[key] for key in keys if given[key] is not None}
-    if preset.id != GENERIC:
-        settings["provider"] = preset.id
-    return _Wanted(
-        preset=preset, channel=channel, address=address, mailbox=settings, upstream=own
-    )
-
-
-def _channel(asking: Asking, given: dict[str, Any], address: str) -> Provider | None:
-    """Return the channel that was chosen; the provider of the mailbox itself is asked next."""
-    if given["provider"] is None and given["host"] is None:
-        asking.ask(
-            "Provider (gateway provider list), amazon, or generic", "provider",
-            default=_provider_of(address), read=_read_choice,
-        )  # fmt: skip
-    chosen = load_catalogue()[_read_choice(given["provider"] or GENERIC)]
-    if chosen.role != CHANNEL:
-        return None
-    given["provider"] = None
-    return chosen
-
-
-def _preset(
-    asking: Asking, given: dict[str, Any], address: str, *, channel: Provider | None
-) -> Provider:
-    if channel is not None and given["host"] is None:
-        asking.ask(
-            "Provider of the mailbox itself, or generic", "provider",
-            default=_provider_of(address), read=_read_mailbox_provider,
-        )  # fmt: skip
-    return load_catalogue()[read_provider(given["provider"] or GENERIC)]
-
-
-def _read_choice(text: str) -> str:
-    return read_provider(CHANNEL_WORDS.get(text.strip().casefold(), text))
-
-
-def _read_mailbox_provider(text: str) -> str:
-    name = _read_choice(text)
-    if load_catalogue()[name].role == CHANNEL:
-        raise Refusal(f"'{text}' is where buyers write; name the provider of the mailbox")
-    return name
-
-
-def _provider_of(address: str) -> str:
-    """Return the provider that an address belongs to by its end, else `generic`."""
-    domain = address.rpartition("@")[2]
-    fitting = (one.id for one in load_catalogue().values() if domain in one.domains)
-    return next(fitting, GENERIC)
-
-
-def _own_upstream(
-    asking: Asking, given: dict[str, Any], preset: Provider
-) -> dict[str, Any] | None:
-    """Return where the mailbox sends, when that was asked or given and is not the preset's."""
-    if given["upstream"] is not None or (preset.id != GENERIC and not given["smtp_host"]):
-        return None
-    question = "SMTP host, empty when it only receives"
-    if not asking.ask(question, "smtp_host", default="", read=str.strip):
-        return None
-    asking.ask("SMTP port", "smtp_port", default="465", read=read_port)
-    usual = "tls" if given["smtp_port"] == 465 else "starttls"
-    asking.ask("SMTP security", "smtp_security", default=usual, read=read_security)
-    keys = {"smtp_host": "host", "smtp_port": "port", "smtp_security": "security"}
-    settings = {name: given[key] for key, name in keys.items()}
-    shared = {key: given[key] for key in ("ca_file",) if given[key] is not None}
-    return {**settings, **shared}
+def _let_in(gateway: Opened, new: Newcomer) -> tuple[Tried, Tokens | None]:
+    outcome = obtain(gateway, new)
+    if outcome.tried is None:
+        raise Refusal(
+            f"the mailbox was not saved: {outcome.meaning}",
+            f"fix: {outcome.fix}" if outcome.fix else "",
+        )
+    return outcome.tried, outcome.granted
 
 
 def _refuse_owned(gateway: Opened, tenant: str, address: str) -> None:
@@ -241,7 +160,7 @@ def _refuse_owned(gateway: Opened, tenant: str, address: str) -> None:
             )
 
 
-def _joined(gateway: Opened, tenant: str, wanted: _Wanted) -> TenantFile:
+def _joined(gateway: Opened, tenant: str, wanted: Wanted) -> TenantFile:
     """Return the tenant with its new mailbox, and an upstream of its own; raises Refusal."""
     settings, items = gateway.store.read_now(tenants.tables, tenant) or ({}, {})
     merged: Items = {**items, ("mailbox", wanted.address): wanted.mailbox}
@@ -259,17 +178,26 @@ def _joined(gateway: Opened, tenant: str, wanted: _Wanted) -> TenantFile:
     return TenantFile(tenant=built, settings=settings, items=merged)
 
 
-def _free_name(wanted: _Wanted, taken: set[str]) -> str:
+def _free_name(wanted: Wanted, taken: set[str]) -> str:
     local = re.sub(r"[^a-z0-9_-]", "-", wanted.address.partition("@")[0])
     names = (local if not number else f"{local}-{number}" for number in range(len(taken) + 1))
     return next(name for name in names if name not in taken)
 
 
-def _save(gateway: Opened, file: TenantFile, address: str, *, secret: str) -> None:
-    secrets = {("mailbox", address): secret}
-    gateway.store.write_now(
-        tenants.apply_tenant, file, secrets, gateway.load_seal(), now=utc_now()
-    )
+def _save(
+    db: Db,
+    seal: Seal,
+    file: TenantFile,
+    *,
+    address: str,
+    secrets: Mapping[tuple[str, str], str],
+    granted: Tokens | None,
+) -> None:
+    """Keep the mailbox with all that opened it, in one transaction."""
+    now = utc_now()
+    tenants.apply_tenant(db, file, secrets, seal, now=now)
+    if granted is not None:
+        grants.authorize(db, seal, file.tenant.id, address, granted, now=now)
 
 
 def _tell(
@@ -293,7 +221,7 @@ def _tell(
         print_next("gateway mailbox list", f"gateway export {tenant}")
 
 
-def _notes(wanted: _Wanted, mailbox: Mailbox, tried: Tried) -> Iterator[str]:
+def _notes(wanted: Wanted, mailbox: Mailbox, tried: Tried) -> Iterator[str]:
     if wanted.channel is not None:
         yield (
             f"{wanted.channel.name}: set {mailbox.address} in Seller Central as the address for"
@@ -307,24 +235,3 @@ def _notes(wanted: _Wanted, mailbox: Mailbox, tried: Tried) -> Iterator[str]:
             f"{mailbox.folders[0]} looks empty: some providers hide older mail from programs by"
             " a setting of their web mail"
         )
-
-
-def _read_since(text: str) -> str:
-    since = text.strip().casefold()
-    if since != "now" and not DAYS.fullmatch(since):
-        raise Refusal(f"'{text}' is not a beginning: write now, or days as 30d")
-    return since
-
-
-def _read_yes(text: str) -> bool:
-    word = text.strip().casefold()
-    if word not in (*YES, *NO):
-        raise Refusal(f"'{text}' is no answer: write yes or no")
-    return word in YES
-
-
-def _read_day(text: str) -> str:
-    try:
-        return date.fromisoformat(text.strip()).isoformat()
-    except ValueError as error:
-        raise Refusal(f"'{text}' is not a day: write one such as 2026-11-01") from error

@@ -13,9 +13,9 @@ from gateway.cli.arrival import Ending, as_document, find_box, follow_on, print_
 from gateway.cli.following import Course, follow
 from gateway.cli.opening import Config, Json, Opened, opened, utc_now
 from gateway.cli.output import print_json, print_next, print_step, stamp, until
+from gateway.cli.readiness import NOT_RUNNING, ask_server
 from gateway.cli.refusal import Refusal
 from gateway.cli.sender_choice import Choice, choose, read_address
-from gateway.cli.status import NOT_RUNNING, ask_server
 from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing, State
 from gateway.mail.envelope import Envelope, Recipient, Submission

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import http.client
-import json
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -17,6 +15,7 @@ from gateway.cli.mailbox import rows_of
 from gateway.cli.opening import Config, Json, Opened, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next, print_table, stamp
 from gateway.cli.policy import find_faults
+from gateway.cli.readiness import NOT_RUNNING, ask_server
 from gateway.cli.refusal import Refusal
 from gateway.policy.rendering import fault_rows
 from gateway.sieve.interface import CompileError
@@ -32,8 +31,6 @@ NOTHING_LEAVES = (
     " waits, mailboxes are not fetched; gateway serve without --capture ends it"
 )
 ASK_AGAIN_SECONDS = 0.2
-ANSWER_SECONDS = 2.0
-NOT_RUNNING = "the server does not run"
 TITLES = {
     "out": "recipients",
     "route": "to the helpdesk",
@@ -42,7 +39,6 @@ TITLES = {
     CAPTURE: "captured, not sent",
 }
 SHORT = {"difference": "rest", "set_aside": "set aside"}
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def status(
@@ -78,25 +74,6 @@ def _wait_until_ready(address: str, seconds: int) -> list[str]:
             break
         Event().wait(ASK_AGAIN_SECONDS)
     return missing
-
-
-def ask_server(address: str) -> list[str]:
-    """Return what is not up yet, by the server's own word; empty when it is ready."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    connection = http.client.HTTPConnection(
-        LOOPBACK.get(host, host), int(port), timeout=ANSWER_SECONDS
-    )
-    try:
-        connection.request("GET", "/readyz")
-        answer = json.loads(connection.getresponse().read())
-        return [str(one) for one in answer["waiting_for"]]
-    except (OSError, http.client.HTTPException):
-        return [NOT_RUNNING]
-    except (ValueError, KeyError, TypeError):
-        return [f"{address} is answered by another program"]
-    finally:
-        connection.close()
 
 
 def _collect(gateway: Opened) -> dict[str, Any]:

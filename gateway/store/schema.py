@@ -56,6 +56,8 @@ CREATE TABLE authorizations (
     mailbox TEXT NOT NULL,
     verifier BLOB NOT NULL,
     redirect_uri TEXT NOT NULL,
+    awaited INTEGER NOT NULL,
+    answer BLOB,
     until REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.cli.mailbox_authorize import read_answer
+from gateway.cli.permission import read_answer
 from gateway.cli.refusal import Refusal
 from tests.cli.running import Cli
 
