@@ -6,22 +6,37 @@ Nothing here writes: `perform` keeps each result in one transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from gateway.actions.answer import Mark, Way, write_rejection, write_vacation
 from gateway.actions.event import write_event
-from gateway.actions.gate import Occasion, find_addressee, find_suppression
+from gateway.actions.gate import (
+    Occasion,
+    find_addressee,
+    find_notice_suppression,
+    find_suppression,
+    has_own_mark,
+)
+from gateway.actions.notice import (
+    NO_PATH,
+    Held,
+    NoticePath,
+    write_hold_notices,
+    write_notifications,
+)
 from gateway.actions.redirect import find_redirect_fault, write_redirect
 from gateway.actions.route import find_route, write_forward
 from gateway.config import AnswerSettings
 from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing
-from gateway.mail.plan import Effect, EffectKind
+from gateway.mail.plan import Effect, EffectKind, end_of_hold, words_of_end
 from gateway.mail.tenant import Tenant
+from gateway.mail.trouble import Alert
 
 WEEK_SECONDS = 604_800
+NOT_NAMED = "nobody is told: the address is neither the tenant's owner nor in its notify"
 REJECTION_KEPT_BACK = "rejection not sent: "
 
 
@@ -33,6 +48,7 @@ class Office:
     way: Way | None  # by which an answer leaves; None: no upstream
     mark: Mark
     settings: AnswerSettings
+    notices: NoticePath = field(default_factory=NoticePath)
 
     @property
     def tenant(self) -> Tenant:
@@ -60,6 +76,7 @@ class Carried:
     suppressed: bool = False
     reason: str = ""
     answer: Answer | None = None
+    notices: tuple[Alert, ...] = ()  # mails to people of the tenant or to the operator
 
     @property
     def state(self) -> str:
@@ -75,6 +92,7 @@ class Carried:
             "line": effect.line or None,
             "reason": self.reason or None,
             "queued": [one.id for one in self.outgoing] or None,
+            "told": [one.recipient for one in self.notices] or None,
         }
 
 
@@ -193,16 +211,29 @@ def _tell_answer(office: Office, letter: Outgoing) -> list[Outgoing]:
 
 def _hold(effect: Effect, office: Office) -> Carried:
     reason = effect.reason or str(effect.arguments.get("reason") or "a policy holds it")
-    return _hold_for(office, reason)
+    names = tuple(effect.arguments.get("notify") or ())
+    held = _hold_for(office, reason, names=names)
+    if has_own_mark(office.occasion):  # or a notice that is held would tell of itself
+        return held
+    now = office.occasion.now
+    until = end_of_hold(effect, begun_at=now)
+    ends = words_of_end(effect, at=until) if until else ""
+    told = write_hold_notices(
+        names, replace(_as_held(office, reason), ends=ends), path=office.notices,
+        mark=office.mark, now=now,
+    )  # fmt: skip
+    return replace(held, notices=told)
 
 
-def _hold_for(office: Office, reason: str) -> Carried:
+def _hold_for(office: Office, reason: str, *, names: tuple[str, ...] = ()) -> Carried:
     fetched = office.occasion.fetched
     data = {
         "id": fetched.id,
         "tenant": fetched.tenant,
+        "direction": "in",
         "mailbox": fetched.mailbox,
         "reason": reason,
+        "notify": list(names),
     }
     told = write_event(
         office.tenant, "message.held", data, now=office.occasion.now, origin=fetched.id
@@ -210,10 +241,33 @@ def _hold_for(office: Office, reason: str) -> Carried:
     return Carried(event="effect.held", outgoing=tuple(told), outcome="held", reason=reason)
 
 
+def _as_held(office: Office, reason: str) -> Held:
+    occasion = office.occasion
+    return Held(
+        id=occasion.fetched.id,
+        tenant=occasion.tenant,
+        message=occasion.message,
+        where=occasion.mailbox.address,
+        reason=reason,
+    )
+
+
 def _notify(effect: Effect, office: Office) -> Carried:
-    """Journalled only: there is no way to a notification address yet."""
-    del office
-    return Carried(event="effect.notified", reason=f"{effect.target} (journal only)")
+    """Tell whom the configuration names, if the gate lets it."""
+    occasion = office.occasion
+    told = write_notifications(
+        effect.target, effect.arguments, _as_held(office, ""), path=office.notices,
+        mark=office.mark, now=occasion.now,
+    )  # fmt: skip
+    reason = find_notice_suppression(occasion, settings=office.settings)
+    if not told:
+        reason = NOT_NAMED if office.notices.settings.is_on else NO_PATH
+    if reason:
+        return Carried(event="answer.suppressed", suppressed=True, reason=reason)
+    sender = occasion.authenticity.header_from.casefold()
+    answer = Answer(handle="notify", sender=sender, silent_for=timedelta(0))
+    reason = f"to {', '.join(one.recipient for one in told)}"
+    return Carried(event="effect.notified", notices=told, answer=answer, reason=reason)
 
 
 def _discard(effect: Effect, office: Office) -> Carried:

@@ -64,9 +64,19 @@ def find_suppression(
 
     `addresses` are the further own addresses of the command (`:addresses`, RFC 5230 §4.5).
     """
+    switch = _find_switch(occasion)
+    return switch or find_notice_suppression(occasion, addresses, settings=settings)
+
+
+def find_notice_suppression(
+    occasion: Occasion, addresses: Iterable[str] = (), *, settings: AnswerSettings
+) -> str | None:
+    """Return why nobody is notified of a message, or None: as for an answer.
+
+    Whether the mailbox answers says nothing here: it is not the mailbox that writes.
+    """
     return (
-        _find_switch(occasion)
-        or _find_robot(occasion)
+        _find_robot(occasion)
         or _find_automatic(occasion.message)
         or _find_loop(occasion)
         or _find_buyer(occasion)
@@ -74,6 +84,11 @@ def find_suppression(
         or _find_lateness(occasion, settings)
         or _find_doubt(occasion, settings)
     )
+
+
+def has_own_mark(occasion: Occasion) -> bool:
+    """Whether we wrote this mail ourselves, or one that it carries on."""
+    return any(occasion.is_own_mark(one.value) for one in occasion.message.all(LOOP_FIELD))
 
 
 def find_ceiling(history: History, settings: AnswerSettings) -> str | None:
@@ -188,7 +203,7 @@ def _find_loop(occasion: Occasion) -> str | None:
         own = is_own(occasion.tenant, sender, also=occasion.own_addresses)
         if own:
             return "the sender is an address of ours"
-    if any(occasion.is_own_mark(field.value) for field in message.all(LOOP_FIELD)):
+    if has_own_mark(occasion):
         return "loop: the message carries our own mark"
     if sum(1 for _ in message.all("Received")) > MAX_RECEIVED:
         return f"loop: more than {MAX_RECEIVED} Received fields"

@@ -17,6 +17,7 @@ from gateway.actions.carry import Answer, Carried, Office, carry, keep_back
 from gateway.actions.complaint import FindOurs, Report, Taken, take_complaint
 from gateway.actions.feedback import Complaint
 from gateway.actions.gate import History, Occasion, addresses_of, find_ceiling
+from gateway.actions.notice import NoticePath
 from gateway.config import AnswerSettings
 from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
@@ -24,7 +25,7 @@ from gateway.mail.marketplace import find_waiting_buyer, waiting_since
 from gateway.mail.message import parse_message
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.tenant import Mailbox, Tenant
-from gateway.store import folders, inbox, marks, unanswered
+from gateway.store import alerts, folders, inbox, marks, unanswered
 from gateway.store.sqlite import Db, Store
 
 MAX_TRIES = 3
@@ -59,11 +60,17 @@ class Performer:
     """Takes fetched messages from the ledger to routed, answered, held or discarded."""
 
     def __init__(
-        self, store: Store, neighbours: Neighbours, *, answers: AnswerSettings
+        self,
+        store: Store,
+        neighbours: Neighbours,
+        *,
+        answers: AnswerSettings,
+        notices: NoticePath = NoticePath(),  # noqa: B008 - frozen
     ) -> None:
         self._store = store
         self._near = neighbours
         self._answers = answers
+        self._notices = notices
 
     async def perform(self, message: str) -> str | None:
         """Bring the message with this id to its end; return its outcome, None for no such.
@@ -175,7 +182,13 @@ class Performer:
             is_own_mark=lambda value: is_loop_mark(self._near.mark, value),
         )
         way = self._near.way_for(tenant, mailbox)
-        return Office(occasion=occasion, way=way, mark=self._near.mark, settings=self._answers)
+        return Office(
+            occasion=occasion,
+            way=way,
+            mark=self._near.mark,
+            settings=self._answers,
+            notices=self._notices,
+        )
 
     async def _close(self, fetched: Fetched, done: list[tuple[Effect, str, str]]) -> str:
         outcome, rule = _judge_outcome(done)
@@ -213,17 +226,32 @@ def finish_effect(
         state=carried.state,
         now=now,
     )
-    if changed and carried.answer:
-        learn(db, carried.outgoing[0], now)
-        marks.note_answer(
-            db,
-            tenant=office.tenant.id,
-            mailbox=office.occasion.mailbox.address,
-            handle=carried.answer.handle,
-            sender=carried.answer.sender,
-            now=now,
-        )
+    if changed:
+        alerts.queue_notices(db, office.tenant.id, carried.notices, now=now)
+        _note_answer(db, carried, office, learn=learn)
     return carried
+
+
+def _note_answer(
+    db: Db,
+    carried: Carried,
+    office: Office,
+    *,
+    learn: Callable[[Db, Outgoing, datetime], object],
+) -> None:
+    if carried.answer is None:
+        return
+    now = office.occasion.now
+    for letter in carried.outgoing[:1]:
+        learn(db, letter, now)
+    marks.note_answer(
+        db,
+        tenant=office.tenant.id,
+        mailbox=office.occasion.mailbox.address,
+        handle=carried.answer.handle,
+        sender=carried.answer.sender,
+        now=now,
+    )
 
 
 def _history(db: Db, answer: Answer, office: Office) -> History:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from gateway import events
 from gateway.app.foundation import Foundation
-from gateway.app.submissions import Judged, Submissions
+from gateway.app.submissions import Judged, Submissions, tell
 from gateway.delivery.scheduler import Record
 from gateway.mail.delivery import Attempt, Batch, Decision, Phase, Result, Verdict
 from gateway.mail.plan import Plan
@@ -92,6 +92,7 @@ def _keep_on(db: Db, ended: Ending, judged: Judged, *, now: datetime) -> None:
     plan = _with_trace_before(ended, judged.plan or Plan(effects=(), version=""))
     outbound_holds.keep_on(db, ended, judged.outgoing, plan, now=now)
     marks.add(db, judged.marked, now=now)
+    tell(db, judged, now=now)
     if judged.discarded_by:
         people.discard(db, judged.outgoing.id, rule=judged.discarded_by, now=now)
 

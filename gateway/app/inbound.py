@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from gateway import events
 from gateway.actions.answer import Way
 from gateway.actions.event import write_event
+from gateway.actions.notice import NoticePath
 from gateway.actions.perform import Neighbours, Performer
 from gateway.app.accounts import Accounts
 from gateway.app.alarms import mails_of_reminders
@@ -22,6 +23,7 @@ from gateway.app.tokens import NOT_AUTHORIZED, AccessTokens
 from gateway.app.unanswered import Clocks
 from gateway.authenticity.origin import Checker, authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops
+from gateway.config import Settings
 from gateway.conversation.thread import find_ours, take_out
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import parse_message
@@ -72,7 +74,12 @@ class Inbound:
         self._judge = Judge(base, chains, now=_now)
         self._pools = ImapPools.start()
         self.watchers = Watchers(self._surroundings(), trusted_ca=_trusted(base))
-        self._performer = Performer(base.store, self._neighbours(), answers=settings.answers)
+        self._performer = Performer(
+            base.store,
+            self._neighbours(),
+            answers=settings.answers,
+            notices=notice_path(settings),
+        )
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._in_work: set[str] = set()
@@ -259,6 +266,11 @@ def hops_of(provider: Provider) -> TrustedHops:
         results_below_border=provider.results_below_border,
         arc_sealers=provider.arc_sealers,
     )
+
+
+def notice_path(settings: Settings) -> NoticePath:
+    """Return by what people are told of what policies ask for."""
+    return NoticePath(settings=settings.alerts, hostname=settings.server.hostname)
 
 
 def _trusted(base: Foundation) -> str | None:

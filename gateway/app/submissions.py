@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gateway import events
+from gateway.actions.event import write_event
 from gateway.actions.marketplace import find_forbidden
+from gateway.actions.notice import Held, NoticePath, write_hold_notices
 from gateway.app.foundation import Foundation
 from gateway.conversation.thread import find_conversation, take_out
 from gateway.mail.address import Address
@@ -15,16 +17,17 @@ from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity
 from gateway.mail.marketplace import is_alias
 from gateway.mail.message import apply_edits, parse_message
-from gateway.mail.plan import Effect, Plan
+from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Tenant
+from gateway.mail.trouble import Alert
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
 from gateway.policy.chain import Chain, Judgement, after, run_chain
 from gateway.policy.files import Chains
 from gateway.policy.outgoing import decide
 from gateway.sieve.interface import CompileError
-from gateway.store import marks, people, plans, queue, unanswered
+from gateway.store import alerts, marks, people, plans, queue, unanswered
 from gateway.store.sqlite import Db
 
 HOUR = timedelta(hours=1)
@@ -40,6 +43,8 @@ class Judged:
     plan: Plan | None = None  # None: there was no file to run
     marked: tuple[marks.Mark, ...] = ()
     discarded_by: str = ""
+    told: tuple[Outgoing, ...] = ()  # events for the tenant's webhooks
+    notices: tuple[Alert, ...] = ()
 
 
 class Submissions:
@@ -110,6 +115,8 @@ class Submissions:
                 for one in judgement.noted
             ),
             discarded_by=decided.discarded_by,
+            told=self._told(decided.outgoing, judgement.plan, tenant, now=now),
+            notices=self._notices(decided.outgoing, judgement.plan, tenant, now=now),
         )
 
     def close(self) -> None:
@@ -148,6 +155,40 @@ class Submissions:
             run_chain, chain, outgoing.content, context, on_error=on_error
         )
 
+    def _told(
+        self, outgoing: Outgoing, plan: Plan, tenant: Tenant, *, now: datetime
+    ) -> tuple[Outgoing, ...]:
+        """Return the events that tell that a submission is held."""
+        if outgoing.hold is None:
+            return ()
+        data = {
+            "id": outgoing.id,
+            "tenant": tenant.id,
+            "direction": "out",
+            "mailbox": None,
+            "reason": outgoing.hold,
+            "notify": _names(plan),
+        }
+        return tuple(write_event(tenant, "message.held", data, now=now, origin=outgoing.id))
+
+    def _notices(
+        self, outgoing: Outgoing, plan: Plan, tenant: Tenant, *, now: datetime
+    ) -> tuple[Alert, ...]:
+        """Return the mails to those whom a hold's `:notify` names."""
+        held = Held(
+            id=outgoing.id,
+            tenant=tenant,
+            message=parse_message(outgoing.content),
+            where="a submission",
+            reason=outgoing.hold or "",
+        )
+        path = NoticePath(
+            settings=self._base.settings.alerts, hostname=self._base.settings.server.hostname
+        )
+        return write_hold_notices(
+            _names(plan), held, path=path, mark=self._base.seal.mark, now=now
+        )
+
     def _counter(self, tenant: str, now: datetime) -> Count:
         def count(kind: str, handle: str, key: str, seconds: int) -> int:
             mark = marks.Mark(tenant=tenant, kind=kind, handle=handle, key=key)
@@ -173,11 +214,19 @@ def keep(db: Db, judged: Judged, *, per_hour: int | None, now: datetime) -> bool
     if judged.plan is not None:
         plans.store(db, id_, judged.plan, now=now)
         marks.add(db, judged.marked, now=now)
+    tell(db, judged, now=now)
     if judged.discarded_by:
         people.discard(db, id_, rule=judged.discarded_by, now=now)
     elif (buyers := buyers_of(outgoing)) and _is_of_person(outgoing):
         unanswered.end(db, outgoing.tenant, buyers)
     return True
+
+
+def tell(db: Db, judged: Judged, *, now: datetime) -> None:
+    """Queue what people and webhooks are told of a submission."""
+    for one in judged.told:
+        queue.accept(db, one, now=now)
+    alerts.queue_notices(db, judged.outgoing.tenant, judged.notices, now=now)
 
 
 def buyers_of(outgoing: Outgoing) -> list[Address]:
@@ -194,3 +243,8 @@ def _is_of_person(outgoing: Outgoing) -> bool:
 def _forbidden(found: Sequence[str]) -> Reply:
     said = ", ".join(found[:MOST_TOLD])
     return Reply(550, "5.7.1", f"Amazon forbids this in an automatic mail to a buyer: {said}")
+
+
+def _names(plan: Plan) -> list[str]:
+    holds = (one for one in plan.effects if one.kind is EffectKind.HOLD)
+    return [str(name) for one in holds for name in one.arguments.get("notify") or ()]

@@ -30,6 +30,7 @@ name = "Acme Shop"
 # owner = "it@acme.example"          # who is asked to sign in again
 # timezone = "Europe/Berlin"
 # hours = "Mon-Fri 09:00-18:00"
+# notify = ["lead@acme.example"]     # whom policies may tell by mail, beside the owner
 # route = "helpdesk"                 # where mail and delivery failures go
 
 [domains."acme.example"]             # what it may send as; gateway domain records shows the DNS

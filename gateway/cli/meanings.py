@@ -39,7 +39,7 @@ MEANINGS = {
     "effect.redirected": "The message was queued for another address.",
     "effect.held": "A policy holds the message until a person decides.",
     "effect.given_up": "This could not be carried out in three tries; the message is held.",
-    "effect.notified": "A policy asked to notify somebody; it stands here.",
+    "effect.notified": "A policy had somebody told of the message, by mail.",
     "effect.discarded": "A policy discarded the message.",
     "answer.queued": "An automatic answer was queued.",
     "answer.suppressed": "No automatic answer was sent, for the reason given.",

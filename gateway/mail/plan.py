@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -39,6 +40,18 @@ class Effect:
     edits: tuple[Edit, ...] = ()  # the message as it was at that moment
     arguments: dict[str, Any] = field(default_factory=dict)  # of vacation, reject, hold, ...
     globals: tuple[tuple[str, str], ...] = ()  # of a hold: what files behind it may ask for
+
+
+def end_of_hold(hold: Effect, *, begun_at: datetime) -> datetime | None:
+    """Return when a hold ends by itself (`hold :for SECONDS`), None when it does not."""
+    seconds = hold.arguments.get("seconds")
+    return None if seconds is None else begun_at + timedelta(seconds=int(seconds))
+
+
+def words_of_end(hold: Effect, *, at: datetime) -> str:
+    """Return for people what becomes of a held message when its hold ends."""
+    end = HOLD_ENDS[hold.arguments.get("then") or "release"]
+    return f"it is {end} at {at.isoformat(timespec='seconds')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

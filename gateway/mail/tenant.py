@@ -132,6 +132,7 @@ class Tenant:
     route: str | None = None
     timezone: str = "UTC"
     hours: str = ""
+    notify: tuple[str, ...] = ()  # addresses that policies may tell, beside the owner
     domains: dict[str, Domain] = field(default_factory=dict)
     senders: dict[str, Sender] = field(default_factory=dict)
     upstreams: dict[str, Upstream] = field(default_factory=dict)
@@ -139,6 +140,11 @@ class Tenant:
     routes: dict[str, Route] = field(default_factory=dict)
     hooks: dict[str, Hook] = field(default_factory=dict)
     credentials: dict[str, Credential] = field(default_factory=dict)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Every address that policies may tell."""
+        return (*([self.owner] if self.owner else []), *self.notify)
 
     def find_sender(self, address: str) -> Sender | None:
         """Return the sender entry that covers `address`: itself, its base, its domain's."""

@@ -44,7 +44,7 @@ SECTIONS: dict[str, tuple[str, type[Any]]] = {
     "hooks": ("hook", Hook),
     "credentials": ("credential", Credential),
 }
-SETTINGS = ("name", "owner", "route", "timezone", "hours")
+SETTINGS = ("name", "owner", "route", "timezone", "hours", "notify")
 FIELD_OF_KEY = {"from": "from_policy"}
 NAME_FIELD = {"sender": "address", "mailbox": "address"}
 ROUTE_TYPES = ("smtp", "lmtp", "webhook", "imap")
@@ -103,6 +103,11 @@ def find_faults(tenant: Tenant, *, providers: Collection[str]) -> Iterator[str]:
     """Yield a sentence for each name in the tenant that nothing carries."""
     if tenant.route is not None and tenant.route not in tenant.routes:
         yield f"route: {unknown_key(tenant.route, tenant.routes, thing='route')}"
+    for address in tenant.notify:
+        try:
+            parse_address(address)
+        except ValueError as error:
+            yield f"notify: {error}"
     try:
         ZoneInfo(tenant.timezone)
     except (ZoneInfoNotFoundError, ValueError):

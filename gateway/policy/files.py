@@ -142,7 +142,7 @@ class Chains:
 
 
 def _names(tenant: Tenant) -> tuple[str, ...]:
-    return (*tenant.routes, "|", *tenant.hooks)
+    return (*tenant.routes, "|", *tenant.hooks, "|", *tenant.told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +191,8 @@ class Texts:
         if kind == "sender":  # one that covers a domain, or none at all: any name will do
             exact = not any(one.startswith("*") for one in self.tenant.senders)
             return list(self.tenant.senders) if self.tenant.senders and exact else None
+        if kind == "notify":
+            return ["postmaster", "owner", *self.tenant.told]
         if kind == "list":
             return sorted(path.stem for path in self.directory.glob("lists/*.txt"))
         return None

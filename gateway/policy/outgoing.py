@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from html import escape
 
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import Lane, LaneKind, Outgoing
 from gateway.mail.message import Edit, apply_edits, parse_message
-from gateway.mail.plan import HOLD_ENDS, Effect, EffectKind, Plan
+from gateway.mail.plan import Effect, EffectKind, Plan, end_of_hold, words_of_end
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Tenant
 from gateway.sieve.interface import Action, Diagnostic
@@ -90,12 +90,9 @@ def _edited(outgoing: Outgoing, effect: Effect, tenant: Tenant) -> Outgoing:
 
 def _held(outgoing: Outgoing, hold: Effect, *, now: datetime) -> Outgoing:
     reason = f"{hold.file}:{hold.line} {hold.reason}"
-    seconds = hold.arguments.get("seconds")
-    if seconds is None:
-        return replace(outgoing, hold=reason)
-    until = now + timedelta(seconds=int(seconds))
-    end = HOLD_ENDS[hold.arguments.get("then") or "release"]
-    reason += f"; it is {end} at {until.isoformat(timespec='seconds')}"
+    until = end_of_hold(hold, begun_at=now)
+    if until is not None:
+        reason += f"; {words_of_end(hold, at=until)}"
     return replace(outgoing, hold=reason, hold_until=until)
 
 

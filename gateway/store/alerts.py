@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.mail.trouble import Alert, KnownTrouble, Trouble, TroubleChanges
-from gateway.store import rows
+from gateway.store import marks, rows
 from gateway.store.sqlite import Db
 
 SENT, FAILED = "alerts.sent", "alerts.failed"
+NOTICES_AN_HOUR, HOUR = 20, timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,21 @@ def queue(db: Db, alerts: Sequence[Alert]) -> None:
             for one in alerts
         ],
     )  # fmt: skip
+
+
+def queue_notices(db: Db, tenant: str, notices: Sequence[Alert], *, now: datetime) -> int:
+    """Queue what policies have people told; nobody gets more than 20 of a tenant in an hour.
+
+    Returns how many were queued.
+    """
+    queued = 0
+    for notice in notices:
+        mark = marks.Mark(tenant=tenant, kind="notice", handle="", key=notice.recipient)
+        if marks.count(db, mark, since=now - HOUR) < NOTICES_AN_HOUR:
+            queue(db, [notice])
+            marks.add(db, [mark], now=now)
+            queued += 1
+    return queued
 
 
 def due_alerts(db: Db, *, now: datetime) -> list[Alert]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from gateway.mail.plan import HOLD_ENDS, Effect, EffectKind
+from gateway.mail.plan import Effect, EffectKind, end_of_hold, words_of_end
 from gateway.store import books, journal, rows
 from gateway.store.errors import Conflict
 from gateway.store.sqlite import Db
@@ -23,9 +23,8 @@ def is_held(db: Db, id_: str) -> bool:
 def set_time(db: Db, id_: str, *, now: datetime) -> None:
     """Note when a hold ends by itself: `hold :for SECONDS`; nothing without it."""
     found = _hold_of(db, id_)
-    seconds = found[1].arguments.get("seconds") if found else None
-    if seconds is not None:
-        until = now + timedelta(seconds=int(seconds))
+    until = end_of_hold(found[1], begun_at=now) if found else None
+    if until is not None:
         query = "UPDATE inbox SET held_until = ? WHERE message = ?"
         db.execute(query, (until.timestamp(), id_))
 
@@ -36,8 +35,7 @@ def end_of(db: Db, id_: str) -> str:
     held = _hold_of(db, id_)
     if row is None or row[0] is None or held is None:
         return ""
-    at = datetime.fromtimestamp(row[0], UTC).isoformat(timespec="seconds")
-    return f"it is {HOLD_ENDS[held[1].arguments.get('then') or 'release']} at {at}"
+    return words_of_end(held[1], at=datetime.fromtimestamp(row[0], UTC))
 
 
 def remove(db: Db, id_: str, *, event: str, now: datetime) -> None:

@@ -107,10 +107,8 @@ def test_a_redirect_leaves_by_the_upstream_of_the_mailbox() -> None:
     )
 
 
-def test_a_discard_queues_nothing_and_a_notification_is_journalled() -> None:
+def test_a_discard_queues_nothing() -> None:
     assert carry(effect(EffectKind.DISCARD), office()).outcome == "discarded"
-    notified = carry(effect(EffectKind.NOTIFY, "mailto:a@b"), office())
-    assert (notified.outgoing, notified.outcome, notified.state) == ((), None, "done")
 
 
 @pytest.mark.parametrize("kind", list(EffectKind))

@@ -52,7 +52,7 @@ password_file = "submission-password"
 """
 
 RECEIVED = """
-if header :contains "Subject" "unsubscribe" { hold "a person decides"; }
+if header :contains "Subject" "unsubscribe" { hold :notify "postmaster" "a person decides"; }
 vacation :days 1 :handle "received" :subject "We have your message" "We answer soon.";
 """
 
@@ -171,7 +171,9 @@ def test_a_policy_holds_a_mail_with_file_and_line(
         what=lambda: f"the mail held\n{gateway.log()}",
     )
     wait_until(lambda: helpdesk.of_type("message.held"), what=lambda: "the event")
-    id_ = helpdesk.of_type("message.held")[0].payload["data"]["id"]
+    told = helpdesk.of_type("message.held")[0].payload["data"]
+    assert (told["direction"], told["notify"]) == ("in", ["postmaster"])
+    id_ = told["id"]
     events = gateway.json("log", "trace", id_)["events"]
     held = next(one for one in events if one["event"] == "effect.held")
     assert held["detail"]["file"] == "inbound/50-received.sieve"

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.test_notifications import start
 from tests.journeys.test_out import PASSWORD, apply_tenant, dkim_records, letter, submit
 from tests.servers import mail_dkim, opendkim
 from tests.servers.gateway import Gateway
 from tests.servers.ports import wait_until
 from tests.servers.postfix import Postfix
+from tests.servers.webhook import Helpdesk
 from tests.servers.zone import Zone
 
 pytestmark = pytest.mark.servers
@@ -121,16 +123,17 @@ HELD = """
 if header :contains "subject" "later" { hold :for 1 :then "release" "not at once"; }
 if header :contains "subject" "never" { hold :for 1 :then "reject" "Not this one."; }
 if header :contains "subject" "nothing" { hold :for 1 :then "discard" "no use"; }
-if header :contains "subject" "look" { hold "a person looks"; }
+if header :contains "subject" "look" { hold :notify "owner" "a person looks"; }
 """
 BEHIND = 'addheader "X-Behind" "yes";'
 
 
-def test_a_hold_ends_as_it_says_also_after_a_kill(gateway: Gateway, postfix: Postfix) -> None:
-    apply_tenant(gateway, postfix)
+def test_a_hold_ends_as_it_says_also_after_a_kill(
+    gateway: Gateway, postfix: Postfix, helpdesk: Helpdesk
+) -> None:
     write(gateway, "outbound/20-hold.sieve", HELD)
     write(gateway, "outbound/30-behind.sieve", BEHIND)
-    gateway.start()
+    start(gateway, postfix, helpdesk)
     later, never, nothing, look = (
         send(gateway, subject).rpartition(" ")[2]
         for subject in ("later", "never", "nothing", "look")
@@ -161,4 +164,9 @@ def test_a_hold_ends_as_it_says_also_after_a_kill(gateway: Gateway, postfix: Pos
     assert [one["effect"] for one in explained["effects"]] == ["store"]
     files = dict.fromkeys(one["file"] for one in explained["trace"])
     assert list(files) == ["outbound/20-hold.sieve", "outbound/30-behind.sieve"]
+    held = [one.payload["data"] for one in helpdesk.of_type("message.held")]
+    assert {one["id"] for one in held} == {later, never, nothing, look}
+    assert {one["id"]: one["notify"] for one in held}[look] == ["owner"]
+    bounced = [one.payload["data"] for one in helpdesk.of_type("message.bounced")]
+    assert [(one["id"], one["class"]) for one in bounced] == [(never, "policy")]
     assert gateway.json("status")["books"]["out"]["difference"] == 0

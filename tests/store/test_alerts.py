@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -72,3 +73,12 @@ def test_dead_mailboxes_are_those_alone(store: Store) -> None:
         kept = MailboxState(address=name, state=state, since=NOON)
         store.write_now(save_mailbox_state, kept)
     assert [one.address for one in store.read_now(dead_mailboxes)] == ["c@x.example"]
+
+
+def test_nobody_is_told_more_than_twenty_times_an_hour_by_policies(store: Store) -> None:
+    notices = [replace(ALERT, message_id=f"<{n}@gw>", cause="held X") for n in range(25)]
+    queued = store.write_now(alerts.queue_notices, "acme", notices[:24], now=NOON)
+    later = NOON + timedelta(hours=1)
+    assert queued == alerts.NOTICES_AN_HOUR
+    assert store.write_now(alerts.queue_notices, "acme", notices[24:], now=later) == 1
+    assert len(store.read_now(alerts.waiting_alerts)) == 21

@@ -45,9 +45,12 @@ def _check(
 ) -> None:
     if method.constant is not None:
         try:
-            parse_mailto(method.constant)
+            found = parse_mailto(method.constant)
         except BadAddress as error:
             builder.error(given.positionals[0], str(error))
+        else:
+            for one in (*found.to, *found.cc):
+                builder.check_name("notify", one.address, given.positionals[0])
     importance, sender = texts["importance"], texts["from"]
     if importance and importance.constant not in (None, *_IMPORTANCE):
         builder.error(given.tags["importance"], 'the importance is "1", "2" or "3"')

@@ -67,6 +67,8 @@ def _build_hold(given: Given, builder: Builder) -> Command:
         builder.error(
             given.tags["then"], f'\':then\' takes "release", "reject" or "discard"{hint}'
         )
+    for name in notify.constants or ():
+        builder.check_name("notify", name, given.tags["notify"])
     if seconds is not None and seconds > MOST_SECONDS:
         builder.error(given.tags["for"], f"':for' takes at most {MOST_SECONDS} seconds")
     if then is not None and seconds is None:
