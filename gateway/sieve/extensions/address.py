@@ -65,7 +65,12 @@ Part = Callable[
 
 
 def address_part(given: Given) -> Part:
-    """Return what cuts the part that the tags ask for out of an address."""
+    """Return what cuts the part that the tags ask for out of an address.
+
+    :count counts addresses (RFC 5231 §4.2), whether they have that part or not.
+    """
+    if given.has("count"):
+        return _all
     return _PARTS[given.chosen("address part") or "all"]
 
 

@@ -34,6 +34,7 @@ def test_a_deleted_header_is_counted_before_the_edit() -> None:
         'address :detail "to" "de"',
         'address :user "to" "support"',
         'not address :detail "from" ""',
+        'address :detail :count "eq" "from" "1"',
         'body :raw :contains "send it"',
         'body :text :contains "SEND"',
         'date :originalzone "date" "hour" "10"',
