@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway import events
@@ -22,11 +23,11 @@ from gateway.app.renewing import Renewals
 from gateway.app.tokens import NOT_AUTHORIZED, AccessTokens
 from gateway.app.unanswered import Clocks
 from gateway.authenticity.origin import Checker, authenticate, make_checker
-from gateway.authenticity.trace import TrustedHops
+from gateway.authenticity.trace import TrustedHops, read_scanned
 from gateway.config import Settings
 from gateway.conversation.thread import find_ours, take_out
 from gateway.mail.inbound import Authenticity, Fetched
-from gateway.mail.message import parse_message
+from gateway.mail.message import Message, parse_message
 from gateway.mail.tenant import Mailbox, Tenant
 from gateway.mailbox.watcher import Surroundings
 from gateway.mailbox.watchers import Watchers
@@ -208,7 +209,22 @@ class Inbound:
         mailbox = self._find_mailbox(fetched.tenant, fetched.mailbox)
         provider = self._base.catalogue[mailbox.provider if mailbox else "generic"]
         message = parse_message(fetched.content)
-        return await authenticate(message, hops=hops_of(provider), checker=self._checker)
+        hops = hops_of(provider)
+        proven = await authenticate(message, hops=hops, checker=self._checker)
+        return replace(proven, scanned=self._scanned(message, hops))
+
+    def _scanned(self, message: Message, hops: TrustedHops) -> tuple[tuple[str, str], ...]:
+        """What filters in front of us said, each from the hops that are trusted for it."""
+        settings = self._base.settings
+        found = [
+            read_scanned(
+                message,
+                replace(hops, border_received=(*hops.border_received, *one.received_by)),
+                one.headers,
+            )
+            for one in (settings.spam, settings.virus)
+        ]
+        return tuple(field for fields in found for field in fields)
 
     def _way_for(self, tenant: Tenant, mailbox: Mailbox) -> Way | None:
         """Return by which lane the mailbox's answers leave."""

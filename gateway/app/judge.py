@@ -21,6 +21,7 @@ from gateway.policy.asked import Context, Count
 from gateway.policy.chain import after, run_chain
 from gateway.policy.edits import foreign_marks
 from gateway.policy.files import Chains
+from gateway.policy.scanning import limits_with
 from gateway.store import marks
 
 
@@ -33,6 +34,7 @@ class Judge:
         self._base = base
         self._chains = chains
         self._now = now
+        self._limits = limits_with(base.settings.spam, base.settings.virus)
         self._pool = Pool("policy", threads=1)
 
     async def judge(self, fetched: Fetched, authenticity: Authenticity) -> Judged:
@@ -51,6 +53,7 @@ class Judge:
             fetched.content,
             await self._context(fetched, authenticity, tenant, now=now),
             on_error=self._base.settings.policies.on_error,
+            limits=self._limits,
         )
         marked = tuple(
             marks.Mark(tenant=tenant.id, kind=one.kind, handle=one.handle, key=one.key)

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import takewhile
 
 import authres
 
@@ -87,6 +88,22 @@ def read_trace(message: Message, hops: TrustedHops) -> Trace:
     return Trace(
         client=client, helo=helo, mail_from=mail_from, stated=tuple(one for one in kept if one)
     )
+
+
+def read_scanned(
+    message: Message, hops: TrustedHops, names: Collection[str]
+) -> tuple[tuple[str, str], ...]:
+    """Return name and value of the fields that are called so and stand above the border's.
+
+    Below that Received field a stranger can have written, too: unlike with
+    Authentication-Results nobody removes what he wrote there.
+    """
+    border = _find_border(message, hops)
+    wanted = {name.lower() for name in names}
+    if border is None or not wanted:
+        return ()
+    above = takewhile(lambda field: field is not border, message.fields)
+    return tuple((one.name.lower(), one.value) for one in above if one.name.lower() in wanted)
 
 
 def _find_border(message: Message, hops: TrustedHops) -> Field | None:

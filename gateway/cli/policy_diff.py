@@ -21,6 +21,7 @@ from gateway.policy.chain import Chain, run_chain
 from gateway.policy.difference import find_difference
 from gateway.policy.edits import foreign_marks
 from gateway.policy.files import load_chain
+from gateway.policy.scanning import limits_with
 from gateway.sieve.interface import CompileError
 from gateway.store import judged, tenants
 from gateway.store.judged import JudgedMessage
@@ -73,7 +74,8 @@ class _Again:
         chain = self._chain(tenant, message.chain)
         context = self._context(message, tenant)
         on_error = self.gateway.settings.policies.on_error
-        plan = run_chain(chain, message.content, context, on_error=on_error).plan
+        limits = limits_with(self.gateway.settings.spam, self.gateway.settings.virus)
+        plan = run_chain(chain, message.content, context, on_error=on_error, limits=limits).plan
         found = find_difference(message.plan, plan)
         if found is None:
             return {}

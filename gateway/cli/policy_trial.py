@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -29,9 +29,10 @@ from gateway.policy.chain import Chain, ChainFile, run_chain
 from gateway.policy.compiling import version_of
 from gateway.policy.files import Texts, load_chain
 from gateway.policy.rendering import fault_rows, plan_lines, plan_row, trace_lines
+from gateway.policy.scanning import limits_with
 from gateway.policy.trial import Given, trial_context
 from gateway.sieve.diagnostics import render
-from gateway.sieve.interface import CompileError
+from gateway.sieve.interface import CompileError, Limits
 from gateway.sieve.language import language_of
 from gateway.sieve.script import compile_script
 from gateway.store import tenants
@@ -93,7 +94,9 @@ def try_message(
         if as_json:
             print_json({"errors": fault_rows(error)})
         raise Refusal(*(render(fault) for fault in error.diagnostics), code=2) from error
-    plan = run_chain(files, trial.content, trial.context, on_error=bench.on_error).plan
+    plan = run_chain(
+        files, trial.content, trial.context, on_error=bench.on_error, limits=bench.limits
+    ).plan
     outgoing, suppressed = _carry(trial, plan)
     if as_json:
         print_json({**plan_row(plan), "outgoing": outgoing, "suppressed": suppressed})
@@ -110,6 +113,7 @@ class _Bench:
     own_addresses: frozenset[str] = frozenset()
     answers: AnswerSettings = ANSWERS
     on_error: str = "hold"
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +144,7 @@ def _prepare(config: Path | None, tenant: str | None, *, needs_config: bool) -> 
         own_addresses=frozenset().union(*(addresses_of(one) for one in known.values())),
         answers=settings.answers,
         on_error=settings.policies.on_error,
+        limits=limits_with(settings.spam, settings.virus),
     )
 
 
@@ -244,7 +249,7 @@ def _mail_row(effect: Effect, letter: Outgoing) -> dict[str, Any]:
         "kind": effect.kind.value,
         "mail_from": str(return_path) if return_path else "",
         "rcpt_to": str(letter.envelope.recipients[0].address),
-        "headers": [[field.name, field.value] for field in message.fields],
+        "headers": [[one.name, one.value] for one in message.fields],
     }
 
 

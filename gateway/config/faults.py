@@ -6,6 +6,7 @@ import ipaddress
 
 from gateway.config.settings import (
     AlertSettings,
+    FilterSettings,
     Settings,
     SubmissionSettings,
     is_ip,
@@ -18,6 +19,7 @@ from gateway.mail.tenant import Security
 MOST_WORKERS = 64
 LOG_FORMATS = ("text", "json", "postfix")
 LAST_PORT = 65535
+FILTER_KINDS = ("score", "length", "text")
 
 
 def find_faults(settings: Settings) -> list[str]:
@@ -36,6 +38,8 @@ def find_faults(settings: Settings) -> list[str]:
         faults.append('[policies] on_error: write "hold" or "keep"')
     if settings.submission.max_bytes_at_once < settings.submission.max_message_bytes:
         faults.append("[submission] max_bytes_at_once: write max_message_bytes or more")
+    faults.extend(f"[spam] {sentence}" for sentence in _filter_faults(settings.spam))
+    faults.extend(f"[virus] {sentence}" for sentence in _filter_faults(settings.virus))
     faults.extend(_listener_faults(settings.submission))
     faults.extend(f"[alerts] {sentence}" for sentence in _alert_faults(settings.alerts))
     faults.extend(_network_faults(settings))
@@ -45,6 +49,19 @@ def find_faults(settings: Settings) -> list[str]:
         faults.append(f"[submission] auth_failures: {error}")
     if not _is_listening_address(settings.console.address):
         faults.append('[console] address: write an IP address and a port: "127.0.0.1:8080"')
+    return faults
+
+
+def _filter_faults(settings: FilterSettings) -> list[str]:
+    faults = []
+    if settings.kind not in FILTER_KINDS:
+        faults.append(f"kind: {unknown_key(settings.kind, FILTER_KINDS, thing='kind')}")
+    if settings.maximum <= 0:
+        faults.append("maximum: write a number above 0")
+    for one in settings.texts:
+        value, equals, _ = one.partition("=")
+        if not equals or not value.strip().isdecimal():
+            faults.append(f"texts: '{one}' has not the form VALUE=TEXT, such as \"5=infected\"")
     return faults
 
 

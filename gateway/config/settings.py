@@ -148,6 +148,30 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilterSettings:
+    """[spam], [virus]: where a filter in front of us writes its verdict (RFC 5235).
+
+    `header` and `maximum_header` are a name, or a name, a colon and a regular expression
+    whose first group counts. `kind`: a number up to `maximum`, the length of what is found,
+    or one of `texts`, each "VALUE=TEXT". Believed is what stands above the Received field of
+    the mailbox's provider, or of a host of `received_by`.
+    """
+
+    header: str | None = None
+    kind: str = "score"  # score | length | text
+    maximum: float = 10.0
+    maximum_header: str | None = None
+    texts: tuple[str, ...] = ()
+    received_by: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The names of the fields it is read from."""
+        given = (one for one in (self.header, self.maximum_header) if one)
+        return tuple(one.partition(":")[0].strip() for one in given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleSettings:
     """[console]: health, metrics and the pages."""
 
@@ -212,6 +236,8 @@ class Settings:
     routes: RouteSettings = RouteSettings()
     answers: AnswerSettings = AnswerSettings()
     policies: PolicySettings = PolicySettings()
+    spam: FilterSettings = FilterSettings()
+    virus: FilterSettings = FilterSettings()
     console: ConsoleSettings = ConsoleSettings()
     alerts: AlertSettings = AlertSettings()
     tenants: TenantSettings = TenantSettings()

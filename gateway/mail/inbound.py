@@ -49,6 +49,7 @@ class Authenticity:
     mail_from: str = ""  # envelope sender where the provider writes it, or empty
     proven: str = ""  # the address that was proven (From in line with SPF, DKIM or DMARC)
     mail_from_proven: bool = False  # SPF passed for it, or it is in line with the proven From
+    scanned: tuple[tuple[str, str], ...] = ()  # fields of spam and virus filters, if believed
 
     def result(self, method: str) -> str:
         """Return the best result of `method`, `none` when there is not one."""

@@ -94,6 +94,11 @@ class Asked:
         found = [(one.result, one.domain) for one in results if one.method == method.lower()]
         return found or [("none", "")]
 
+    def scanned(self, name: str) -> Sequence[str]:
+        """What filters in front of us said in that field, as far as they are believed."""
+        said = self.context.authenticity.scanned
+        return [value for of, value in said if of == name.lower()]
+
     def limit(self, *, handle: str, key: str, count: int, seconds: int) -> bool:
         """Whether the key was seen more than `count` times, this time included."""
         before = self._seen("limit", handle, key, seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.mail.inbound import Authenticity, AuthResult
@@ -30,7 +30,8 @@ def trial_context(message: Message, tenant: Tenant, given: Given, *, now: dateti
     """Return the context of a message in a file.
 
     What is not given is read from it: the sender from Return-Path, else From; the recipient
-    from Delivered-To, else To. Raises ValueError for a word of `auth` that is none.
+    from Delivered-To, else To; what filters said is believed. Raises ValueError for a word of
+    `auth` that is none.
     """
     mail_from, auth = given.mail_from, given.auth
     author = next((address for _, address in message.addresses("From")), "")
@@ -44,7 +45,10 @@ def trial_context(message: Message, tenant: Tenant, given: Given, *, now: dateti
     recipient = given.rcpt_to or next(iter(delivered), "")
     return Context(
         tenant=tenant,
-        authenticity=_authenticity(parse_auth(auth), author=author, sender=sender),
+        authenticity=replace(
+            _authenticity(parse_auth(auth), author=author, sender=sender),
+            scanned=tuple((one.name.lower(), one.value) for one in message.fields),
+        ),
         now=now,
         mail_from=sender,
         rcpt_to=(recipient,) if recipient else (),

@@ -70,6 +70,9 @@ class Bench:
         """What `test_set "auth.METHOD"` said."""
         return self.proven.get(method, [])
 
+    def scanned(self, name: str) -> None:
+        """A testsuite believes every header field of its message."""
+
     def limit(self, *, handle: str, key: str, count: int, seconds: int) -> bool:
         """Whether the key was seen more than `count` times; no time passes here."""
         self.counted[handle, key] = self.counted.get((handle, key), 0) + 1

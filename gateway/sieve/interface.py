@@ -110,6 +110,9 @@ class Outside(Protocol):
     def auth(self, method: str) -> Sequence[tuple[str, str]]:
         """(result, domain) pairs of `spf`, `dkim`, `dmarc`, `arc`, `iprev` (RFC 8601)."""
 
+    def scanned(self, name: str) -> Sequence[str] | None:
+        """The believed values of a filter's header field; None: all that the message has."""
+
     def limit(self, *, handle: str, key: str, count: int, seconds: int) -> bool:
         """Whether `key` was seen more than `count` times in the window, this time included."""
 

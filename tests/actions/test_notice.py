@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ TENANT = replace(ACME, owner="Boss@acme.example", notify=("lead@acme.example",))
 NAMES = ["postmaster", "owner", "LEAD@acme.example", "stranger@x.example", "Postmaster"]
 
 
-def at(content: bytes | None = None, *, path: NoticePath = PATH, **changes: object) -> Office:
+def at(content: bytes | None = None, *, path: NoticePath = PATH, **changes: Any) -> Office:
     return replace(office(content, tenant=TENANT, **changes), notices=path)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.authenticity.trace import Trace, TrustedHops, read_trace
+from gateway.authenticity.trace import Trace, TrustedHops, read_scanned, read_trace
 from gateway.mail.message import parse_message
 
 HOPS = TrustedHops(
@@ -57,6 +57,16 @@ def test_a_message_as_a_provider_hands_it_over_is_believed() -> None:
         ("spf", "pass", "acme.example", "mx.provider.example"),
         ("dmarc", "pass", "acme.example", "mx.provider.example"),
     }
+
+
+def test_of_filters_only_what_stands_above_the_border_is_believed() -> None:
+    forged = "X-Spam-Score: 0\r\n"
+    text = "X-Spam-Score: 9\r\nX-Other: 1\r\n" + BORDER + forged + REST
+    message = parse_message(text.encode())
+    assert read_scanned(message, HOPS, ["x-spam-score"]) == (("x-spam-score", "9"),)
+    assert read_scanned(message, TrustedHops(), ["x-spam-score"]) == ()
+    below = parse_message((BORDER + forged + REST).encode())
+    assert read_scanned(below, HOPS, ["X-Spam-Score"]) == ()
 
 
 def test_of_an_unknown_provider_nothing_is_believed() -> None:

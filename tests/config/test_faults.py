@@ -23,6 +23,8 @@ def test_what_is_left_out_has_no_faults() -> None:
             '[submission]\nmax_bytes_at_once = "1MB"',
             "[submission] max_bytes_at_once: write max_message_bytes or more",
         ),
+        ('[spam]\nkind = "scores"', "[spam] kind: there is no kind 'scores'; did you mean"),
+        ('[virus]\ntexts = ["clean"]', "[virus] texts: 'clean' has not the form VALUE=TEXT"),
         ('[policies]\non_error = "drop"', '[policies] on_error: write "hold" or "keep"'),
         ('[alerts]\nto = ["a@b.example"]', "to, from and host go together: give all three"),
     ],

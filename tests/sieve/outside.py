@@ -42,6 +42,7 @@ class World:
     variables: dict[str, str] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+    filtered: list[str] | None = None
     known: dict[str, list[str]] = field(default_factory=dict)
 
     def envelope(self, part: str) -> Sequence[str]:
@@ -49,6 +50,9 @@ class World:
 
     def auth(self, method: str) -> Sequence[tuple[str, str]]:
         return self.proven.get(method, [])
+
+    def scanned(self, name: str) -> Sequence[str] | None:
+        return self.filtered
 
     def limit(self, *, handle: str, key: str, count: int, seconds: int) -> bool:
         self.counted[key] = self.counted.get(key, 0) + 1

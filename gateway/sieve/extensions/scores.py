@@ -66,10 +66,12 @@ def _text_share(scores: Scores, found: str, *, most: int) -> float | None:
 def _extract(where: str, run: Run) -> str | None:
     """Return the header's value, or what the expression takes out of it."""
     name, _, pattern = where.partition(":")
-    fields = run.message.named([name.strip()])
-    if not fields:
+    believed = run.outside.scanned(name.strip())
+    if believed is None:
+        believed = [field.unfolded for field in run.message.named([name.strip()])]
+    if not believed:
         return None
-    value = fields[0].unfolded
+    value = believed[0]
     if not pattern.strip():
         return value
     try:

@@ -75,6 +75,15 @@ def test_a_filters_score_is_one_to_ten_and_zero_is_untested(header: str, value: 
         f'if spamtest :value "eq" "{value}" {{ discard; }}', name="x", loader=World()
     )
     assert kinds(script.run(letter, World(), limits=limits)) == ["discard"]
+    believed = World(filtered=[header])
+    assert kinds(script.run(LETTER, believed, limits=limits)) == ["discard"]
+
+
+def test_a_strangers_score_says_nothing() -> None:
+    limits = Limits(spam=Scores(header="X-Score"))
+    script = compile_script('if spamtest "0" { discard; }', name="x", loader=World())
+    letter = b"X-Score: 1\r\n" + LETTER
+    assert kinds(script.run(letter, World(filtered=[]), limits=limits)) == ["discard"]
 
 
 def test_an_included_script_has_variables_of_its_own() -> None:
