@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from gateway import events
 from gateway.actions.answer import Way
 from gateway.actions.event import write_event
 from gateway.actions.notice import NoticePath
@@ -22,6 +19,7 @@ from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
 from gateway.app.tokens import NOT_AUTHORIZED, AccessTokens
 from gateway.app.unanswered import Clocks
+from gateway.app.working import Work
 from gateway.authenticity.origin import Checker, authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops, read_scanned
 from gateway.config import Settings
@@ -37,14 +35,8 @@ from gateway.net.oauth import TokenRefused
 from gateway.policy.files import Chains
 from gateway.providers.catalogue import Provider
 from gateway.sieve.interface import CompileError
-from gateway.store import holds, inbox, queue
-from gateway.store.errors import StoreError
+from gateway.store import queue
 from gateway.store.states import MailboxState
-
-WORKERS = 4
-LOOK_EVERY_SECONDS = 30.0
-LEAST_SECONDS = 0.5  # between two looks that nothing asked for
-TRY_AGAIN_SECONDS = 30.0
 
 
 class Inbound:
@@ -63,7 +55,6 @@ class Inbound:
     ) -> None:
         """`queued` is called when something may wait in the queue: a forward, an answer."""
         self._base = base
-        self._queued = queued
         self._renewals = renewals
         self._reminders = reminders
         self._clocks = Clocks(base, write_mails=mails_of_reminders(base))
@@ -81,16 +72,14 @@ class Inbound:
             answers=settings.answers,
             notices=notice_path(settings),
         )
-        self._woken = asyncio.Event()
+        self._work = Work(base.store, self._performer.perform, queued=queued, now=_now)
         self._tasks: list[asyncio.Task[None]] = []
-        self._in_work: set[str] = set()
-        self._not_before: dict[str, float] = {}
         self._watched: Mapping[str, Tenant] = {}
 
     async def start(self) -> None:
         """Take up what an earlier life left, then watch the mailboxes."""
         self._tasks = [
-            spawn(self._work(), name="inbound work"),
+            spawn(self._work.run(), name="inbound work"),
             spawn(self._renewals.run(), name="renew codes"),
             spawn(self._reminders.run(), name="remind of codes"),
             spawn(self._clocks.run(), name="warn of unanswered mail"),
@@ -113,14 +102,14 @@ class Inbound:
             catalogue=self._base.catalogue,
             secret=self._secret_of_mailbox,
             token=self._token_of_mailbox,
-            arrived=lambda _: self._woken.set(),
+            arrived=lambda _: self._work.wake(),
             changed=self._tell_state,
             now=_now,
         )
 
     def wake(self) -> None:
         """Look for work now: another process may have fetched or released a message."""
-        self._woken.set()
+        self._work.wake()
 
     def refresh(self) -> None:
         """Watch the mailboxes of every tenant whose policies compile; try new codes."""
@@ -145,53 +134,6 @@ class Inbound:
         except CompileError:
             return False
         return True
-
-    async def _work(self) -> None:
-        """Bring what was fetched to its end; the ledger in the store is the queue."""
-        slots = asyncio.Semaphore(WORKERS)
-        while True:
-            self._woken.clear()
-            waiting = await self._unfinished()
-            now = time.monotonic()
-            for id_ in waiting:
-                if id_ in self._in_work or self._not_before.get(id_, now) > now:
-                    continue
-                await slots.acquire()
-                self._in_work.add(id_)
-                task = spawn(self._perform(id_), name=f"perform {id_}")
-                task.add_done_callback(lambda _: slots.release())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(await self._seconds_to_next()):
-                    await self._woken.wait()
-
-    async def _seconds_to_next(self) -> float:
-        """Return how long there is nothing to do by itself: until the next hold ends."""
-        try:
-            ends_at = await self._base.store.read(holds.next_end)
-        except StoreError:  # told by the look that follows
-            return LOOK_EVERY_SECONDS
-        left = (ends_at - _now()).total_seconds() if ends_at else LOOK_EVERY_SECONDS
-        return min(max(left, LEAST_SECONDS), LOOK_EVERY_SECONDS)
-
-    async def _unfinished(self) -> list[str]:
-        try:
-            await self._base.store.write(holds.end_due, now=_now())
-            return await self._base.store.read(inbox.unfinished)
-        except StoreError as error:  # it may pass
-            events.task_failed(task="inbound work", error=error)
-            return []
-
-    async def _perform(self, id_: str) -> None:
-        try:
-            await self._performer.perform(id_)
-        except Exception as error:  # noqa: BLE001 - it stays at its state and is tried again
-            self._not_before[id_] = time.monotonic() + TRY_AGAIN_SECONDS
-            events.work_failed(message_id=id_, error=error)
-        else:
-            self._not_before.pop(id_, None)
-            self._queued()
-        finally:
-            self._in_work.discard(id_)
 
     def _neighbours(self) -> Neighbours:
         return Neighbours(

@@ -74,10 +74,16 @@ def set_aside(db: Db, fetched: Fetched, *, error: str, now: datetime) -> bool:
     return True
 
 
-def unfinished(db: Db) -> list[str]:
-    """Return the ids of messages whose Plan or effects are not done, oldest first."""
-    query = "SELECT message FROM inbox WHERE state IN ('fetched', 'planned') ORDER BY message"
-    return [row[0] for row in db.execute(query)]
+def unfinished(db: Db) -> list[tuple[str, bool]]:
+    """Return the ids of messages whose Plan or effects are not done, oldest first.
+
+    Beside each is whether it was begun before: a try of it did not come to its end.
+    """
+    query = (
+        "SELECT message, state = 'planned' OR tries > 0 FROM inbox"
+        " WHERE state IN ('fetched', 'planned') ORDER BY message"
+    )
+    return [(message, bool(begun)) for message, begun in db.execute(query)]
 
 
 def fetched_since(db: Db, mailbox: str, at: datetime) -> list[str]:

@@ -1,0 +1,100 @@
+"""Brings what was fetched to its end; the ledger in the store is the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime
+
+from gateway import events
+from gateway.net.concurrency import spawn
+from gateway.store import holds, inbox
+from gateway.store.errors import StoreError
+from gateway.store.sqlite import Store
+
+WORKERS = 4
+LOOK_EVERY_SECONDS = 30.0
+LEAST_SECONDS = 0.5  # between two looks that nothing asked for
+TRY_AGAIN_SECONDS = 30.0
+
+
+class Work:
+    """Performs messages, a few at a time, and one that was begun before all alone.
+
+    Such a one may have ended the process, or a life before this: tries are counted, and what
+    is beside it must not be held for it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        perform: Callable[[str], Awaitable[object]],
+        *,
+        queued: Callable[[], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        """`queued` is called when something may wait in the queue: a forward, an answer."""
+        self._store = store
+        self._perform = perform
+        self._queued = queued
+        self._now = now
+        self._woken = asyncio.Event()
+        self._slots = asyncio.Semaphore(WORKERS)
+        self._in_work: set[str] = set()
+        self._not_before: dict[str, float] = {}
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._woken.clear()
+            waiting = await self._unfinished()
+            now = time.monotonic()
+            for id_, was_begun in waiting:
+                if id_ not in self._in_work and self._not_before.get(id_, now) <= now:
+                    await self._begin(id_, slots=WORKERS if was_begun else 1)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(await self._seconds_to_next()):
+                    await self._woken.wait()
+
+    async def _seconds_to_next(self) -> float:
+        """Return how long there is nothing to do by itself: until the next hold ends."""
+        try:
+            ends_at = await self._store.read(holds.next_end)
+        except StoreError:  # told by the look that follows
+            return LOOK_EVERY_SECONDS
+        left = (ends_at - self._now()).total_seconds() if ends_at else LOOK_EVERY_SECONDS
+        return min(max(left, LEAST_SECONDS), LOOK_EVERY_SECONDS)
+
+    async def _unfinished(self) -> list[tuple[str, bool]]:
+        try:
+            await self._store.write(holds.end_due, now=self._now())
+            return await self._store.read(inbox.unfinished)
+        except StoreError as error:  # it may pass
+            events.task_failed(task="inbound work", error=error)
+            return []
+
+    async def _begin(self, id_: str, *, slots: int) -> None:
+        for _ in range(slots):
+            await self._slots.acquire()
+        self._in_work.add(id_)
+        spawn(self._bring_to_its_end(id_, slots=slots), name=f"perform {id_}")
+
+    async def _bring_to_its_end(self, id_: str, *, slots: int) -> None:
+        try:
+            await self._perform(id_)
+        except Exception as error:  # noqa: BLE001 - it stays at its state and is tried again
+            self._not_before[id_] = time.monotonic() + TRY_AGAIN_SECONDS
+            events.work_failed(message_id=id_, error=error)
+        else:
+            self._not_before.pop(id_, None)
+            self._queued()
+        finally:
+            self._in_work.discard(id_)
+            for _ in range(slots):
+                self._slots.release()

@@ -1,0 +1,40 @@
+"""Fetched mail is brought to its end, and one that ends the process takes nobody along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from gateway.store import inbox
+from gateway.store.sqlite import Store
+from tests.actions.occasions import NOON, fetched, mail
+
+SUBJECTS = ("one", "POISON", "three", "four", "five", "six")
+
+
+def test_a_mail_that_ends_the_process_is_held_and_those_beside_it_are_not(
+    tmp_path: Path,
+) -> None:
+    """Four are judged at a time, so three of them die with it; it is held after three lives."""
+    with_mail(tmp_path)
+    victim = [sys.executable, str(Path(__file__).with_name("victim.py")), str(tmp_path)]
+    lives = [subprocess.run(victim, check=False, timeout=60).returncode for _ in range(4)]
+    assert lives == [66, 66, 66, 0]
+    store = Store.open(tmp_path / "gateway.db")
+    ended = [store.read_now(inbox.load, id_of(at)) for at in range(len(SUBJECTS))]
+    store.close()
+    outcomes = [one.outcome for one in ended if one is not None]
+    assert outcomes == ["routed", "held", "routed", "routed", "routed", "routed"]
+
+
+def with_mail(directory: Path) -> None:
+    store = Store.open(directory / "gateway.db")
+    for at, subject in enumerate(SUBJECTS):
+        one = fetched(mail(Subject=subject), id=id_of(at), uid=at + 1)
+        store.write_now(inbox.store_fetched, one, now=NOON)
+    store.close()
+
+
+def id_of(at: int) -> str:
+    return f"01ARZ3NDEKTSV4RR{at:02}"
