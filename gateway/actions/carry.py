@@ -27,7 +27,7 @@ from gateway.actions.notice import (
     write_notifications,
 )
 from gateway.actions.redirect import find_redirect_fault, write_redirect
-from gateway.actions.route import find_route, write_forward
+from gateway.actions.route import SMTP_TYPES, find_returning, find_route, write_forward
 from gateway.config import AnswerSettings
 from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing
@@ -125,6 +125,9 @@ def _forward(
     route = find_route(occasion.tenant, occasion.mailbox, target)
     if route is None:
         return _hold_for(office, _no_route(target))
+    returned = find_returning(occasion, mark=office.mark) if route.type in SMTP_TYPES else None
+    if returned:  # its server refuses our mail: it would send back this one, too, for ever
+        return _hold_for(office, f"the helpdesk's server sent back the message {returned}")
     outgoing = write_forward(occasion, effect, route=route, mark=office.mark, tags=tags)
     reason = f"to route {route.name}"
     return Carried(event="effect.routed", outgoing=(outgoing,), outcome="routed", reason=reason)

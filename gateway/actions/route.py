@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from gateway.actions.answer import Mark
-from gateway.actions.gate import Occasion
+from gateway.actions.gate import Occasion, recipients_of
 from gateway.actions.letter import encoded, plain
 from gateway.mail.address import MAX_LOCAL_BYTES, Address, parse_address
 from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
@@ -32,6 +32,8 @@ AUTH_FIELD = "X-Gateway-Auth"
 BACKFILL_FIELD = "X-Gateway-Backfill"
 JUNK_FIELD = "X-Gateway-Junk"
 RETURN_MARK = "+r-"
+ARRIVAL_FIELDS = ("Delivered-To", "X-Original-To", "Envelope-To")
+SMTP_TYPES = ("smtp", "lmtp")
 
 
 def find_route(tenant: Tenant, mailbox: Mailbox, target: str) -> Route | None:
@@ -84,6 +86,17 @@ def find_returned(address: Address, *, mark: Mark) -> str | None:
     if not found or mark("return " + message)[:10].upper() != given:
         return None
     return message
+
+
+def find_returning(occasion: Occasion, *, mark: Mark) -> str | None:
+    """Return which message of ours a bounce was sent back for, by its return token, or None."""
+    message = occasion.message
+    written = [field.value for name in ARRIVAL_FIELDS for field in message.all(name)]
+    for text in [*written, *recipients_of(message)]:
+        with suppress(ValueError):  # no address
+            if found := find_returned(parse_address(text.strip(" \t<>")), mark=mark):
+                return found
+    return None
 
 
 def tags_of(edits: Iterable[Edit]) -> list[str]:

@@ -32,6 +32,22 @@ def test_a_store_queues_a_forward_to_its_route() -> None:
     assert carried.detail(effect(EffectKind.STORE, "billing"))["line"] == 3
 
 
+@pytest.mark.parametrize("field", ["To", "Delivered-To", "X-Original-To"])
+def test_what_the_helpdesks_server_sends_back_is_not_sent_to_it_again(field: str) -> None:
+    """Its server takes a mail, bounces it, and would bounce the bounce."""
+    by_smtp, by_webhook = effect(EffectKind.STORE, "billing"), effect(EffectKind.STORE, "INBOX")
+    (forward,) = carry(by_smtp, office()).outgoing
+    bounce = mail(**{"Return-Path": "<>", field: f"<{forward.envelope.return_path}>"})
+    carried = carry(by_smtp, office(bounce))
+    assert (carried.outcome, carried.reason) == (
+        "held",
+        f"the helpdesk's server sent back the message {forward.origin}",
+    )
+    assert carry(by_webhook, office(bounce)).outcome == "routed"
+    forged = mail(**{field: "shop+r-01arz3ndektsv4rrff-0000000000@acme.example"})
+    assert carry(by_smtp, office(forged)).outcome == "routed"
+
+
 @pytest.mark.parametrize("target", ["INBOX", "none", ""])
 def test_without_a_route_the_message_is_held_with_that_reason(target: str) -> None:
     carried = carry(effect(EffectKind.STORE, target), office(tenant=replace(ACME, route=None)))
