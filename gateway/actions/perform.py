@@ -25,7 +25,7 @@ from gateway.mail.marketplace import find_waiting_buyer, waiting_since
 from gateway.mail.message import parse_message
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.tenant import Mailbox, Tenant
-from gateway.store import alerts, folders, inbox, marks, unanswered
+from gateway.store import alerts, folders, inbox, marks, suppressions, unanswered
 from gateway.store.sqlite import Db, Store
 
 MAX_TRIES = 3
@@ -213,9 +213,11 @@ def finish_effect(
     """
     carried, now = carry(stored.effect, office), office.occasion.now
     if carried.answer:
-        ceiling = find_ceiling(_history(db, carried.answer, office), office.settings)
-        if ceiling:
-            carried = keep_back(carried.answer, ceiling, office=office)
+        reason = _find_suppressed(db, carried.answer, office) or find_ceiling(
+            _history(db, carried.answer, office), office.settings
+        )
+        if reason:
+            carried = keep_back(carried.answer, reason, office=office)
     changed = inbox.finish_effect(
         db,
         office.occasion.fetched.id,
@@ -230,6 +232,12 @@ def finish_effect(
         alerts.queue_notices(db, office.tenant.id, carried.notices, now=now)
         _note_answer(db, carried, office, learn=learn)
     return carried
+
+
+def _find_suppressed(db: Db, answer: Answer, office: Office) -> str | None:
+    tenant, now = office.tenant.id, office.occasion.now
+    found = suppressions.find(db, tenant, answer.sender, now=now)
+    return f"nothing is sent to {answer.sender} ({found.reason})" if found else None
 
 
 def _note_answer(

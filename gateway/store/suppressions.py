@@ -1,8 +1,8 @@
 """Addresses that a tenant's mail is not sent to, and the recipients refused for it.
 
-Whether an address is suppressed is asked in one place, at RCPT, of what was read when the
-revision changed: a recipient costs no question to the store. What was accepted before an
-address was suppressed is on its way, and stays so.
+Whether an address is suppressed is asked at RCPT, of what was read when the revision changed:
+a recipient costs no question to the store. An automatic answer asks the store itself, where it
+is queued. What was accepted before an address was suppressed is on its way, and stays so.
 """
 
 from __future__ import annotations
@@ -59,6 +59,16 @@ def entries(db: Db, *, tenant: str | None = None, now: datetime) -> list[Suppres
         {"tenant": tenant, "on": _on(now)},
     )
     return [_suppression(row) for row in rows]
+
+
+def find(db: Db, tenant: str, address: str, *, now: datetime) -> Suppression | None:
+    """Return what is in force against `address`, folded; None: mail goes to it."""
+    row = db.execute(
+        f"SELECT {COLUMNS} FROM suppressions WHERE tenant = :tenant AND address = :address"
+        f" AND {IN_FORCE}",
+        {"tenant": tenant, "address": address, "on": _on(now)},
+    ).fetchone()
+    return _suppression(row) if row else None
 
 
 def lift(db: Db, tenant: str, address: str) -> bool:

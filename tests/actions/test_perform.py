@@ -18,8 +18,9 @@ from gateway.config import AnswerSettings
 from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.plan import Effect, EffectKind, Plan
+from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.mail.tenant import Tenant
-from gateway.store import books, inbox, journal, marks
+from gateway.store import books, inbox, journal, marks, suppressions
 from gateway.store.sqlite import Db, Store
 from tests.actions.occasions import ACME, NOON, PROOF, WAY, fetched, mark
 
@@ -249,3 +250,22 @@ def test_a_complaint_is_taken_in_once_with_the_plan(store: Store) -> None:
     timeline = store.read_now(journal.timeline, id_)
     assert timeline is not None
     assert [one.event for one in timeline.entries].count("complaint.unmatched") == 1
+
+
+def test_who_is_suppressed_gets_no_automatic_answer_either(store: Store) -> None:
+    entry = Suppression(
+        tenant="acme", address="ann@example.org", reason=SuppressionReason.COMPLAINT,
+        evidence="abuse", expires_on=NOON.date() + timedelta(days=1),
+    )  # fmt: skip
+    store.write_now(suppressions.suppress, entry, now=NOON)
+    scene = Scene(store)
+    id_ = scene.receive()
+    assert scene.perform(id_) == "routed"
+    stored, _ = store.read_now(inbox.effects, id_)
+    assert (stored.state, stored.reason) == (
+        "suppressed",
+        "nothing is sent to ann@example.org (complaint)",
+    )
+    scene.now += timedelta(days=1)
+    scene.perform(later := scene.receive(2))
+    assert scene.states(later)[0] == ("vacation", "answered")

@@ -27,7 +27,7 @@ from tests.servers.zone import Zone
 
 pytestmark = pytest.mark.servers
 
-OFFER = "<offer-1@acme.example>"
+OFFER, EVE = "<offer-1@acme.example>", "eve@customer.example"
 
 
 def test_a_complaint_suppresses_who_made_it_and_a_broken_one_stops_nothing(
@@ -37,7 +37,7 @@ def test_a_complaint_suppresses_who_made_it_and_a_broken_one_stops_nothing(
     write_policy(gateway, RECEIVED)
     gateway.start()
     wait_until_watched(gateway)
-    message = letter(to="ann@customer.example")
+    message = letter(to=EVE)
     message["Message-ID"] = OFFER
     submit(gateway, message, security="starttls")
     wait_until(postfix.delivered, what=lambda: f"the mail\n{gateway.log()}")
@@ -52,15 +52,15 @@ def test_a_complaint_suppresses_who_made_it_and_a_broken_one_stops_nothing(
     gateway.wait_for_empty_queue()
     (event,) = helpdesk.of_type("message.complained")
     data = event.payload["data"]
-    assert (data["message_id"], data["recipient"]) == (OFFER, "ann@customer.example")
+    assert (data["message_id"], data["recipient"]) == (OFFER, EVE)
     (entry,) = gateway.json("suppression", "list")
-    assert (entry["address"], entry["reason"]) == ("ann@customer.example", "complaint")
+    assert (entry["address"], entry["reason"]) == (EVE, "complaint")
     assert data["report"] in entry["evidence"]
     assert "message.complained" in events_of(gateway, OFFER)
     assert {"complaint.taken", "answer.suppressed"} <= events_of(gateway, data["report"])
     assert [one["To"] for one in answers(postfix)] == [Customer.address]
     with pytest.raises(smtplib.SMTPRecipientsRefused, match="This address complained"):
-        submit(gateway, letter(to="Ann@customer.example"), security="starttls")
+        submit(gateway, letter(to=EVE.upper()), security="starttls")
 
 
 def answers(postfix: Postfix) -> list[Message]:
