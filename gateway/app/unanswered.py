@@ -43,7 +43,10 @@ class Clocks:
     async def look(self, *, now: datetime) -> None:
         """Tell what is due and was not told yet."""
         for one in await self._base.store.read(unanswered.due, now=now):
-            if tenant := self._base.directory.find_tenant(one.tenant):
+            tenant = self._base.directory.find_tenant(one.tenant)
+            if tenant is None or one.mailbox not in tenant.mailboxes:
+                await self._base.store.write(unanswered.forget, one.message)
+            else:
                 await self._warn(one, tenant, now=now)
 
     async def _warn(self, one: Unanswered, tenant: Tenant, *, now: datetime) -> None:

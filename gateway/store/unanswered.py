@@ -52,6 +52,11 @@ def end(db: Db, tenant: str, buyers: Iterable[Address]) -> None:
     )
 
 
+def forget(db: Db, message: str) -> None:
+    """Its mailbox is gone: nobody is warned."""
+    db.execute("DELETE FROM unanswered WHERE message = ?", (message,))
+
+
 def due(db: Db, *, now: datetime) -> list[Unanswered]:
     """Return what is to be warned of now, oldest first; of several warnings the last one."""
     first = timedelta(hours=WARNED_AFTER_HOURS[0])
@@ -95,7 +100,7 @@ def warn(
     if not changed.rowcount:
         return False
     if one.hours == WARNED_AFTER_HOURS[-1]:
-        db.execute("DELETE FROM unanswered WHERE message = ?", (one.message,))
+        forget(db, one.message)
     journal.write(db, one.message, "message.unanswered", now=now, hours=one.hours, fix=fix)
     for event in outgoing:
         accept(db, event, now=now)

@@ -169,3 +169,9 @@ def test_an_automatic_answer_or_one_to_somebody_else_does_not(
     arrive(store)
     answer(store, to, head=head)
     assert len(look(12)) == 1
+
+
+def test_of_a_mailbox_that_is_gone_nobody_is_warned(store: Store, look: Look) -> None:
+    arrive(store, replace(FIRST, mailbox="old@qq.com"))
+    assert look(12) == []
+    assert store.read_now(unanswered.due, now=NOON + timedelta(hours=12)) == []
