@@ -24,6 +24,8 @@ LIST_FIELDS = (
     "List-Archive",
 )  # fmt: skip
 LOOP_FIELD = "X-Gateway-Loop"
+BULK = frozenset({"bulk", "list", "junk"})
+NO_ANSWER = frozenset({"all", "oof", "autoreply"})
 
 ROBOTS = frozenset({"mailer-daemon", "postmaster", "listserv", "majordomo"})
 ROBOT_PREFIXES = ("owner-", "bounce")
@@ -176,24 +178,19 @@ def _is_no_reply(local: str) -> bool:
 def _find_automatic(message: Message) -> str | None:
     if message.auto_submitted:
         return f"automatic mail (Auto-Submitted: {message.auto_submitted})"
-    precedence = _word(message.text("Precedence"))
-    if precedence in ("bulk", "list", "junk"):
-        return f"bulk mail (Precedence: {precedence})"
+    for precedence in message.words("Precedence"):
+        if precedence in BULK:
+            return f"bulk mail (Precedence: {precedence})"
     if any(message.first(name) for name in LIST_FIELDS):  # RFC 2369, RFC 2919
         return "list mail"
-    asked = {one.strip().lower() for one in message.text("X-Auto-Response-Suppress").split(",")}
-    if asked & {"all", "oof", "autoreply"}:
+    values = (field.decoded for field in message.all("X-Auto-Response-Suppress"))
+    if any(one.strip().lower() in NO_ANSWER for value in values for one in value.split(",")):
         return "the sender asks for no automatic answer (X-Auto-Response-Suppress)"
-    if _word(message.text("Content-Type")) == "multipart/report":
+    if "multipart/report" in message.words("Content-Type"):
         return "a report on delivery, disposition or abuse"
     if message.first("Feedback-ID"):
         return "bulk mail (Feedback-ID)"
     return None
-
-
-def _word(value: str) -> str:
-    """Return the first word of a header value, without parameters and comments."""
-    return value.split(";", 1)[0].split("(", 1)[0].strip().lower()[:80]
 
 
 def _find_loop(occasion: Occasion) -> str | None:

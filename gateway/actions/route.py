@@ -101,7 +101,7 @@ def find_returning(occasion: Occasion, *, mark: Mark) -> str | None:
 
 def tags_of(edits: Iterable[Edit]) -> list[str]:
     """Return the tags that a forward's edits tell."""
-    return told(edits, TAGS_FIELD)[-1].split() if told(edits, TAGS_FIELD) else []
+    return next(iter(reversed(told(edits, TAGS_FIELD))), "").split()
 
 
 def told(edits: Iterable[Edit], name: str) -> list[str]:

@@ -21,6 +21,7 @@ LENIENT: dict[str, Any] = (  # newer Pythons drop all addresses of a field with 
     {"strict": False} if getattr(utils, "supports_strict_parsing", False) else {}
 )
 MOST_NESTED = 200
+MOST_OF_WORD = 80
 CRLF = b"\r\n"
 FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")  # RFC 5322 §2.2; §4.5.8 allows the blanks
 
@@ -80,11 +81,16 @@ class Message:
         field = self.first("Message-ID")
         return field.value if field else ""
 
+    def words(self, name: str) -> list[str]:
+        """Return the first word of each field called `name`, folded, without parameters."""
+        values = (field.decoded for field in self.all(name))
+        firsts = (one.split(";", 1)[0].split("(", 1)[0].strip().lower() for one in values)
+        return [one[:MOST_OF_WORD] for one in firsts if one]
+
     @property
     def auto_submitted(self) -> str:
-        """What Auto-Submitted says, in a word; empty: a person wrote it (RFC 3834 §5)."""
-        word = self.text("Auto-Submitted").split(";", 1)[0].split("(", 1)[0].strip().lower()
-        return "" if word == "no" else word[:80]
+        """What Auto-Submitted says beside "no"; empty: a person wrote it (RFC 3834 §5)."""
+        return next((one for one in self.words("Auto-Submitted") if one != "no"), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,19 @@ def test_a_sender_entry_for_a_domain_covers_its_addresses() -> None:
     assert not is_own(tenant, "anyone@other.example")
 
 
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("Auto-Submitted", ("no", "auto-replied")),
+        ("Precedence", ("normal", "bulk")),
+        ("X-Auto-Response-Suppress", ("DR", "RN, OOF")),
+    ],
+)
+def test_one_field_of_several_is_enough(field: str, values: tuple[str, str]) -> None:
+    twice = "".join(f"{field}: {one}\r\n" for one in values).encode()
+    assert why(occasion(twice + mail()))
+
+
 def test_a_buyer_at_amazon_gets_no_automatic_answer() -> None:
     buyer = "x1y2z3@marketplace.amazon.de"
     proof = replace(PROOF, header_from=buyer, mail_from="01@amazonses.com", proven=buyer)
