@@ -18,8 +18,8 @@ from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Fetched
 from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.mail.tenant import Tenant
-from gateway.store import complaints, journal, queue, suppressions
-from gateway.store.complaints import Sent
+from gateway.store import journal, queue, suppressions
+from gateway.store.sent import Sent, find_sent
 from gateway.store.sqlite import Db
 
 FindOurs = Callable[[Db, str, str], str | None]
@@ -38,7 +38,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a complaint: our id of the mail, who is suppressed, the events queued."""
+    """What became of a report: our id of the mail, whom it is about, the events queued."""
 
     about: str | None = None
     recipients: tuple[str, ...] = ()
@@ -87,8 +87,7 @@ def _find_sent(db: Db, report: Report, find_ours: FindOurs) -> Sent | None:
     tenant = report.tenant.id
     for id_ in report.complaint.ids:
         for name in (id_, find_ours(db, tenant, id_)):
-            sent = name and complaints.find_sent(db, tenant=tenant, message_id=name)
-            if sent:
+            if name and (sent := find_sent(db, tenant=tenant, message_id=name)):
                 return sent
     return None
 

@@ -16,7 +16,7 @@ from gateway.mail.address import Address, parse_address
 from gateway.mail.message import Message, parse_message
 
 MAX_READ_BYTES = 1024 * 1024  # a report begins with what counts; the mail attached may be large
-MAX_NAMED = 100
+MAX_NAMED = 20
 MAX_WORD = 80  # characters of a type or name that people are told
 REPORT_TYPE = "message/feedback-report"
 ATTACHED = ("message/rfc822", "text/rfc822-headers", "message/rfc822-headers")

@@ -63,13 +63,14 @@ def write(db: Db, message: str, event: str, *, now: datetime, **detail: object) 
 
 def find_message(db: Db, name: str) -> str | None:
     """Return our id for ours, a Message-ID with or without brackets, or an upstream's id."""
+    by_message_id = (  # the second condition is the index's: without it all are looked at
+        "SELECT id FROM message WHERE message_id = ? AND message_id <> ''"
+        " ORDER BY accepted_at LIMIT 1"
+    )
     queries = (
         ("SELECT id FROM message WHERE id = ?", name.upper()),
-        ("SELECT id FROM message WHERE message_id = ? ORDER BY accepted_at LIMIT 1", name),
-        (
-            "SELECT id FROM message WHERE message_id = ? ORDER BY accepted_at LIMIT 1",
-            f"<{name}>",
-        ),
+        (by_message_id, name),
+        (by_message_id, f"<{name}>"),
         ("SELECT message FROM delivery WHERE upstream_id = ? LIMIT 1", name),
         ("SELECT message FROM delivery WHERE upstream_id = ? LIMIT 1", name.strip("<>")),
     )
