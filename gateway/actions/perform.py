@@ -17,6 +17,7 @@ from gateway.actions.carry import Answer, Carried, Office, carry, keep_back
 from gateway.actions.complaint import FindOurs, Report, Taken, take_complaint
 from gateway.actions.feedback import Complaint
 from gateway.actions.gate import History, Occasion, addresses_of, find_ceiling
+from gateway.actions.marketplace_notice import Notice, take_notice
 from gateway.actions.notice import NoticePath
 from gateway.config import AnswerSettings
 from gateway.mail.delivery import Outgoing
@@ -40,6 +41,7 @@ class Judged:
     plan: Plan
     marked: tuple[marks.Mark, ...] = ()
     complaint: Complaint | None = None  # that the message brings, whatever becomes of it
+    notice: Notice | None = None  # that it is of Amazon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,19 +100,19 @@ class Performer:
             authenticity = known or await self._near.authenticate(fetched)
             judged = await self._near.judge(fetched, authenticity)
         taken = await self._store.write(self._keep, fetched, authenticity, judged)
-        if taken is not None:
+        if taken is not None and judged.complaint is not None:
             events.complaint_taken(
                 message_id=fetched.id, about=taken.about, recipients=taken.recipients
             )
-            for outgoing in taken.told:
-                events.message_queued(outgoing=outgoing)
+        for outgoing in taken.told if taken else ():
+            events.message_queued(outgoing=outgoing)
         for error in judged.plan.errors:
             events.policy_failed(message_id=fetched.id, tenant=fetched.tenant, error=error)
 
     def _keep(
         self, db: Db, fetched: Fetched, authenticity: Authenticity, judged: Judged
     ) -> Taken | None:
-        """Keep what was decided, and take in the complaint that the message brings."""
+        """Keep what was decided, and take in what the message reports of another one."""
         now = self._near.now()
         is_new = inbox.store_plan(
             db, fetched.id, authenticity, judged.plan, marked=judged.marked, now=now
@@ -120,7 +122,11 @@ class Performer:
         if buyer := find_waiting_buyer(fetched, authenticity, judged.plan):
             unanswered.begin(db, fetched, buyer, since=waiting_since(fetched))
         tenant = self._near.tenants().get(fetched.tenant)
-        if tenant is None or judged.complaint is None:
+        if tenant is None:
+            return None
+        if judged.notice is not None:
+            return take_notice(db, judged.notice, fetched=fetched, tenant=tenant, now=now)
+        if judged.complaint is None:
             return None
         report = Report(complaint=judged.complaint, fetched=fetched, tenant=tenant, now=now)
         return take_complaint(db, report, find_ours=self._near.find_ours)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gateway.actions.answer import Mark, is_loop_mark
 from gateway.actions.feedback import read_complaint
 from gateway.actions.gate import LOOP_FIELD
+from gateway.actions.marketplace_notice import read_notice
 from gateway.actions.perform import Judged
 from gateway.actions.route import CONVERSATION_FIELD
 from gateway.app.foundation import Foundation
@@ -22,6 +24,7 @@ from gateway.policy.chain import after, run_chain
 from gateway.policy.edits import foreign_marks
 from gateway.policy.files import Chains
 from gateway.policy.scanning import limits_with
+from gateway.providers.catalogue import Provider
 from gateway.store import marks
 
 
@@ -59,11 +62,11 @@ class Judge:
             marks.Mark(tenant=tenant.id, kind=one.kind, handle=one.handle, key=one.key)
             for one in judgement.noted
         )
-        complaint = await self._pool.run(read_complaint, fetched.content)
-        return Judged(
-            plan=judgement.plan,
-            marked=marked,
-            complaint=None if fetched.released else complaint,  # it was taken in before
+        judged = Judged(plan=judgement.plan, marked=marked)
+        if fetched.released:  # what it reports was taken in before
+            return judged
+        return await self._pool.run(
+            _with_reports, judged, fetched, authenticity, self._base.catalogue
         )
 
     async def _context(
@@ -107,6 +110,20 @@ class Judge:
             return self._base.store.read_now(marks.count, mark, since=since)
 
         return count
+
+
+def _with_reports(
+    judged: Judged,
+    fetched: Fetched,
+    authenticity: Authenticity,
+    catalogue: Mapping[str, Provider],
+) -> Judged:
+    """Read what a message tells of one that was sent, whatever the policies do with it."""
+    return replace(
+        judged,
+        complaint=read_complaint(fetched.content),
+        notice=read_notice(fetched.content, authenticity, catalogue),
+    )
 
 
 def _edits_before(message: Message, thread: Thread, mark: Mark) -> tuple[Edit, ...]:
