@@ -23,6 +23,7 @@ from gateway.submission.listener import Listeners
 from gateway.submission.login import Login, SignIn
 from gateway.submission.room import Room
 from gateway.submission.session import Conversation, Desk
+from gateway.submission.tally import Tally
 
 DRAIN_SECONDS = 30.0
 
@@ -38,9 +39,11 @@ class Intake:
         tls: ServerTls,
         sockets: Sequence[socket],
         queued: Callable[[], None],
+        tally: Tally,
     ) -> None:
         self._base = base
         self._queued = queued
+        self._tally = tally
         self._accounts = Accounts(base.settings, base.directory, base.catalogue)
         self._submissions = Submissions(base, chains)
         self._listeners = Listeners(
@@ -50,6 +53,7 @@ class Intake:
             hostname=base.settings.server.hostname,
             tls=tls,
             room=Room(base.settings.submission.max_bytes_at_once),
+            tally=tally,
         )
 
     async def start(self) -> None:
@@ -67,6 +71,7 @@ class Intake:
             self._base.seal.matches,
             auth_failures=self._base.settings.submission.auth_failures,
             clock=time.monotonic,
+            tally=self._tally,
         )
         return Desk(
             hostname=self._base.settings.server.hostname,

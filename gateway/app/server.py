@@ -46,6 +46,7 @@ from gateway.store.checkpoints import keep_log_short
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import Db, Store
 from gateway.submission.listener import open_sockets
+from gateway.submission.tally import Tally
 from gateway.web.downloads import Links
 from gateway.web.health import HealthState
 from gateway.web.metrics import Figures
@@ -150,7 +151,10 @@ class Server:
         if beside:
             taking = Workers(settings, count=beside, sockets=sockets, queued=queued)
         else:
-            taking = Intake(base, chains=chains, tls=tls, sockets=sockets, queued=queued)
+            taking = Intake(
+                base, chains=chains, tls=tls, sockets=sockets, queued=queued,
+                tally=Tally.alone(),
+            )  # fmt: skip
         stack.push_async_callback(taking.stop)
         await taking.start()
         return [int(one.getsockname()[1]) for one in sockets]

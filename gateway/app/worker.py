@@ -19,19 +19,24 @@ from gateway.app.workers import READY
 from gateway.config import Settings
 from gateway.net.concurrency import spawn, stop_tasks
 from gateway.store.errors import StoreError
+from gateway.submission.tally import Tally
 
 LOOK_SECONDS = 0.5
 TELL_SECONDS = 0.01  # the server is told once for what is queued within this time
 
 
-def take_mail(settings: Settings, numbers: Sequence[int]) -> None:
+def take_mail(settings: Settings, numbers: Sequence[int], *, tally: tuple[int, int]) -> None:
     """Take mail on the sockets of these file descriptors until SIGTERM.
+
+    `tally` are the file descriptor of what the processes count together, and our part of it.
 
     Ends at once when the server is gone: only the server may deliver, and a next one opens
     the same ports.
     """
     log_formats.set_up(log_format=settings.log.format, hostname=settings.server.hostname)
-    worker = Worker(settings, [socket.socket(fileno=number) for number in numbers])
+    sockets = [socket.socket(fileno=number) for number in numbers]
+    shared, part = tally
+    worker = Worker(settings, sockets, Tally.shared(shared, part=part))
 
     async def begin() -> bool:
         await worker.start()
@@ -43,8 +48,11 @@ def take_mail(settings: Settings, numbers: Sequence[int]) -> None:
 class Worker:
     """Takes mail on `sockets` and tells the server of it."""
 
-    def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, settings: Settings, sockets: Sequence[socket.socket], tally: Tally
+    ) -> None:
         self._settings = settings
+        self._tally = tally
         self._sockets = sockets
         self._stack = AsyncExitStack()
         self._is_telling = False
@@ -62,6 +70,7 @@ class Worker:
             tls=server_tls(settings),
             sockets=self._sockets,
             queued=self._tell_soon,
+            tally=self._tally,
         )
         stack.push_async_callback(intake.stop)
         await intake.start()

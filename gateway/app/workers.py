@@ -19,6 +19,7 @@ from socket import socket
 from gateway import events
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn, stop_tasks
+from gateway.submission.tally import Tally, open_memory
 
 READY = b"ready\n"
 MOST_BY_DEFAULT = 4
@@ -49,14 +50,16 @@ class Workers:
         self._sockets = sockets
         self._queued = queued
         self._running: set[Process] = set()
+        self._tally = open_memory(parts=count)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Return when each of them listens; raises ConfigError when one cannot."""
         async with asyncio.timeout(START_SECONDS):
-            started = [await self._start_one() for _ in range(self._count)]
+            started = [await self._start_one(part) for part in range(self._count)]
         self._tasks = [
-            spawn(self._keep_up(process), name=f"worker {process.pid}") for process in started
+            spawn(self._keep_up(process, part), name=f"worker {process.pid}")
+            for part, process in enumerate(started)
         ]
 
     async def stop(self) -> None:
@@ -74,36 +77,43 @@ class Workers:
         for process in running:
             with suppress(ProcessLookupError):
                 process.kill()
+        os.close(self._tally)
 
-    async def _start_one(self) -> Process:
+    async def _start_one(self, part: int) -> Process:
+        Tally.shared(self._tally, part=part).forget_sessions()  # of the one that had it before
         numbers = [one.fileno() for one in self._sockets]
         words = ["-m", "gateway", "serve", "--config", str(self._settings.path)]
         given = ",".join(str(number) for number in numbers)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *words, "--take-mail", given, stdin=PIPE, stdout=PIPE,
-            pass_fds=numbers,
+            sys.executable, *words, "--take-mail", given, "--tally", f"{self._tally},{part}",
+            stdin=PIPE, stdout=PIPE, pass_fds=[*numbers, self._tally],
         )  # fmt: skip
         self._running.add(process)
-        if await _says(process).readline() != READY:
+        try:
+            said = await _says(process).readline()
+        except asyncio.CancelledError:  # it takes too long
+            process.kill()
+            raise
+        if said != READY:
             await process.wait()
             raise ConfigError("a process that takes mail could not start: see the log above")
         return process
 
-    async def _keep_up(self, process: Process) -> None:
+    async def _keep_up(self, process: Process, part: int) -> None:
         """Listen to a worker; start another one when it has ended."""
         while True:
             while await _says(process).read(4096):
                 self._queued()
             self._running.discard(process)
             events.worker_ended(pid=process.pid, code=await process.wait())
-            process = await self._start_again()
+            process = await self._start_again(part)
 
-    async def _start_again(self) -> Process:
+    async def _start_again(self, part: int) -> Process:
         while True:
             await asyncio.sleep(REST_SECONDS)
             try:
                 async with asyncio.timeout(START_SECONDS):
-                    return await self._start_one()
+                    return await self._start_one(part)
             except (ConfigError, OSError, TimeoutError) as error:
                 events.task_failed(task="start of a worker", error=error)
 

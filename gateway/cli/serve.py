@@ -17,6 +17,7 @@ def serve(
     ] = False,
     config: Config = None,
     take_mail: Annotated[str, typer.Option(hidden=True)] = "",
+    tally: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Run the gateway in the foreground: logs to standard error, drains on SIGTERM.
 
@@ -28,7 +29,9 @@ def serve(
     if take_mail:  # file descriptors of listening sockets, from a server of ours
         from gateway.app.worker import take_mail as take  # noqa: PLC0415 - see above
 
-        take(settings, [int(number) for number in take_mail.split(",")])
+        shared, part = tally.split(",")
+        numbers = [int(number) for number in take_mail.split(",")]
+        take(settings, numbers, tally=(int(shared), int(part)))
         return
     from gateway.app import serve as serve_all  # noqa: PLC0415 - see above
 

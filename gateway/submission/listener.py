@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -18,6 +17,7 @@ from gateway.submission.commands import Commands
 from gateway.submission.login import is_in_networks
 from gateway.submission.room import Room
 from gateway.submission.session import Conversation
+from gateway.submission.tally import Tally
 from gateway.submission.wire import Wire
 
 BACKLOG = 512
@@ -58,6 +58,7 @@ class Listeners:
         hostname: str,
         tls: ServerTls | None,
         room: Room,
+        tally: Tally,
     ) -> None:
         """`sockets` are those of `open_sockets`; without TLS `tls` may be None."""
         self._settings = settings
@@ -65,16 +66,16 @@ class Listeners:
         self._hostname = hostname
         self._tls = tls
         self._room = room
+        self._tally = tally
         self._sockets = sockets
         self._servers: list[asyncio.Server] = []
         self._stopping = False
         self._sessions: dict[Wire, str] = {}
-        self._by_address: Counter[str] = Counter()
         self._all_closed = asyncio.Event()
 
     @property
     def sessions(self) -> int:
-        """How many sessions are open."""
+        """How many sessions are open here."""
         return len(self._sessions)
 
     async def start(self) -> None:
@@ -140,22 +141,20 @@ class Listeners:
         client, port = session.peer
         events.session_opened(client=client, port=port)
         self._sessions[session] = client
-        self._by_address[client] += 1
+        self._tally.opened(client)
         if is_plain and not is_in_networks(client, PLAIN + self._settings.plain_networks):
             return "554 5.7.1 This port is for listed networks: use another with TLS"
         if self._stopping:
             return "421 4.3.2 The server is stopping: connect again later"
-        if len(self._sessions) > self._settings.sessions:
+        if self._tally.sessions > self._settings.sessions:
             return "421 4.7.0 Too many sessions: try again later"
-        if self._by_address[client] > self._settings.sessions_per_address:
+        if self._tally.sessions_of(client) > self._settings.sessions_per_address:
             return "421 4.7.0 Too many sessions from your address: close some first"
         return None
 
     def _closed(self, session: Wire) -> None:
         client = self._sessions.pop(session)
         events.session_closed(client=client, port=session.peer[1])
-        self._by_address[client] -= 1
-        if not self._by_address[client]:
-            del self._by_address[client]
+        self._tally.closed(client)
         if not self._sessions:
             self._all_closed.set()

@@ -15,7 +15,7 @@ from typing import Protocol
 from gateway import events
 from gateway.mail.reply import Reply
 from gateway.mail.schema import parse_limit
-from gateway.submission.rate import RecentCount
+from gateway.submission.tally import FailureCount, Tally
 
 ACCEPTED = Reply(235, "2.7.0", "Signed in")
 REFUSED = Reply(535, "5.7.8", "User name or password is not right")
@@ -66,11 +66,12 @@ class SignIn:
         *,
         auth_failures: str,
         clock: Callable[[], float],
+        tally: Tally,
     ) -> None:
         self._find_credential = find_credential
         self._matches = matches
         self._limit, seconds = parse_limit(auth_failures)
-        self._failures = RecentCount(seconds=seconds)
+        self._failures = FailureCount(tally, seconds=seconds)
         self._clock = clock
 
     async def __call__(

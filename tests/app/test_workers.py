@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import smtplib
+import socket
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.servers.gateway import Gateway
 from tests.servers.ports import wait_until
 
 PASSWORD = "a-password-of-more-than-twenty-characters"
+SESSIONS, FAILURES = 15, 10
 TENANT = """
 tenant = "acme"
 [domains."acme.example"]
@@ -29,7 +32,7 @@ LETTER = "From: support@acme.example\r\nTo: ann@example.org\r\n\r\nHello\r\n"
 
 @pytest.fixture
 def gateway() -> Iterator[Gateway]:
-    found = Gateway(workers=3)
+    found = Gateway(more=f"[submission]\nsessions_per_address = {SESSIONS}\n", workers=3)
     found.apply(TENANT, **{"desk-password": PASSWORD})
     found.start()
     yield found
@@ -93,6 +96,39 @@ def test_the_rate_of_a_login_holds_for_all_workers_and_across_a_restart(
     assert gateway.stop() == 0
     gateway.start()
     assert [send(gateway) for _ in range(6)] == [250] * 4 + [450] * 2
+
+
+def test_the_limits_of_an_address_hold_for_all_workers_together(gateway: Gateway) -> None:
+    """Sessions that end with their worker are free again; failed sign-ins stay counted."""
+    assert [sign_in(gateway, "wrong") for _ in range(FAILURES)] == [535] * FAILURES
+    assert [sign_in(gateway, PASSWORD) for _ in range(4)] == [454] * 4
+    before = workers_of(gateway)
+    held = [socket.create_connection(("127.0.0.1", gateway.plain)) for _ in range(SESSIONS)]
+    assert [one.recv(4) for one in held] == [b"220 "] * SESSIONS
+    assert [greeting(gateway) for _ in range(4)] == [b"421 "] * 4
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: greeting(gateway) == b"220 ", what=gateway.log)
+    for one in held:
+        one.close()
+    assert sign_in(gateway, PASSWORD) == 454
+
+
+def greeting(gateway: Gateway) -> bytes:
+    """Return how a new session is greeted, empty when its process has just ended."""
+    with socket.create_connection(("127.0.0.1", gateway.plain)) as client:
+        try:
+            return client.recv(4)
+        except ConnectionError:
+            return b""
+
+
+def sign_in(gateway: Gateway, password: str) -> int:
+    """Sign in over a connection of its own; return the code of the reply."""
+    given = b64encode(f"\0acme.desk\0{password}".encode()).decode()
+    with smtplib.SMTP("127.0.0.1", gateway.plain, timeout=30) as client:
+        client.ehlo()
+        return client.docmd("AUTH PLAIN", given)[0]
 
 
 def test_there_is_a_process_for_each_core_unless_it_is_said() -> None:

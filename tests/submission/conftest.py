@@ -29,6 +29,7 @@ from gateway.submission.listener import Listeners, open_sockets
 from gateway.submission.login import Login, SignIn
 from gateway.submission.room import Room
 from gateway.submission.session import Conversation, Desk
+from gateway.submission.tally import Tally
 
 T = TypeVar("T")
 PASSWORD = "correct-horse-battery-staple"
@@ -90,11 +91,13 @@ class Stage:
     def __post_init__(self) -> None:
         self.gate.set()
         certificate = own_certificate(self.state, "gateway.example", now=datetime.now(UTC))
+        tally = Tally.alone()
         sign_in = SignIn(
             find_credential,
             lambda password, hashed: password == hashed,
             auth_failures=self.settings.auth_failures,
             clock=lambda: self.now,
+            tally=tally,
         )
         desk = Desk(
             hostname="gateway.example",
@@ -115,6 +118,7 @@ class Stage:
             hostname="gateway.example",
             tls=ServerTls(certificate),
             room=self.room,
+            tally=tally,
         )
 
     def find_suppression(self, tenant: str, address: Address) -> Suppression | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.submission.login import Login, SignIn, is_in_networks
+from gateway.submission.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Desk:
             lambda password, hashed: hashed == f"hash of {password}",
             auth_failures=auth_failures,
             clock=lambda: self.now,
+            tally=Tally.alone(),
         )
 
     async def _find(self, username: str) -> Kept | None:
