@@ -26,7 +26,7 @@ Tags = Mapping[str, str]
 class Policy:
     """What a domain asks of receivers; strict alignment wants the same domain (§3.1)."""
 
-    request: str  # none | quarantine | reject
+    request: str  # none | quarantine | reject; empty where the record cannot be read
     dkim_strict: bool = False
     spf_strict: bool = False
 

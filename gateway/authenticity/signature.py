@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import product
 from typing import NamedTuple
 
 from dkim.util import InvalidTagValueList, parse_tag_value
@@ -24,16 +25,8 @@ CLOCK_DRIFT = timedelta(minutes=5)  # between a signer's clock and ours
 KEY_TYPES = {b"rsa-sha256": b"rsa", b"ed25519-sha256": b"ed25519"}  # RFC 8301 §3.1: no SHA-1
 DKIM_TAGS = (b"v", b"a", b"b", b"bh", b"d", b"h", b"s")
 SIMPLE_SIMPLE = b"simple/simple"
-CANONICAL_FORMS = frozenset(
-    {
-        b"simple",
-        b"relaxed",
-        SIMPLE_SIMPLE,
-        b"simple/relaxed",
-        b"relaxed/simple",
-        b"relaxed/relaxed",
-    }
-)
+FORMS = (b"simple", b"relaxed")
+CANONICAL_FORMS = frozenset((*FORMS, *(b"%b/%b" % pair for pair in product(FORMS, repeat=2))))
 BASE64 = re.compile(rb"[A-Za-z0-9+/\s]+[=\s]*")
 SECONDS = re.compile(rb"\d{1,12}")  # RFC 6376 §3.5: since 1970
 
@@ -41,7 +34,7 @@ Tags = Mapping[bytes, bytes]
 
 
 class Finding(NamedTuple):
-    """What speaks against a signature: a result of RFC 8601 §2.7.1, and a sentence."""
+    """What is found of a signature: a result of RFC 8601 §2.7.1, and why, in a sentence."""
 
     result: str
     reason: str

@@ -7,7 +7,7 @@ Believed is what stands above the Received field of the provider's border, where
 hosts write. A provider may write its Authentication-Results right below: of these only the
 topmost counts, the next one may stand in the message as it was sent. What is said of DKIM
 counts only for a domain that signed the message, which undoes the trick of a comment within
-d= (RFC 8601 §7.1).
+d= (RFC 8601 §7.1), and for none that signs a part of the body (RFC 6376 §8.2).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from itertools import takewhile
 import authres
 
 from gateway.authenticity.dkim_verify import find_signatures
+from gateway.authenticity.dmarc import is_aligned
+from gateway.authenticity.signature import read_dkim
 from gateway.mail.address import parse_address, parse_domain
 from gateway.mail.inbound import AuthResult
 from gateway.mail.message import Field, Message
@@ -36,8 +38,7 @@ PROPERTIES = {  # where a method's domain stands (RFC 8601 §2.7), in order of p
     "dkim": (("header", "d"), ("header", "i")),
     "dmarc": (("header", "from"),),
 }
-RECEIVED = re.compile(r"from\s+(\S+)(\s.*?)\sby\s+([^\s;()]+)", re.DOTALL | re.IGNORECASE)
-HOP = re.compile(r"(from\s.*?\s)?by\s+([^\s;()]+)", re.DOTALL | re.IGNORECASE)
+HOP = re.compile(r"(?:from\s+(\S.*?)\s)?by\s+([^\s;()]+)", re.DOTALL | re.IGNORECASE)
 BY_MAIL = re.compile(r"\swith\s+\w*MTP", re.IGNORECASE)  # not by POP3, not from a web page
 BY = re.compile(r"\sby\s", re.IGNORECASE)
 IN_BRACKETS = re.compile(r"[\[(](?:IPv6:)?([0-9A-Fa-f:.]+)[\])]")
@@ -113,14 +114,25 @@ def _find_border(message: Message, hops: TrustedHops) -> Field | None:
     below that door's that its sender wrote, and these may look like the border's.
     """
     for field in message.all("Received"):
-        value = field.value[:MAX_VALUE]
-        found = HOP.match(value)
-        host = found[2].lower().rstrip(".") if found else ""
+        client, host = _read_hop(field)
         if _is_one_of(host, hops.border_received):
-            return field if found and found[1] else None
-        if not _is_one_of(host, hops.inner_received) or not BY_MAIL.search(value):
+            return field if client else None
+        if not _is_one_of(host, hops.inner_received) or not BY_MAIL.search(field.value):
             return None
     return None
+
+
+def _read_hop(field: Field) -> tuple[str, str]:
+    """Return the words after "from", which may lack, and the host after "by".
+
+    There is no host where the field is ambiguous: a HELO that was written as it came may hold
+    blanks, " by " and another address.
+    """
+    clause = field.value[:MAX_VALUE].partition(";")[0]
+    found = HOP.match(clause)
+    if not found or len(BY.findall(" " + clause)) != 1:
+        return "", ""
+    return found[1] or "", found[2].lower().rstrip(".")
 
 
 def _is_one_of(host: str, patterns: tuple[str, ...]) -> bool:
@@ -145,16 +157,10 @@ def _split_at(message: Message, border: Field | None) -> tuple[list[Field], list
 
 
 def _read_client(border: Field) -> tuple[str, str]:
-    """Return the client's IP address and HELO; nothing where the field is ambiguous.
-
-    A HELO that was written as it came may hold blanks, " by " and another address.
-    """
-    value = border.value[:MAX_VALUE].partition(";")[0]
-    found = RECEIVED.match(value)
-    if not found or len(BY.findall(value)) != 1:
-        return "", ""
-    addresses = {_as_ip(text) for text in IN_BRACKETS.findall(found[2])} - {""}
-    return (addresses.pop(), found[1]) if len(addresses) == 1 else ("", "")
+    """Return the client's IP address and HELO; nothing where there are several addresses."""
+    helo, *rest = _read_hop(border)[0].split(maxsplit=1)
+    addresses = {_as_ip(text) for text in IN_BRACKETS.findall("".join(rest))} - {""}
+    return (addresses.pop(), helo) if len(addresses) == 1 else ("", "")
 
 
 def _read_return_path(fields: list[Field]) -> str | None:
@@ -206,17 +212,31 @@ def borne_out(one: AuthResult, message: Message, mail_from: str | None) -> AuthR
         return _checked_dkim(one, message)
     if one.method == "spf" and mail_from and not mail_from.endswith("@" + one.domain):
         return None
+    if one.method == "dmarc" and _may_rest_on_a_part(one, message):
+        return None
     return one if one.domain or one.method in ("arc", "iprev") else None
 
 
 def _checked_dkim(one: AuthResult, message: Message) -> AuthResult | None:
-    """Return the result with the d= of the signature; header.i may name a subdomain of it."""
-    domains = {signature.domain for signature in find_signatures(message)} - {""}
+    """Return the result with the d= of the signature; header.i may name a subdomain of it.
+
+    A signature that proves nothing by its own words, such as one with l=, is none here.
+    """
+    domains = {one.domain for one in find_signatures(message) if not one.fault}
     signed = [d for d in domains if one.domain == d or one.domain.endswith("." + d)]
     if not signed:
         return None
     return AuthResult(
         method="dkim", result="pass", domain=max(signed, key=len), by=one.by, reason=one.reason
+    )
+
+
+def _may_rest_on_a_part(one: AuthResult, message: Message) -> bool:
+    """Say whether a signature with l= may be why DMARC passed; others count by themselves."""
+    signatures = (read_dkim(field.raw) for field in message.all("DKIM-Signature"))
+    return any(
+        b"l" in signature.tags and is_aligned(signature.domain, one.domain, strict=False)
+        for signature in signatures
     )
 
 

@@ -102,6 +102,21 @@ def test_a_pass_for_a_domain_that_signed_nothing_is_not_believed() -> None:
     assert "dkim" not in stated(BORDER + STATED + forged + FROM)
 
 
+def test_what_the_provider_saw_pass_counts_for_nothing_where_a_part_is_signed() -> None:
+    """RFC 6376 §8.2: DMARC may have passed by that signature; SPF stands by itself."""
+    part = SIGNATURE.replace("h=from", "l=9; h=from")
+    assert stated(BORDER + STATED + part + FROM) == {"spf": ("pass", "acme.example")}
+    other = part.replace("d=acme", "d=list")
+    assert stated(BORDER + STATED + other + REST)["dmarc"] == ("pass", "acme.example")
+
+
+@pytest.mark.parametrize("helo", ["e by mx.provider.example", "e by 2002:a05:: with SMTP"])
+def test_a_helo_that_looks_like_a_hop_makes_no_border(helo: str) -> None:
+    door = f"Received: from {helo} ([192.0.2.66]) by smtp.provider.example with ESMTPSA\r\n"
+    assert trace(door + RETURN_PATH + BORDER + STATED + REST) == Trace()
+    assert trace(RETURN_PATH + door + STATED + REST) == Trace()
+
+
 def test_an_spf_pass_for_another_than_the_return_path_is_not_believed() -> None:
     elsewhere = "Return-Path: <eve@evil.example>\r\n"
     assert "spf" not in stated(elsewhere + BORDER + STATED + REST)
@@ -126,6 +141,7 @@ def test_a_return_path_counts_only_where_the_provider_writes_it() -> None:
         ("a (a.example [IPv6:2001:db8::1]) by mx.provider.example", "2001:db8::1"),
         ("a (192.0.2.1) by mx.provider.example (10.0.0.1) with Microsoft SMTP", "192.0.2.1"),
         ("[192.0.2.1] (host.example [192.0.2.1]) by MX.provider.example", "192.0.2.1"),
+        ("a\r\n\t(unknown [192.0.2.1])\r\n\tby mx.provider.example with ESMTP", "192.0.2.1"),
     ],
 )
 def test_the_client_is_read_in_the_shapes_that_servers_write(clause: str, client: str) -> None:
