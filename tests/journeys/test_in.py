@@ -8,6 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.authenticity.letters import rsa_key, sealed
 from tests.journeys.customer import Customer
 from tests.journeys.test_out import PASSWORD, letter, submit
 from tests.servers.dovecot import Dovecot
@@ -122,11 +123,20 @@ def test_a_customers_mail_reaches_the_webhook_and_is_answered_once(
     assert data["mailbox"] == BOX
     with urlopen(data["raw_url"]) as raw:
         assert b"Subject: Where is my order?" in raw.read()
-    second = customer.write(to=BOX, subject="And another thing")
+    zone.publish("s1._domainkey.list.example", "TXT", f"v=DKIM1; p={rsa_key()[1]}")
+    second = sealed(customer.write(to=BOX, subject="And another thing"), by="list.example")
     dovecot.deliver("support", second)
     wait_until(
         lambda: len(helpdesk.of_type("message.received")) == 2,
         what=lambda: f"the second webhook\n{gateway.log()}",
+    )
+    data = helpdesk.of_type("message.received")[1].payload["data"]
+    assert (data["auth"]["arc"], data["auth"]["dmarc"]) == ("pass", "pass")
+    events = gateway.json("log", "trace", data["id"])["events"]
+    (planned,) = (one["detail"] for one in events if one["event"] == "message.planned")
+    assert planned["auth"] == data["auth"]
+    assert planned["auth_reason"].startswith(
+        f"dkim of {customer.address.partition('@')[2]}, by us"
     )
     gateway.wait_for_empty_queue()
     assert len(postfix.delivered()) == 1
