@@ -22,6 +22,7 @@ from gateway.store.outbound_holds import Ending
 from gateway.store.sqlite import Db
 
 LOOK_EVERY_SECONDS = 1.0
+FAILED = "the policies behind the one that held it could not judge it: see the log"
 LEASE = timedelta(minutes=1)  # it ends in the transaction that takes it
 
 
@@ -60,8 +61,19 @@ class HeldSubmissions:
             await store.write(outbound_holds.end_due, now=now)
         for id_ in await store.read(outbound_holds.ending):
             ended = await store.read(outbound_holds.load, id_, now=now)
-            if ended is not None and await self._go_on(ended, now=now):
+            if ended is not None and await self._try(ended, now=now):
                 self._queued()
+
+    async def _try(self, ended: Ending, *, now: datetime) -> bool:
+        """Carry out how a hold ends; what fails on the message holds it again."""
+        try:
+            return await self._go_on(ended, now=now)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a message must not stop the others
+            events.work_failed(message_id=ended.outgoing.id, error=error)
+            await self._base.store.write(outbound_holds.hold_again, ended, reason=FAILED)
+            return False
 
     async def _go_on(self, ended: Ending, *, now: datetime) -> bool:
         """Carry out how a hold ends; False while the policies do not compile."""

@@ -12,6 +12,7 @@ from gateway.actions.gate import LOOP_FIELD
 from gateway.actions.marketplace_notice import read_notice
 from gateway.actions.perform import Judged
 from gateway.actions.route import CONVERSATION_FIELD
+from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
 from gateway.conversation.thread import Thread, take_in
 from gateway.mail.inbound import Authenticity, Fetched
@@ -20,7 +21,7 @@ from gateway.mail.plan import Effect, EffectKind
 from gateway.mail.tenant import Tenant
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
-from gateway.policy.chain import after, run_chain
+from gateway.policy.chain import after
 from gateway.policy.edits import foreign_marks
 from gateway.policy.files import Chains
 from gateway.policy.scanning import limits_with
@@ -39,6 +40,7 @@ class Judge:
         self._now = now
         self._limits = limits_with(base.settings.spam, base.settings.virus)
         self._pool = Pool("policy", threads=1)
+        self._runner = ChainRunner(self._pool, processes=1)
 
     async def judge(self, fetched: Fetched, authenticity: Authenticity) -> Judged:
         """Return the Plan and what is recorded with it.
@@ -50,8 +52,7 @@ class Judge:
         chain = self._chains.chain_for(tenant, "inbound")
         if fetched.released:  # it goes on with the file after the one that held it
             chain = after(chain, fetched.released.file)
-        judgement = await self._pool.run(
-            run_chain,
+        judgement = await self._runner.run(
             chain,
             fetched.content,
             await self._context(fetched, authenticity, tenant, now=now),
@@ -99,6 +100,7 @@ class Judge:
 
     def close(self) -> None:
         """Judge nothing more."""
+        self._runner.close()
         self._pool.close()
 
     def _counter(self, tenant: Tenant, now: datetime) -> Count:

@@ -10,6 +10,7 @@ from gateway import events
 from gateway.actions.event import write_event
 from gateway.actions.marketplace import find_forbidden
 from gateway.actions.notice import Held, NoticePath, write_hold_notices
+from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
 from gateway.conversation.thread import find_conversation, take_out
 from gateway.mail.address import Address
@@ -23,10 +24,10 @@ from gateway.mail.tenant import Tenant
 from gateway.mail.trouble import Alert
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
-from gateway.policy.chain import Chain, Judgement, after, run_chain
+from gateway.policy.chain import Chain, Judgement, after
 from gateway.policy.files import Chains
 from gateway.policy.outgoing import decide
-from gateway.sieve.interface import CompileError
+from gateway.sieve.interface import CompileError, Limits
 from gateway.store import alerts, marks, people, plans, queue, unanswered
 from gateway.store.sqlite import Db
 
@@ -54,6 +55,7 @@ class Submissions:
         self._base = base
         self._chains = chains
         self._pool = Pool("outbound policy", threads=2)
+        self._runner = ChainRunner(self._pool, processes=2)
 
     async def accept(self, outgoing: Outgoing, *, per_hour: int | None) -> Reply:
         """Return 250 once the message is on disk (RFC 5321 §6.1), or how it is refused.
@@ -121,6 +123,7 @@ class Submissions:
 
     def close(self) -> None:
         """Judge nothing more."""
+        self._runner.close()
         self._pool.close()
 
     async def _run(
@@ -151,8 +154,8 @@ class Submissions:
             count=self._counter(tenant.id, now),
         )
         on_error = self._base.settings.policies.on_error
-        return await self._pool.run(
-            run_chain, chain, outgoing.content, context, on_error=on_error
+        return await self._runner.run(
+            chain, outgoing.content, context, on_error=on_error, limits=Limits()
         )
 
     def _told(

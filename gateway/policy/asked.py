@@ -22,6 +22,11 @@ kind is `limit` or `duplicate`.
 """
 
 
+def nothing_marked(kind: str, handle: str, key: str, seconds: int) -> int:
+    """Count as where no policy ever marked anything."""
+    return 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
     """One limit or duplicate that a chain asked for, to be recorded with its Plan."""
@@ -49,7 +54,7 @@ class Context:
     ] = ()  # made before the chain: ids mapped back, strange marks removed
     flags: tuple[str, ...] = ()  # of files that ran before: of a message that was released
     globals: tuple[tuple[str, str], ...] = ()  # likewise: the variables that pass on
-    count: Count = lambda *_: 0
+    count: Count = nothing_marked
 
 
 @dataclass(slots=True, kw_only=True)

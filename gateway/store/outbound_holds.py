@@ -108,6 +108,14 @@ def take(db: Db, ended: Ending, *, now: datetime, lease: timedelta) -> Batch:
     )
 
 
+def hold_again(db: Db, ended: Ending, *, reason: str) -> None:
+    """Take the end of a hold back: a person decides again."""
+    id_ = ended.outgoing.id
+    db.execute("UPDATE plans SET ending = NULL WHERE message = ?", (id_,))
+    query = "UPDATE delivery SET reason = ?, fix = ? WHERE message = ? AND state = 'held'"
+    db.execute(query, (reason, queue.held_fix(id_), id_))
+
+
 def discard(db: Db, ended: Ending, *, rule: str, now: datetime) -> None:
     """Cancel a held message, as a policy said."""
     _end(db, ended.outgoing.id, ended.plan, now=now)

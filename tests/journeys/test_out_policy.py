@@ -42,9 +42,9 @@ def write(gateway: Gateway, name: str, text: str) -> Path:
     return path
 
 
-def send(gateway: Gateway, subject: str) -> str:
+def send(gateway: Gateway, subject: str, body: str = "Hello Ann.\n") -> str:
     """Submit a letter in the clear; return the reply to its final dot."""
-    message = letter()
+    message = letter(body)
     del message["Subject"]
     message["Subject"] = subject
     with smtplib.SMTP("127.0.0.1", gateway.plain) as client:
@@ -134,9 +134,10 @@ def test_a_hold_ends_as_it_says_also_after_a_kill(
     write(gateway, "outbound/20-hold.sieve", HELD)
     write(gateway, "outbound/30-behind.sieve", BEHIND)
     start(gateway, postfix, helpdesk)
-    later, never, nothing, look = (
-        send(gateway, subject).rpartition(" ")[2]
-        for subject in ("later", "never", "nothing", "look")
+    large = "Hello Ann.\n" * 10_000  # judged in a process of its own
+    later = send(gateway, "later", large).rpartition(" ")[2]
+    never, nothing, look = (
+        send(gateway, subject).rpartition(" ")[2] for subject in ("never", "nothing", "look")
     )
     gateway.kill()
     waiting = {one["id"]: one for one in gateway.json("queue", "list")}

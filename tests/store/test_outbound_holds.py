@@ -111,3 +111,13 @@ def test_what_a_person_holds_is_not_judged_again(store: Store) -> None:
     store.write_now(people.hold, id_, reason="why", now=NOON)
     with pytest.raises(Conflict, match="no policy holds it"):
         store.write_now(outbound_holds.release, id_, event="queue.release", now=NOON)
+
+
+def test_what_cannot_be_judged_is_held_again(store: Store) -> None:
+    id_ = hold(store)
+    store.write_now(outbound_holds.release, id_, event="queue.release", now=NOON)
+    store.write_now(outbound_holds.hold_again, ended(store), reason="why")
+    entry = store.read_now(people.entry, id_)
+    assert entry is not None
+    assert (entry.reason, store.read_now(outbound_holds.ending)) == ("why", [])
+    assert store.write_now(outbound_holds.release, id_, event="queue.release", now=NOON) == 2
