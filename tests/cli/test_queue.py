@@ -9,7 +9,7 @@ from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.ids import new_id
 from gateway.mail.inbound import Authenticity
 from gateway.mail.plan import Plan
-from gateway.store import inbox, queue
+from gateway.store import inbox, lanes, queue
 from gateway.store.capturing import set_capturing
 from tests.cli.running import TENANT, Cli
 from tests.store.test_holds import HOLD, MAIL
@@ -71,6 +71,15 @@ def test_a_message_is_held_released_and_deleted(cli: Cli, message: str) -> None:
     assert "nothing waits" in cli.say("queue", "list")
     [gone] = cli.json("queue", "list", "--state", "cancelled")
     assert gone["recipients"][0]["next_attempt_at"] is None
+
+
+def test_who_wants_a_try_is_told_that_the_way_out_is_paused(cli: Cli, message: str) -> None:
+    assert "it still waits" not in cli.say("queue", "retry", message)
+    now = datetime.now(UTC)
+    cli.write_store(lanes.pause_lane, LANE, by="sign-in", reason="535 no", fix=None, now=now)
+    said = cli.say("queue", "retry", message)
+    assert f"{message}: it still waits: 535 no" in said
+    assert f"{message}: due now (2 recipients)" in said
 
 
 def test_a_message_is_given_up_and_its_sender_is_told_by_the_route(cli: Cli) -> None:
