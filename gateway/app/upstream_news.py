@@ -58,7 +58,8 @@ class UpstreamNews:
                     reminders.end, name, TOLD + by, outgoing=told, now=now
                 )
         for name, state in seen.paused.items():
-            if seen.told.get(name) != state.paused_by:
+            tenant = self._base.directory.find_tenant(state.lane.tenant)
+            if tenant is not None and seen.told.get(name) != state.paused_by:
                 await self._tell(name, state, now=now)
 
     async def _tell(self, name: str, state: LaneState, *, now: datetime) -> None:

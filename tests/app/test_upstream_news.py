@@ -38,9 +38,7 @@ class News:
 
     def __init__(self, directory: Path) -> None:
         self.store = Store.open(directory / "gateway.db")
-        seal = Seal.load(directory / "secret.key")
-        file = read_tenant_file(tomllib.loads(TENANT))
-        self.store.write_now(tenants.apply_tenant, file, {}, seal, now=NOON)
+        self._seal = seal = Seal.load(directory / "secret.key")
         self._base = Foundation(
             settings=Settings(path=directory / "gateway.conf"),
             store=self.store,
@@ -48,8 +46,13 @@ class News:
             directory=Directory(self.store, seal),
             catalogue=load_catalogue(),
         )
-        asyncio.run(self._base.directory.look())
         self._read = 0
+
+    def apply(self) -> None:
+        file = read_tenant_file(tomllib.loads(TENANT))
+        self.store.write_now(tenants.apply_tenant, file, {}, self._seal, now=NOON)
+        self._base.directory.expect_change()
+        asyncio.run(self._base.directory.look())
 
     def pause(self, lane: Lane = OWN, *, by: str = "sign-in") -> None:
         self.store.write_now(
@@ -81,6 +84,7 @@ def _bodies(db: Db) -> list[Any]:
 @pytest.fixture
 def news(tmp_path: Path) -> Iterator[News]:
     found = News(tmp_path)
+    found.apply()
     yield found
     found.store.close()
 
@@ -108,3 +112,14 @@ def test_the_pause_of_a_route_or_of_a_strange_tenant_is_not_told(news: News) -> 
     news.pause(Lane("acme", LaneKind.ROUTE, "desk"))
     news.pause(Lane("gone", LaneKind.UPSTREAM, "own"))
     assert news.told() == []
+
+
+def test_what_is_paused_before_the_server_knows_its_tenant_is_told_later(
+    tmp_path: Path,
+) -> None:
+    news = News(tmp_path)
+    news.pause(by="person")
+    assert news.told() == []
+    news.apply()
+    assert news.told() == [("paused", "person", "by person")]
+    news.store.close()
