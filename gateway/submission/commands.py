@@ -69,6 +69,7 @@ class Commands(Wire):
         self._max_message_bytes = max_message_bytes
         self._max_recipients = max_recipients
         self._room = room
+        self._share = Share(room)
 
     def __dir__(self) -> list[str]:
         """Name the commands alone: the library looks through all members, each connection."""
@@ -78,6 +79,11 @@ class Commands(Wire):
     def login(self) -> Login | None:
         """Who has signed in, or None."""
         return self.session.auth_data
+
+    def hand_over_share(self) -> Share:
+        """Return the share of the message that was taken: whoever keeps it gives it back."""
+        share, self._share = self._share, Share(self._room)
+        return share
 
     async def obey(self, line: bytes) -> None:
         """Carry out one command line (RFC 5321 §4.1.1)."""
@@ -192,11 +198,10 @@ class Commands(Wire):
         elif not self.envelope.recipients:
             await self.push("554 5.5.1 No recipient was accepted")
         else:
-            share = Share(self._room)
             try:
-                await self._take_message(self.envelope.mail.size_bytes, share)
+                await self._take_message(self.envelope.mail.size_bytes)
             finally:
-                share.give_back()
+                self._share.give_back()
 
     async def smtp_RSET(self, _argument: str | None) -> None:
         """Forget the message that was begun."""
@@ -246,17 +251,17 @@ class Commands(Wire):
             success=True, auth_data=result.login, message=result.reply.as_line()
         )
 
-    async def _take_message(self, size_bytes: int, share: Share) -> None:
+    async def _take_message(self, size_bytes: int) -> None:
         """Take a message that is said to be so large, once there is room for that."""
-        if not share.has(size_bytes) and not await self._grow(share, size_bytes):
+        if not self._share.has(size_bytes) and not await self._grow(size_bytes):
             await self.push(self.event_handler.refuse(self, self.envelope, NO_ROOM))
             return
         self._is_promising = True
         await self.push("354 End with CR LF . CR LF")
-        content = await self._read_content(share)
+        content = await self._read_content()
         self.pause_timeout()
         reply = await self._answer(content)
-        share.give_back()
+        self._share.give_back()
         self.envelope = self._create_envelope()
         self._reset_timeout()
         self._is_promising = False
@@ -276,30 +281,30 @@ class Commands(Wire):
             self.forget_errors()
         return str(reply)
 
-    async def _grow(self, share: Share, size_bytes: int) -> bool:
+    async def _grow(self, size_bytes: int) -> bool:
         self.pause_timeout()
-        has_grown = await share.grow(size_bytes)
+        has_grown = await self._share.grow(size_bytes)
         self._reset_timeout()
         return has_grown
 
-    async def _read_content(self, share: Share) -> bytes | Reply:
+    async def _read_content(self) -> bytes | Reply:
         """Read to the end of the data; what follows it is left to be read as commands."""
         content = Content(max_bytes=self._max_message_bytes)
         rest = None
         while rest is None:
             rest = content.feed(await self._read_block())
             self._reset_timeout()
-            if not share.has(content.kept_bytes):
-                await self._make_room(share, content)
+            if not self._share.has(content.kept_bytes):
+                await self._make_room(content)
             if content.size_bytes > self._max_message_bytes * GIVE_UP_FACTOR:
                 await self.hang_up("552 5.3.4 The message has no end that we would wait for")
         self.unread(rest)
         return content.take()
 
-    async def _make_room(self, share: Share, content: Content) -> None:
-        if not await self._grow(share, content.kept_bytes):
+    async def _make_room(self, content: Content) -> None:
+        if not await self._grow(content.kept_bytes):
             content.drop(NO_ROOM)
-            share.give_back()
+            self._share.give_back()
 
     async def _read_block(self) -> bytes:
         try:

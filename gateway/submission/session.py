@@ -23,6 +23,7 @@ from gateway.submission.commands import Commands, Transaction
 from gateway.submission.door import admit
 from gateway.submission.login import Login, LoginResult
 from gateway.submission.parameters import MailArguments
+from gateway.submission.room import Share
 from gateway.submission.wire import report_fault
 
 HOOKS = ["handle_DATA", "handle_exception"]  # that the library calls
@@ -105,7 +106,8 @@ class Conversation:
         )
         if isinstance(stamped, Reply):
             return _refused(submission, stamped).as_line()
-        return (await self._keep(submission, stamped, login)).as_line()
+        share = server.hand_over_share()
+        return (await self._keep(submission, stamped, login, share)).as_line()
 
     def refuse(self, server: Commands, envelope: Transaction, refusal: Reply) -> str:
         """Report that content was not taken; return the reply."""
@@ -123,9 +125,12 @@ class Conversation:
         name = login.credential.removeprefix(f"{login.tenant}.")
         return tenant if tenant and name in tenant.credentials else None
 
-    async def _keep(self, submission: Submission, stamped: Outgoing, login: Login) -> Reply:
+    async def _keep(
+        self, submission: Submission, stamped: Outgoing, login: Login, share: Share
+    ) -> Reply:
         """Have the message accepted; a client that vanishes now does not undo it."""
         work = spawn(self._accept(submission, stamped, login), name="submission.accept")
+        work.add_done_callback(lambda _: share.give_back())
         return await asyncio.shield(work)
 
     async def _accept(self, submission: Submission, stamped: Outgoing, login: Login) -> Reply:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -79,6 +81,23 @@ def test_the_room_of_a_client_that_vanishes_is_free_again(stage: Stage) -> None:
     pour(stage, client)
     client.close()
     stage.wait_until(lambda: stage.room.free_bytes == MOST)
+
+
+def test_what_is_being_stored_has_its_room_though_its_client_has_vanished(
+    stage: Stage,
+) -> None:
+    stage.call(stage.gate.clear)
+    client = stage.signed_in()
+    pour(stage, client)
+    client.send(END)
+    stage.wait_until(lambda: stage.waiting == 1)
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()  # with a reset
+    stage.wait_until(lambda: stage.listeners.sessions == 0)
+    assert stage.room.free_bytes <= MOST - LARGE + SMALL_BYTES + 500
+    stage.call(stage.gate.set)
+    stage.wait_until(lambda: stage.room.free_bytes == MOST)
+    assert len(stage.accepted) == 1
 
 
 def test_what_is_too_large_holds_nothing_more_in_the_end(stage: Stage) -> None:
