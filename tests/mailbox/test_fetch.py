@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,27 +9,9 @@ import pytest
 from gateway.mailbox.fetch import TRIES
 from gateway.store import inbox
 from gateway.store.sqlite import Db, Store
+from tests.mailbox.conftest import PASSWORD
 from tests.mailbox.world import World, mailbox_at, run, until, world
 from tests.servers.dovecot import Dovecot
-
-PASSWORD = "code-of-the-mailbox"
-USERS = [f"user{number}@shop.example" for number in range(9)]
-fresh_users = iter(USERS)
-
-
-@pytest.fixture(scope="module")
-def dovecot() -> Iterator[Dovecot]:
-    server = Dovecot()
-    for user in USERS:
-        server.add_user(user, PASSWORD)
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def user() -> str:
-    return next(fresh_users)
 
 
 def letter(subject: str) -> bytes:

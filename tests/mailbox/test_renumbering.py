@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,30 +13,13 @@ from gateway.mailbox.renumbering import TRIES, Renumbering
 from gateway.mailbox.sign_in import open_mailbox
 from gateway.net.imap import ImapRefused, ImapSession, Listed
 from gateway.store import folders
+from tests.mailbox.conftest import PASSWORD
 from tests.mailbox.world import CATALOGUE, World, mailbox_at, run, until, world
 from tests.servers.dovecot import Dovecot
 
 pytestmark = pytest.mark.servers
 
-PASSWORD = "code-of-the-mailbox"
-USERS = [f"user{number}@shop.example" for number in range(3)]
-fresh_users = iter(USERS)
 NAMED, NAMELESS = "<1@example.net>", ""
-
-
-@pytest.fixture(scope="module")
-def dovecot() -> Iterator[Dovecot]:
-    server = Dovecot()
-    for user in USERS:
-        server.add_user(user, PASSWORD)
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def user() -> str:
-    return next(fresh_users)
 
 
 def letter(text: str, message_id: str) -> bytes:

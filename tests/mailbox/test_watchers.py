@@ -12,29 +12,11 @@ import pytest
 from gateway.mail.inbound import Fetched
 from gateway.mail.tenant import Security, Tenant
 from gateway.net.imap import Endpoint, ImapSession
+from tests.mailbox.conftest import PASSWORD, USERS
 from tests.mailbox.world import World, mailbox_at, run, until, world
 from tests.servers.dovecot import Dovecot
 
 pytestmark = pytest.mark.servers
-
-PASSWORD = "code-of-the-mailbox"
-USERS = [f"user{number}@shop.example" for number in range(30)]
-fresh_users = iter(USERS)
-
-
-@pytest.fixture(scope="module")
-def dovecot() -> Iterator[Dovecot]:
-    server = Dovecot()
-    for user in USERS:
-        server.add_user(user, PASSWORD)
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def user() -> str:
-    return next(fresh_users)
 
 
 def letter(number: int) -> bytes:
@@ -311,19 +293,21 @@ def test_a_changed_setting_restarts_and_a_removed_mailbox_stops(
     run(work)
 
 
-def test_many_idle_mailboxes_need_no_thread_each(dovecot: Dovecot, tmp_path: Path) -> None:
-    users = [next(fresh_users) for _ in range(8)]
+def test_many_idle_mailboxes_need_no_thread_each(
+    dovecot: Dovecot, users: Iterator[str], tmp_path: Path
+) -> None:
+    eight = [next(users) for _ in range(8)]
 
     async def work() -> None:
-        async with world(tmp_path, mailbox_at(dovecot.imap_port, users[0]), PASSWORD) as here:
-            mailboxes = {user: mailbox_at(dovecot.imap_port, user) for user in users}
-            here.secrets.update(dict.fromkeys(users, PASSWORD))
+        async with world(tmp_path, mailbox_at(dovecot.imap_port, eight[0]), PASSWORD) as here:
+            mailboxes = {user: mailbox_at(dovecot.imap_port, user) for user in eight}
+            here.secrets.update(dict.fromkeys(eight, PASSWORD))
             here.watchers.update({"acme": Tenant(id="acme", mailboxes=mailboxes)})
             await until(lambda: here.states == ["ok"] * 8, what="eight sign-ins")
             imap = [one for one in threading.enumerate() if one.name.startswith("imap")]
             assert len(imap) <= 4
-            for user in users:
+            for user in eight:
                 dovecot.deliver(user, letter(7))
-            assert {one.mailbox for one in await here.messages(8)} == set(users)
+            assert {one.mailbox for one in await here.messages(8)} == set(eight)
 
     run(work)
