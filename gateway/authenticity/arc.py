@@ -73,7 +73,10 @@ class Chain:
 
 
 def find_chain(message: Message) -> Chain:
-    """Return the chain of a message, without sets where it has none; never fails."""
+    """Return the chain of a message, without sets where it has none; never fails.
+
+    Slow for a hostile header, so to be run in a thread, as the others here.
+    """
     try:
         return Chain(tuple(_read_sets(message)))
     except ValueError as error:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.utils import getaddresses
 
 from gateway.authenticity import dmarc
-from gateway.authenticity.arc import Chain, believed_passes, find_chain, verify_chain
+from gateway.authenticity.arc import believed_passes, find_chain, verify_chain
 from gateway.authenticity.dkim_verify import Keys, find_signatures, verify_signatures
 from gateway.authenticity.spf import SpfChecker
 from gateway.authenticity.trace import Trace, TrustedHops, read_trace
@@ -55,16 +55,14 @@ async def authenticate(
     message: Message, *, hops: TrustedHops, checker: Checker
 ) -> Authenticity:
     """Return what is proven of the message's origin; never raises for what it holds."""
-    trace = read_trace(message, hops)
+    trace = await checker.pool.run(read_trace, message, hops)
     sender = find_sender(message)
-    chain = find_chain(message)
-    dkim, arc, spf, (policy, fault) = await asyncio.gather(
+    dkim, (arc, sealed), spf, (policy, fault) = await asyncio.gather(
         _check_dkim(message, checker),
-        _check_arc(message, chain, checker),
+        _check_arc(message, hops, checker),
         _check_spf(trace, checker.spf),
         _find_policy(sender, checker.resolver),
     )
-    sealed = believed_passes(message, chain, hops.arc_sealers) if arc.result == "pass" else ()
     found = (*dkim, *spf, arc, *_in_line_with((*trace.stated, *sealed), sender))
     ours = fault or _judge_dmarc(found, sender, policy)
     return conclude((*found, ours), sender=sender, trace=trace, policy=policy)
@@ -137,9 +135,16 @@ async def _check_dkim(message: Message, checker: Checker) -> list[AuthResult]:
     )
 
 
-async def _check_arc(message: Message, chain: Chain, checker: Checker) -> AuthResult:
+async def _check_arc(
+    message: Message, hops: TrustedHops, checker: Checker
+) -> tuple[AuthResult, tuple[AuthResult, ...]]:
+    """Return the result of the chain, and what listed sealers saw pass."""
+    chain = await checker.pool.run(find_chain, message)
     keys = await _ask_keys(checker.resolver, chain.key_names)
-    return await checker.pool.run(verify_chain, message, chain, keys, now=datetime.now(UTC))
+    arc = await checker.pool.run(verify_chain, message, chain, keys, now=datetime.now(UTC))
+    if arc.result != "pass":
+        return arc, ()
+    return arc, await checker.pool.run(believed_passes, message, chain, hops.arc_sealers)
 
 
 async def _ask_keys(resolver: Resolver, names: Iterable[str]) -> Keys:

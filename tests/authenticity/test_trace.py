@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.authenticity.dkim_verify import MAX_FIELDS
 from gateway.authenticity.trace import Trace, TrustedHops, read_scanned, read_trace
 from gateway.mail.message import parse_message
 
@@ -108,6 +109,7 @@ def test_what_the_provider_saw_pass_counts_for_nothing_where_a_part_is_signed() 
     assert stated(BORDER + STATED + part + FROM) == {"spf": ("pass", "acme.example")}
     other = part.replace("d=acme", "d=list")
     assert stated(BORDER + STATED + other + REST)["dmarc"] == ("pass", "acme.example")
+    assert "dmarc" not in stated(BORDER + STATED + "X: y\r\n" * MAX_FIELDS + REST)
 
 
 @pytest.mark.parametrize("helo", ["e by mx.provider.example", "e by 2002:a05:: with SMTP"])
