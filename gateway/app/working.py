@@ -9,12 +9,16 @@ from contextlib import suppress
 from datetime import datetime
 
 from gateway import events
-from gateway.net.concurrency import spawn
+from gateway.app.turns import Turns
 from gateway.store import holds, inbox
 from gateway.store.errors import StoreError
+from gateway.store.inbox import Unfinished
 from gateway.store.sqlite import Store
 
-WORKERS = 4
+WORKERS = 8
+A_MAILBOX = 2  # of these: its mail may come from where no name server answers
+REST = 10  # times as long as a look took, before the next: thousands may wait
+LONGEST_REST_SECONDS = 0.2
 LOOK_EVERY_SECONDS = 30.0
 LEAST_SECONDS = 0.5  # between two looks that nothing asked for
 TRY_AGAIN_SECONDS = 30.0
@@ -41,23 +45,27 @@ class Work:
         self._queued = queued
         self._now = now
         self._woken = asyncio.Event()
-        self._slots = asyncio.Semaphore(WORKERS)
-        self._in_work: set[str] = set()
+        self._turns = Turns(self._bring_to_its_end, most=WORKERS, a_mailbox=A_MAILBOX)
         self._not_before: dict[str, float] = {}
 
     def wake(self) -> None:
         """Look for work now."""
         self._woken.set()
 
+    def halt(self) -> None:
+        """Begin nothing more."""
+        self._turns.halt()
+
     async def run(self) -> None:
         """Work until cancelled."""
         while True:
             self._woken.clear()
-            waiting = await self._unfinished()
-            now = time.monotonic()
-            for id_, was_begun in waiting:
-                if id_ not in self._in_work and self._not_before.get(id_, now) <= now:
-                    await self._begin(id_, slots=WORKERS if was_begun else 1)
+            begun = time.monotonic()
+            for one in await self._unfinished():
+                if self._not_before.get(one.message, begun) <= begun:
+                    self._turns.put(one.message, one.mailbox, alone=one.was_begun)
+            took = time.monotonic() - begun
+            await asyncio.sleep(min(REST * took, LONGEST_REST_SECONDS))
             with suppress(TimeoutError):
                 async with asyncio.timeout(await self._seconds_to_next()):
                     await self._woken.wait()
@@ -71,7 +79,7 @@ class Work:
         left = (ends_at - self._now()).total_seconds() if ends_at else LOOK_EVERY_SECONDS
         return min(max(left, LEAST_SECONDS), LOOK_EVERY_SECONDS)
 
-    async def _unfinished(self) -> list[tuple[str, bool]]:
+    async def _unfinished(self) -> list[Unfinished]:
         try:
             await self._store.write(holds.end_due, now=self._now())
             return await self._store.read(inbox.unfinished)
@@ -79,13 +87,7 @@ class Work:
             events.task_failed(task="inbound work", error=error)
             return []
 
-    async def _begin(self, id_: str, *, slots: int) -> None:
-        for _ in range(slots):
-            await self._slots.acquire()
-        self._in_work.add(id_)
-        spawn(self._bring_to_its_end(id_, slots=slots), name=f"perform {id_}")
-
-    async def _bring_to_its_end(self, id_: str, *, slots: int) -> None:
+    async def _bring_to_its_end(self, id_: str) -> None:
         try:
             await self._perform(id_)
         except Exception as error:  # noqa: BLE001 - it stays at its state and is tried again
@@ -94,7 +96,3 @@ class Work:
         else:
             self._not_before.pop(id_, None)
             self._queued()
-        finally:
-            self._in_work.discard(id_)
-            for _ in range(slots):
-                self._slots.release()

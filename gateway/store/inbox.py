@@ -34,6 +34,15 @@ class Inbound:
     plan: Plan | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A message whose Plan or effects are not done."""
+
+    message: str
+    mailbox: str
+    was_begun: bool  # a try of it did not come to its end
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEffect:
     """One effect of a Plan and whether it was carried out."""
@@ -74,16 +83,13 @@ def set_aside(db: Db, fetched: Fetched, *, error: str, now: datetime) -> bool:
     return True
 
 
-def unfinished(db: Db) -> list[tuple[str, bool]]:
-    """Return the ids of messages whose Plan or effects are not done, oldest first.
-
-    Beside each is whether it was begun before: a try of it did not come to its end.
-    """
+def unfinished(db: Db) -> list[Unfinished]:
+    """Return the messages whose Plan or effects are not done, oldest first."""
     query = (
-        "SELECT message, state = 'planned' OR tries > 0 FROM inbox"
+        "SELECT message, mailbox, state = 'planned' OR tries > 0 FROM inbox"
         " WHERE state IN ('fetched', 'planned') ORDER BY message"
     )
-    return [(message, bool(begun)) for message, begun in db.execute(query)]
+    return [Unfinished(row[0], row[1], was_begun=bool(row[2])) for row in db.execute(query)]
 
 
 def fetched_since(db: Db, mailbox: str, at: datetime) -> list[str]:

@@ -16,7 +16,7 @@ SUBJECTS = ("one", "POISON", "three", "four", "five", "six")
 def test_a_mail_that_ends_the_process_is_held_and_those_beside_it_are_not(
     tmp_path: Path,
 ) -> None:
-    """Four are judged at a time, so three of them die with it; it is held after three lives."""
+    """Some are judged beside it and die with it; it is held after three lives, alone."""
     with_mail(tmp_path)
     victim = [sys.executable, str(Path(__file__).with_name("victim.py")), str(tmp_path)]
     lives = [subprocess.run(victim, check=False, timeout=60).returncode for _ in range(4)]

@@ -47,7 +47,8 @@ def test_a_message_that_ends_the_process_three_times_is_set_aside_with_its_bytes
     assert lives == [66, 66, 66, 0]
     store = Store.open(tmp_path / "gateway.db")
     ((content, error),) = store.read_now(aside)
-    fetched = [store.read_now(inbox.load, one) for one, _ in store.read_now(inbox.unfinished)]
+    left = store.read_now(inbox.unfinished)
+    fetched = [store.read_now(inbox.load, one.message) for one in left]
     store.close()
     assert [one.fetched.uid for one in fetched if one is not None] == [1, 3]
     assert content == letter("POISON").replace(b"\n", b"\r\n")

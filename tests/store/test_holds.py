@@ -44,7 +44,8 @@ def test_a_released_message_is_judged_on_from_where_it_was_held(store: Store) ->
     assert (found.state, found.outcome) == ("fetched", None)
     assert found.fetched.released is not None
     assert (found.fetched.released.file, found.fetched.released.flags) == (HOLD.file, ("vip",))
-    assert store.read_now(inbox.unfinished) == [(MAIL.id, False)]
+    [left] = store.read_now(inbox.unfinished)
+    assert (left.message, left.mailbox) == (MAIL.id, MAIL.mailbox)
     assert store.read_now(books.inbound).difference == 0
     again = Plan(effects=(Effect(kind=EffectKind.STORE, target="INBOX"),), version="v1")
     assert store.write_now(inbox.store_plan, MAIL.id, Authenticity(), again, now=NOON)
