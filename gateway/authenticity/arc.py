@@ -73,10 +73,7 @@ class Chain:
 
 
 def find_chain(message: Message) -> Chain:
-    """Return the chain of a message, without sets where it has none; never fails.
-
-    Slow for a hostile header, so to be run in a thread, as the others here.
-    """
+    """Return the chain of a message, without sets where it has none; never fails."""
     try:
         return Chain(tuple(_read_sets(message)))
     except ValueError as error:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.utils import getaddresses
 
 from gateway.authenticity import dmarc
-from gateway.authenticity.arc import believed_passes, find_chain, verify_chain
+from gateway.authenticity.arc import Chain, believed_passes, find_chain, verify_chain
 from gateway.authenticity.dkim_verify import Keys, find_signatures, verify_signatures
 from gateway.authenticity.spf import SpfChecker
 from gateway.authenticity.trace import Trace, TrustedHops, read_trace
@@ -55,17 +55,26 @@ async def authenticate(
     message: Message, *, hops: TrustedHops, checker: Checker
 ) -> Authenticity:
     """Return what is proven of the message's origin; never raises for what it holds."""
-    trace = await checker.pool.run(read_trace, message, hops)
+    trace, chain = await checker.pool.run(_read_header, message, hops)
     sender = find_sender(message)
     dkim, (arc, sealed), spf, (policy, fault) = await asyncio.gather(
         _check_dkim(message, checker),
-        _check_arc(message, hops, checker),
+        _check_arc(message, chain, hops=hops, checker=checker),
         _check_spf(trace, checker.spf),
         _find_policy(sender, checker.resolver),
     )
     found = (*dkim, *spf, arc, *_in_line_with((*trace.stated, *sealed), sender))
     ours = fault or _judge_dmarc(found, sender, policy)
-    return conclude((*found, ours), sender=sender, trace=trace, policy=policy)
+    proven = sender if _is_proven((*found, ours), sender, policy or dmarc.RELAXED) else None
+    mail_from = trace.mail_from or ""
+    last_hop = (*spf, *trace.stated)  # what a sealer saw was the envelope of an earlier hop
+    return Authenticity(
+        results=(*found, ours),
+        header_from=str(sender or ""),
+        mail_from=mail_from,
+        proven=str(proven or ""),
+        mail_from_proven=_is_envelope_proven(last_hop, mail_from, proven),
+    )
 
 
 def find_sender(message: Message) -> Address | None:
@@ -82,24 +91,9 @@ def find_sender(message: Message) -> Address | None:
         return None
 
 
-def conclude(
-    results: tuple[AuthResult, ...],
-    *,
-    sender: Address | None,
-    trace: Trace,
-    policy: dmarc.Policy | None,
-) -> Authenticity:
-    """Return what the results prove: the address in From, and the envelope sender."""
-    mail_from = trace.mail_from or ""
-    proven = bool(sender) and _is_proven(results, sender, policy or dmarc.RELAXED)
-    return Authenticity(
-        results=results,
-        header_from=str(sender or ""),
-        mail_from=mail_from,
-        proven=str(sender) if proven else "",
-        mail_from_proven=bool(mail_from)
-        and _is_envelope_proven(results, mail_from, sender if proven else None),
-    )
+def _read_header(message: Message, hops: TrustedHops) -> tuple[Trace, Chain]:
+    """Slow for a hostile header, so to be run in a thread."""
+    return read_trace(message, hops), find_chain(message)
 
 
 def _is_proven(
@@ -115,6 +109,8 @@ def _is_proven(
 def _is_envelope_proven(
     results: Sequence[AuthResult], mail_from: str, proven: Address | None
 ) -> bool:
+    if not mail_from:
+        return False
     domain = mail_from.rpartition("@")[2]
     if any(
         one.method == "spf" and one.result == "pass" and one.domain == domain for one in results
@@ -136,10 +132,11 @@ async def _check_dkim(message: Message, checker: Checker) -> list[AuthResult]:
 
 
 async def _check_arc(
-    message: Message, hops: TrustedHops, checker: Checker
+    message: Message, chain: Chain, *, hops: TrustedHops, checker: Checker
 ) -> tuple[AuthResult, tuple[AuthResult, ...]]:
     """Return the result of the chain, and what listed sealers saw pass."""
-    chain = await checker.pool.run(find_chain, message)
+    if not chain.sets:
+        return verify_chain(message, chain, {}, now=datetime.now(UTC)), ()
     keys = await _ask_keys(checker.resolver, chain.key_names)
     arc = await checker.pool.run(verify_chain, message, chain, keys, now=datetime.now(UTC))
     if arc.result != "pass":

@@ -75,10 +75,7 @@ class Trace:
 
 
 def read_trace(message: Message, hops: TrustedHops) -> Trace:
-    """Return what can be believed; never fails, whatever stands in the fields.
-
-    Slow for a hostile header, so to be run in a thread.
-    """
+    """Return what can be believed; never fails, whatever stands in the fields."""
     border = _find_border(message, hops)
     if hops.border_received and border is None:
         return Trace()
