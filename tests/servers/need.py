@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ import pytest
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 
-def need(*wanted: str, root: bool = False) -> None:
-    """Skip the test unless all is installed, and we are root where that is needed.
+def need(*wanted: str, root: bool = False, mount: bool = False) -> None:
+    """Skip the test unless all is installed, and we are root, or may mount, where needed.
 
     Wanted are programs by their name, libraries by the whole path of a file, which may be a
     pattern.
@@ -20,12 +21,19 @@ def need(*wanted: str, root: bool = False) -> None:
     missing = [one for one in wanted if not _is_installed(one)]
     if root and os.geteuid() != 0:
         missing.append("root")
+    if mount and not missing and not _may_mount():
+        missing.append("to be allowed to mount, which a container is not")
     if not missing:
         return
     reason = f"needs {', '.join(missing)}: sh tests/all installs it"
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def _may_mount() -> bool:
+    words = ["unshare", "--mount", "true"]
+    return subprocess.run(words, capture_output=True, check=False, timeout=10).returncode == 0
 
 
 def _is_installed(wanted: str) -> bool:

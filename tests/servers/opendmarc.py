@@ -65,7 +65,7 @@ class OpenDmarc:
     """Both filters and the zone that they ask; started when it is made."""
 
     def __init__(self, records: Mapping[tuple[str, str], Sequence[str]]) -> None:
-        need("opendkim", "opendmarc", "unshare", root=True)
+        need("opendkim", "opendmarc", "unshare", root=True, mount=True)
         self.home = Path(tempfile.mkdtemp(prefix="opendmarc-"))
         host = ".".join(("127", *(str(random.SystemRandom().randint(1, 254)) for _ in "abc")))
         self.zone = Zone(records, address=host, port=DNS_PORT)
