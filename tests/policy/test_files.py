@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,22 @@ def test_a_change_is_seen_after_a_second_and_not_looked_for_before(tmp_path: Pat
     assert chains.chain_for(ACME, "inbound") is first
     clock.seconds += 1.0
     assert len(chains.chain_for(ACME, "inbound").files) == 2
+
+
+def test_files_that_did_not_change_are_current_and_those_that_did_are_not(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    write(tmp_path, "inbound/1.sieve")
+    chains = Chains(tmp_path, clock=clock, report=lambda *_: None)
+    assert not chains.is_current(ACME, "inbound")
+    chains.chain_for(ACME, "inbound")
+    clock.seconds += 1.0
+    assert chains.is_current(ACME, "inbound")
+    assert not chains.is_current(replace(ACME, routes={}), "inbound")
+    write(tmp_path, "inbound/2.sieve")
+    clock.seconds += 1.0
+    assert not chains.is_current(ACME, "inbound")
 
 
 def test_a_broken_edit_keeps_the_last_good_chain_and_is_reported_once(tmp_path: Path) -> None:
