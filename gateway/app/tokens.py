@@ -25,6 +25,7 @@ from gateway.net.oauth import (
     exchange_code,
     refresh_tokens,
 )
+from gateway.net.service_account import ask_as_service, read_key
 from gateway.net.unreachable import Unreachable
 from gateway.providers.oauth import client_of
 from gateway.store import grants
@@ -32,6 +33,7 @@ from gateway.store.authorizations import Pending
 from gateway.store.grants import Grant
 
 LOOK_SECONDS = 0.2  # while another process renews
+NO_KEY = TokenRefused(400, "invalid_client: there is no key_file yet")
 NOT_AUTHORIZED = TokenRefused(400, "not authorized yet")
 
 Key = tuple[str, str]
@@ -101,7 +103,13 @@ class AccessTokens:
 
     async def ask(self, tenant: str, mailbox: Mailbox) -> Tokens | TokenRefused:
         """Return a token that needs nobody's yes; it is not kept. Raises Unreachable."""
-        return await ask_without_person(self._http, await self.client(tenant, mailbox))
+        client = await self.client(tenant, mailbox)
+        if not mailbox.by_service_account:
+            return await ask_without_person(self._http, client)
+        if client.secret is None:
+            return NO_KEY
+        key, subject = read_key(client.secret), mailbox.username or mailbox.address
+        return await ask_as_service(self._http, client, key, mailbox=subject, now=_now())
 
     async def client(self, tenant: str, mailbox: Mailbox) -> Client:
         """Return the OAuth2 client that a mailbox signs in as."""

@@ -19,7 +19,7 @@ from gateway.mail.tenant_file import GRANTS
 from gateway.providers.catalogue import Provider
 
 OAUTH2, PASSWORD = "oauth2", "password"
-BY_PERSON, BY_PROGRAM = GRANTS
+BY_PERSON, BY_PROGRAM = ASKED = GRANTS[:2]  # a service account comes by a tenant file
 CLIENT_KEYS = ("client_id", "directory", "grant", "authorize_url", "token_url", "scopes")
 
 
@@ -103,8 +103,8 @@ def _read_way(text: str) -> str:
 
 def _read_grant(text: str) -> str:
     word = text.strip().casefold()
-    if word not in GRANTS:
-        raise Refusal(unknown_key(word, GRANTS, thing="grant"))
+    if word not in ASKED:
+        raise Refusal(unknown_key(word, ASKED, thing="grant"))
     return word
 
 

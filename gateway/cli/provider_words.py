@@ -149,7 +149,8 @@ def _oauth2(provider: Provider) -> Iterator[Pair]:
     yield "oauth2", "an app of your own there, its id as client_id; gateway mailbox authorize"
     yield "asks for", ", ".join(rules.scopes)
     yield "oauth2 note", rules.note
-    yield "no person", rules.app_only if rules.app_scopes else None
+    by_program = rules.app_scopes or rules.service_accounts
+    yield "no person", rules.app_only if by_program else None
 
 
 def _replacing(provider: Provider) -> str | None:

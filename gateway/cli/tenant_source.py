@@ -21,12 +21,15 @@ from gateway.mail.tenant_file import (
     find_faults,
     read_tenant_file,
 )
+from gateway.net.service_account import read_key
 from gateway.providers.catalogue import load_catalogue
 from gateway.providers.misfit import find_misfits
 
-PATH_KEYS = ("password_file", "secret_file", "client_secret_file", "ca_file")
+PATH_KEYS = ("password_file", "secret_file", "client_secret_file", "key_file", "ca_file")
 WORD_OF_KIND = {"upstream": "password", "mailbox": "password", "credential": "password"}
 CLIENT_KEYS = ("client_secret_file", "client_secret_env")  # of a mailbox's OAuth2 client
+KEY, SERVICE = "key_file", "service-account"
+OF_CLIENTS = (*CLIENT_KEYS, KEY)
 SHORTEST_PASSWORD = 20  # of a submission login: its hash is fast
 WEBHOOK_PREFIX = "whsec_"
 
@@ -59,7 +62,7 @@ def load_source(path: Path) -> Source:
         try:
             if secret := _load_secret(kind, item):
                 secrets[kind, name] = secret
-            if secret := _load_client_secret(kind, item):
+            if secret := _load_client_secret(kind, item) or _load_key(kind, item):
                 secrets["client", name] = secret
         except SchemaError as error:
             faults.append(f"{_section(kind, name)} {error}")
@@ -88,8 +91,10 @@ def _lacks(mailbox: Mailbox, known: set[tuple[str, str]]) -> str | None:
         has_password = ("mailbox", mailbox.address) in known
         return None if has_password else "has no password yet: give it password_file"
     if not mailbox.needs_person:
-        has_secret = ("client", mailbox.address) in known
-        return None if has_secret else "has no client secret yet: give it client_secret_file"
+        lacking = "client secret yet: give it client_secret_file"
+        if mailbox.by_service_account:
+            lacking = f"key yet: give it {KEY}"
+        return None if ("client", mailbox.address) in known else f"has no {lacking}"
     if ("refresh", mailbox.address) in known:
         return None
     return f"has no permission yet: gateway mailbox authorize {mailbox.address}"
@@ -131,11 +136,12 @@ def _resolved(item: Any, root: Path) -> Any:
 
 
 def _load_secret(kind: str, item: Mapping[str, Any]) -> str | None:
-    key = _only_key(item, [one for one in SECRET_KEYS if one not in CLIENT_KEYS])
+    key = _only_key(item, [one for one in SECRET_KEYS if one not in OF_CLIENTS])
     if key is None:
         return None
-    if "client_id" in item:
-        raise SchemaError(key, "client_id says that it signs in by OAuth2: leave this out")
+    if "client_id" in item or item.get("grant") == SERVICE:
+        says = "client_id" if "client_id" in item else "grant"
+        raise SchemaError(key, f"{says} says that it signs in by OAuth2: leave this out")
     word = "secret" if kind == "hook" or item.get("type") == "webhook" else "password"
     if kind not in (*WORD_OF_KIND, "route", "hook") or not key.startswith(word):
         raise SchemaError(key, f"there is no key '{key}' here")
@@ -153,6 +159,23 @@ def _load_client_secret(kind: str, item: Mapping[str, Any]) -> str | None:
         sentence = "it goes with client_id" if kind == "mailbox" else "only a mailbox has one"
         raise SchemaError(key, f"there is no client here: {sentence}")
     return _read(key, item[key])
+
+
+def _load_key(kind: str, item: Mapping[str, Any]) -> str | None:
+    """Return the key of a service account as one line of JSON, None where none is given."""
+    if KEY not in item:
+        return None
+    if kind != "mailbox" or item.get("grant") != SERVICE:
+        raise SchemaError(KEY, f'it goes with grant = "{SERVICE}" of a mailbox')
+    if not isinstance(item[KEY], str):
+        raise SchemaError(KEY, "expects text in quotes")
+    try:
+        return read_key(Path(item[KEY]).read_text("utf-8")).text
+    except OSError as error:
+        why = (error.strerror or "cannot be read").lower()
+        raise SchemaError(KEY, f"{item[KEY]}: {why}") from error
+    except ValueError as error:
+        raise SchemaError(KEY, f"{item[KEY]}: {error}") from error
 
 
 def _only_key(item: Mapping[str, Any], keys: Sequence[str]) -> str | None:

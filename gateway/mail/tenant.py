@@ -62,7 +62,8 @@ class Mailbox:
     username: str | None = None
     client_id: str | None = None  # it signs in by OAuth2, as this client
     directory: str | None = None  # of Microsoft Entra; left out: as the preset says
-    grant: str = "authorization-code"  # a person says yes once | client-credentials
+    grant: str = "authorization-code"  # a person says yes once | client-credentials |
+    #                                    service-account
     authorize_url: str | None = None
     token_url: str | None = None
     scopes: tuple[str, ...] = ()  # none: as the preset says
@@ -79,12 +80,17 @@ class Mailbox:
     @property
     def oauth2(self) -> bool:
         """Whether it signs in by access tokens (RFC 6749), not by a password."""
-        return self.client_id is not None
+        return self.client_id is not None or self.by_service_account
 
     @property
     def needs_person(self) -> bool:
         """Whether a person has to say yes before the first access token."""
-        return self.oauth2 and self.grant != "client-credentials"
+        return self.oauth2 and self.grant == "authorization-code"
+
+    @property
+    def by_service_account(self) -> bool:
+        """Whether a program's signed word opens it, as Google has it (RFC 7523)."""
+        return self.grant == "service-account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

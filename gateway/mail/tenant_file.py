@@ -31,10 +31,10 @@ from gateway.mail.tenant import (
 LAST_PORT = 65535
 SECRET_KEYS = (
     "password_file", "password_env", "secret_file", "secret_env", "client_secret_file",
-    "client_secret_env",
+    "client_secret_env", "key_file",
 )  # fmt: skip
 OAUTH2_KEYS = ("directory", "authorize_url", "token_url", "scopes")  # beside client_id
-GRANTS = ("authorization-code", "client-credentials")
+GRANTS = ("authorization-code", "client-credentials", "service-account")
 SECTIONS: dict[str, tuple[str, type[Any]]] = {
     "domains": ("domain", Domain),
     "senders": ("sender", Sender),
@@ -237,6 +237,8 @@ def _oauth2_faults(mailbox: Mailbox, where: str) -> Iterator[str]:
     if mailbox.grant not in GRANTS:
         yield f"{where} grant: {unknown_key(mailbox.grant, GRANTS, thing='grant')}"
     given = [key for key in OAUTH2_KEYS if getattr(mailbox, key)]
+    if mailbox.by_service_account and mailbox.client_id is not None:
+        yield f"{where} client_id: a service account has none: its key_file says who it is"
     if not mailbox.oauth2 and (given or mailbox.grant != GRANTS[0]):
         yield f"{where} client_id: this key is missing, and {(*given, 'grant')[0]} needs it"
     if mailbox.oauth2 and mailbox.provider == "generic":

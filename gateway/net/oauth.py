@@ -133,7 +133,14 @@ async def _ask(
     own = {"grant_type": grant, "client_id": client.client_id}
     if client.secret is not None:
         own["client_secret"] = client.secret  # RFC 6749 §2.3.1
-    body = urlencode({**own, **fields}).encode("ascii")
+    return await ask_endpoint(http, client, {**own, **fields})
+
+
+async def ask_endpoint(
+    http: Http, client: Client, fields: Mapping[str, str]
+) -> Tokens | TokenRefused:
+    """Return what the token endpoint answers to these fields alone; raises Unreachable."""
+    body = urlencode(fields).encode("ascii")
     host = urlsplit(client.token_url).hostname or client.token_url
     try:
         reply = await http.post(

@@ -62,6 +62,7 @@ class OAuth2Rules:
     app_scopes: tuple[str, ...] = ()  # without a person; none: it lets no program in alone
     parameters: Mapping[str, str] = field(default_factory=dict)
     hosts_of_region: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    service_accounts: bool = False  # a key signs for a mailbox (RFC 7523)
     app_only: str = ""  # what a program needs to be let in without a person
     note: str = ""
 

@@ -65,6 +65,9 @@ def _of_client(mailbox: Mailbox, provider: Provider) -> Iterator[str]:
             yield f"{where} {key}: {fault}"
     if rules is None and mailbox.token_url is None and provider.id != "generic":
         yield f"{where} client_id: {provider.name} has no sign-in by OAuth2 in the catalogue"
+    elif mailbox.by_service_account:
+        if rules is not None and not rules.service_accounts:
+            yield f"{where} grant: {provider.name} knows no service accounts: leave it out"
     elif not mailbox.needs_person and not mailbox.scopes and not (rules and rules.app_scopes):
         sentence = "lets no program in without a person: leave grant out, or give scopes"
         yield f"{where} grant: {provider.name} {sentence}"

@@ -15,7 +15,8 @@ def client_of(mailbox: Mailbox, provider: Provider, *, secret: str | None) -> Cl
     """Return the client of a mailbox that signs in by OAuth2; its keys override the preset."""
     rules = _of_region(provider.oauth2 or NOTHING_KNOWN, mailbox.region)
     directory = mailbox.directory or rules.directory
-    of_preset = rules.scopes if mailbox.needs_person else rules.app_scopes
+    is_program = mailbox.oauth2 and mailbox.grant == "client-credentials"
+    of_preset = rules.app_scopes if is_program else rules.scopes
     return Client(
         client_id=mailbox.client_id or "",
         secret=secret,

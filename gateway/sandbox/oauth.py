@@ -9,20 +9,28 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 from weakref import WeakSet
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from gateway.net.oauth import make_challenge
+from gateway.net.service_account import GRANT_TYPE
 from gateway.sandbox.arrivals import Arrivals
 from gateway.sandbox.listening import HOST, Listening, listen
 
 LIBRARY: Any = Site  # it has no annotations
+SKEW_SECONDS = 60.0
+MOST_LIFE_SECONDS = 3600
 ANYBODY = ""  # the mailbox of a token that a program got for itself
 PAGE = "<html><body>This service is being maintained.</body></html>"
 Said = tuple[int, dict[str, Any]]
@@ -41,7 +49,8 @@ class TokenServer:
     """A provider's authorization server on loopback, with one client.
 
     May be changed at any time: `life_seconds` of access tokens, whether it `rotates` refresh
-    tokens, whether the owner `says_yes`, whether it is `down` (a page instead of JSON).
+    tokens, whether the owner `says_yes`, whether it is `down` (a page instead of JSON), which
+    `service_accounts` there are and what is `delegated` to them.
     `asked` holds the grant types that were asked for.
     """
 
@@ -53,6 +62,8 @@ class TokenServer:
         self.says_yes = True
         self.down = False
         self.asked: Arrivals[str] = Arrivals()
+        self.service_accounts: dict[str, RSAPublicKey] = {}  # by their addresses
+        self.delegated: set[tuple[str, str]] = set()  # (address, scope): in any mailbox
         self.channels: WeakSet[Any] = WeakSet()  # connections that were used
         self.port = 0
         self._codes: dict[str, Code] = {}
@@ -115,6 +126,8 @@ class TokenServer:
     def answer(self, asked: Mapping[str, str]) -> Said:
         """Return status and document that the token endpoint answers (RFC 6749 §5)."""
         self.asked.add(asked.get("grant_type", ""))
+        if asked.get("grant_type") == GRANT_TYPE:
+            return self._grant_service(asked.get("assertion", ""))
         if asked.get("client_id") != self.client_id or (
             asked.get("client_secret") != self.secret
         ):
@@ -127,6 +140,23 @@ class TokenServer:
             case "client_credentials":
                 return self._grant(ANYBODY, refresh=None)
         return 400, {"error": "unsupported_grant_type"}
+
+    def _grant_service(self, assertion: str) -> Said:
+        """Judge a service account's word as Google does (RFC 7523 §3)."""
+        try:
+            claims = read_assertion(assertion, self.service_accounts)
+        except (ValueError, LookupError, InvalidSignature):
+            return _invalid_grant("Invalid JWT Signature.")
+        now = time.time()
+        if claims.get("aud") != self.token_url or not (
+            now - SKEW_SECONDS <= claims["iat"] <= now + SKEW_SECONDS
+            and now < claims["exp"] <= claims["iat"] + MOST_LIFE_SECONDS
+        ):
+            return _invalid_grant("Invalid JWT: it is not for now, or not for here.")
+        if (claims["iss"], claims.get("scope")) not in self.delegated:
+            said = "Client is unauthorized to retrieve access tokens using this method"
+            return 401, {"error": "unauthorized_client", "error_description": said}
+        return self._grant(str(claims["sub"]).casefold(), refresh=None)
 
     def _exchange(self, asked: Mapping[str, str]) -> Said:
         code = self._codes.pop(asked.get("code", ""), None)
@@ -189,6 +219,24 @@ class _Pages(Resource):
         arrived.setResponseCode(status)
         arrived.setHeader(b"content-type", b"application/json")
         return json.dumps(document).encode()
+
+
+def read_assertion(assertion: str, keys: Mapping[str, RSAPublicKey]) -> dict[str, Any]:
+    """Return the claims of a word that was signed by RS256 (RFC 7515 §5.2) by who it says.
+
+    Raises ValueError, LookupError or InvalidSignature.
+    """
+    head, claims, signature = assertion.split(".")
+    if json.loads(_decode(head)).get("alg") != "RS256":
+        raise ValueError("it is signed by another algorithm")
+    told: dict[str, Any] = json.loads(_decode(claims))
+    signed = f"{head}.{claims}".encode("ascii")
+    keys[told["iss"]].verify(_decode(signature), signed, PKCS1v15(), SHA256())
+    return told
+
+
+def _decode(part: str) -> bytes:
+    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
 def _fields(args: Mapping[bytes, list[bytes]]) -> dict[str, str]:

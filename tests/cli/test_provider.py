@@ -40,7 +40,9 @@ def test_a_password_is_told_with_where_to_get_list_revoke_and_replace_it(bare: C
     assert "reading takes OAuth2" in microsoft
     assert "IMAP.AccessAsUser.All" in microsoft
     assert "New-ServicePrincipal" in microsoft
-    assert "restricted scope" in bare.say("provider", "show", "gmail")
+    google = bare.say("provider", "show", "gmail")
+    assert "restricted scope" in google
+    assert "service account with domain-wide delegation" in google
 
 
 def test_advice_has_a_recommendation_with_reasons_limits_and_steps(bare: Cli) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from gateway.cli.refusal import Refusal
 from gateway.cli.tenant_source import load_source, missing_secrets
+from gateway.net.service_account import read_key
+from tests.net.test_service_account import key_file
 
 UPSTREAM = 'tenant = "acme"\n[upstreams.own]\nhost = "smtp.acme.example"\nusername = "relay"\n'
 HOOK = (
@@ -129,6 +131,28 @@ def test_a_client_secret_is_read_beside_its_client_id_alone(tmp_path: Path) -> N
     other = UPSTREAM + 'client_secret_file = "secret"\n'
     [told] = faults(tenant_file(tmp_path, other))
     assert told.endswith("client_secret_file: there is no client here: only a mailbox has one")
+
+
+def test_the_key_of_a_service_account_is_read_whole_and_beside_its_grant_alone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "key").write_text(key_file())
+    text = CLIENT.replace("m365", "gmail") + 'key_file = "key"\n'
+    by_service = text + 'grant = "service-account"\n'
+    source = load_source(tenant_file(tmp_path, by_service))
+    assert source.secrets == {("client", "a@acme.example"): read_key(key_file()).text}
+    [told] = faults(tenant_file(tmp_path, text))
+    assert told.startswith(f'{HERE} key_file: it goes with grant = "service-account"')
+    [told] = faults(tenant_file(tmp_path, by_service + 'client_id = "me"\n'))
+    assert "client_id: a service account has none" in told
+    [told] = faults(tenant_file(tmp_path, by_service + 'password_file = "key"\n'))
+    assert "password_file: grant says that it signs in by OAuth2" in told
+    (tmp_path / "key").write_text("no key")
+    [told] = faults(tenant_file(tmp_path, by_service))
+    assert "is not the key of a service account" in told
+    without = by_service.replace('key_file = "key"\n', "")
+    lacking = missing_secrets(load_source(tenant_file(tmp_path, without)).file, set())
+    assert list(lacking) == [f"{HERE} has no key yet: give it key_file"]
 
 
 def test_what_a_mailbox_that_signs_in_by_oauth2_still_lacks_is_told(tmp_path: Path) -> None:

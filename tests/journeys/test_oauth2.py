@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from gateway.cli.mailbox_authorize import QUESTION
+from gateway.net.service_account import GRANT_TYPE
 from gateway.sandbox.misbehaviour import Misbehaviour
 from gateway.sandbox.quirks import MICROSOFT
 from gateway.sandbox.world import World, WorldSettings, open_world
@@ -21,6 +22,7 @@ from gateway.store import grants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
 from tests.journeys.test_upstream_add import converse
+from tests.net.test_service_account import PRIVATE, ROBOT, key_file
 from tests.sandbox.conftest import Loop, loop
 from tests.servers.gateway import Gateway
 from tests.servers.ports import wait_until
@@ -83,7 +85,13 @@ def gateway(world: World) -> Iterator[Gateway]:
     server.close()
 
 
-def apply(gateway: Gateway, world: World, *, more: str = "") -> None:
+def apply(
+    gateway: Gateway,
+    world: World,
+    *,
+    more: str = "",
+    change: Mapping[str, str] | None = None,
+) -> None:
     text = TENANT.format(
         box=BOX,
         smtp=world.upstream.port,
@@ -93,6 +101,8 @@ def apply(gateway: Gateway, world: World, *, more: str = "") -> None:
         hook=world.helpdesk.url,
         more=more,
     )
+    for one, other in (change or {}).items():
+        text = text.replace(one, other)
     gateway.apply(text, client="s", hook=HOOK, login=LOGIN)
 
 
@@ -298,6 +308,28 @@ def test_a_program_of_the_organisation_signs_in_without_a_person(
     wait_for_mail(world, "sixth", gateway)
     assert set(world.tokens.asked) == {"client_credentials"}
     assert len(world.tokens.asked) == 1
+
+
+def test_a_service_account_of_google_opens_what_was_delegated_to_it(
+    gateway: Gateway, world: World, loop: Loop
+) -> None:
+    asks = 'client_id = "gateway"\nclient_secret_file = "client"\n'
+    signs = 'grant = "service-account"\nkey_file = "key.json"\n'
+    (gateway.home / "key.json").write_text(key_file())
+    apply(gateway, world, change={asks: signs, "m365": "gmail"})
+    world.tokens.service_accounts[ROBOT] = PRIVATE.public_key()
+    refused = gateway.run("mailbox", "authorize", BOX, check=False)
+    assert refused.returncode == 1
+    assert "Client is unauthorized to retrieve access tokens" in refused.stdout
+    world.tokens.delegated.add((ROBOT, "https://mail.google.com/"))
+    done = gateway.run("mailbox", "authorize", BOX)
+    assert "opened it both ways" in done.stdout
+    gateway.start()
+    wait_for_state(gateway, "ok")
+    write(loop, world, "seventh")
+    wait_for_mail(world, "seventh", gateway)
+    assert list(world.tokens.asked) == [GRANT_TYPE, GRANT_TYPE]
+    assert "PRIVATE KEY" not in gateway.run("export", "acme").stdout + gateway.log()
 
 
 def _is_usable(gateway: Gateway) -> bool:

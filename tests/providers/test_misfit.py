@@ -60,6 +60,17 @@ def test_a_program_without_a_person_is_let_in_by_microsoft_365_alone() -> None:
     assert told("gmail", scopes=("x",)) == []
 
 
+def test_a_service_account_opens_mailboxes_of_google_alone() -> None:
+    def told(provider: str, **keys: Any) -> list[str]:
+        keys = {"grant": "service-account", **keys}
+        return misfits(Mailbox(address="a@acme.example", provider=provider, **keys))
+
+    assert told("gmail") == []
+    [sentence] = told("m365")
+    assert sentence.endswith("knows no service accounts: leave it out")
+    assert told("generic", host="imap.example", token_url="https://t.example/") == []
+
+
 def test_a_url_that_is_none_is_told() -> None:
     wrong = "login.example/token"
     [told] = misfits(

@@ -39,6 +39,14 @@ def test_without_a_person_the_scope_is_the_programs_own() -> None:
     assert client.scopes == ("https://outlook.office365.com/.default",)
 
 
+def test_a_service_account_asks_for_what_a_person_would_grant() -> None:
+    robot = Mailbox(address="a@acme.example", provider="gmail", grant="service-account")
+    assert (robot.oauth2, robot.needs_person) == (True, False)
+    client = client_of(robot, CATALOGUE["gmail"], secret="{}")
+    assert client.scopes == ("https://mail.google.com/",)
+    assert client.token_url == "https://oauth2.googleapis.com/token"
+
+
 def test_google_is_asked_for_a_refresh_token() -> None:
     client = client_of(BOX, CATALOGUE["gmail"], secret="s")
     assert client.parameters == {"access_type": "offline", "prompt": "consent"}

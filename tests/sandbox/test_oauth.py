@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import time
+from base64 import urlsafe_b64encode
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.net.oauth import Client, authorization_url
+from gateway.net.service_account import GRANT_TYPE
 from gateway.sandbox.oauth import TokenServer
+from tests.net.test_service_account import PRIVATE, ROBOT
 
 BOX, BACK = "shop@acme.example", "http://127.0.0.1:1/back"
 VERIFIER = "v" * 43
@@ -101,3 +108,44 @@ def test_a_wrong_secret_is_no_client_and_a_server_that_is_down_answers_a_page(
     tokens.down = True
     down = ask(tokens, grant_type="client_credentials")
     assert (down.status_code, down.text[:6]) == (503, "<html>")
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({}, "access_token"),
+        ({"aud": "https://elsewhere.example/"}, "invalid_grant"),
+        ({"iat": 1, "exp": 3600}, "invalid_grant"),
+        ({"exp": 9e9}, "invalid_grant"),
+        ({"iss": "nobody@acme.example"}, "invalid_grant"),
+        ({"scope": "https://www.googleapis.com/auth/drive"}, "unauthorized_client"),
+    ],
+)
+def test_a_service_account_gets_a_token_for_what_was_delegated_alone(
+    tokens: TokenServer, claims: dict[str, Any], said: str
+) -> None:
+    tokens.service_accounts[ROBOT] = PRIVATE.public_key()
+    tokens.delegated.add((ROBOT, "https://mail.google.com/"))
+    told = {
+        "iss": ROBOT, "sub": BOX, "scope": "https://mail.google.com/",
+        "aud": tokens.token_url, "iat": time.time(), "exp": time.time() + 600,
+    }  # fmt: skip
+    found = httpx.post(
+        tokens.token_url, data={"grant_type": GRANT_TYPE, "assertion": signed(told | claims)}
+    ).json()
+    assert said in (found.get("error"), *found)
+    assert "access_token" not in found or tokens.opens(BOX, found["access_token"])
+
+
+def test_a_word_that_is_not_signed_by_rs256_is_refused(tokens: TokenServer) -> None:
+    tokens.service_accounts[ROBOT] = PRIVATE.public_key()
+    for assertion in ("", "a.b", signed({"iss": ROBOT}, alg="none"), signed({})[:-4]):
+        form = {"grant_type": GRANT_TYPE, "assertion": assertion}
+        assert httpx.post(tokens.token_url, data=form).json()["error"] == "invalid_grant"
+
+
+def signed(claims: dict[str, Any], *, alg: str = "RS256") -> str:
+    parts = (json.dumps(one).encode() for one in ({"alg": alg}, claims))
+    word = ".".join(urlsafe_b64encode(one).rstrip(b"=").decode() for one in parts)
+    signature = PRIVATE.sign(word.encode(), PKCS1v15(), SHA256())
+    return f"{word}.{urlsafe_b64encode(signature).rstrip(b'=').decode()}"
