@@ -166,8 +166,9 @@ def _octets(part: Part) -> bytes:
         if isinstance(payload, bytes):
             return payload
         inner = part.get_payload()
-        first = inner[0] if isinstance(inner, list) and inner else inner
-        return first.as_bytes() if isinstance(first, Part) else str(first or "").encode()
+        if isinstance(inner, list):  # a report of deliveries has a block for each recipient
+            return b"\r\n".join(one.as_bytes() for one in inner if isinstance(one, Part))
+        return str(inner or "").encode()
     except BROKEN:
         return b""
 

@@ -1,4 +1,4 @@
-"""ARF reports as feedback loops send them (RFC 5965)."""
+"""Reports as others send them: of feedback loops (RFC 5965), of servers (RFC 3464)."""
 
 from __future__ import annotations
 
@@ -37,3 +37,47 @@ Message-ID: {message_id}\r
 Buy now.\r
 --b--\r
 """.encode()
+
+
+def dsn(message_id: str, *blocks: str) -> bytes:
+    """Return a notification about the mail with this id, a block of fields a recipient."""
+    statuses = "\r\n".join(f"{one}\r\n" for one in blocks)
+    return f"""\
+Return-Path: <>\r
+From: Mail Delivery System <mailer-daemon@mx.example>\r
+To: support@acme.example\r
+Subject: Undelivered Mail Returned to Sender\r
+Auto-Submitted: auto-replied\r
+MIME-Version: 1.0\r
+Content-Type: multipart/report; report-type="delivery-status";\r
+ boundary="b"\r
+\r
+--b\r
+Content-Type: text/plain; charset=us-ascii\r
+\r
+I am sorry to have to inform you that your message could not be delivered.\r
+--b\r
+Content-Type: message/delivery-status\r
+\r
+Reporting-MTA: dns; mx.example\r
+Arrival-Date: Tue, 24 Nov 2026 10:00:00 +0000\r
+\r
+{statuses}\r
+--b\r
+Content-Type: text/rfc822-headers\r
+\r
+From: support@acme.example\r
+Message-ID: {message_id}\r
+--b--\r
+""".encode()
+
+
+def failed(
+    recipient: str, *, status: str = "5.1.1", said: str = "550 5.1.1 no such user"
+) -> str:
+    """Return the fields of one recipient that was not delivered to, as Postfix writes them."""
+    return (
+        f"Final-Recipient: rfc822; {recipient}\r\nOriginal-Recipient: rfc822;{recipient}\r\n"
+        f"Action: failed\r\nStatus: {status}\r\nRemote-MTA: dns; mx2.example\r\n"
+        f"Diagnostic-Code: smtp; {said}"
+    )

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.actions.parts import Parts, read_parts, text_of_html
+from tests.actions.reports import dsn, failed
 
 
 def composed(*, html: str | None = None, files: tuple[tuple[str, bytes], ...] = ()) -> bytes:
@@ -117,3 +118,10 @@ def test_what_looks_like_a_tag_and_is_none_is_kept() -> None:
 @given(st.text(alphabet="<>!-[]&;#xa\"'/=p ", max_size=200))
 def test_no_markup_is_refused(markup: str) -> None:
     assert isinstance(text_of_html(markup), str)
+
+
+def test_a_report_of_deliveries_is_attached_with_every_recipients_block() -> None:
+    parts = read_parts(dsn("<1@x>", failed("ann@example.org"), failed("ben@example.org")))
+    (status,) = [one for one in parts.attachments if one.type == "message/delivery-status"]
+    for word in (b"Reporting-MTA", b"ann@example.org", b"ben@example.org"):
+        assert word in status.content
