@@ -6,12 +6,12 @@ Feedback loops send one when somebody marks a mail as unwanted. Who that was is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway.actions.letter import plain
-from gateway.actions.parts import read_parts
+from gateway.actions.parts import Attachment, read_parts
 from gateway.mail.address import Address, parse_address
 from gateway.mail.message import Message, parse_message
 
@@ -35,29 +35,40 @@ class Complaint:
     ids: tuple[str, ...]  # of the mail, with angle brackets
 
 
-def is_feedback_report(message: Message) -> bool:
-    """Whether the header says that this is a report (RFC 5965 §2)."""
-    kind = message.text("Content-Type").casefold().replace(" ", "").replace('"', "")
-    return kind.startswith("multipart/report;") and "report-type=feedback-report" in kind
+def report_type(message: Message) -> str:
+    """Return what kind of report the header says this is (RFC 6522 §3); empty: none."""
+    said = message.text("Content-Type").casefold().replace(" ", "").replace('"', "")
+    kind, *parameters = said.split(";")
+    named = (one.partition("=")[2] for one in parameters if one.startswith("report-type="))
+    return next(named, "") if kind == "multipart/report" else ""
 
 
 def read_complaint(content: bytes) -> Complaint | None:
     """Return the complaint in a message; None: it is no report, a broken one, or of praise."""
-    if not is_feedback_report(parse_message(content)):
+    if report_type(parse_message(content)) != "feedback-report":
         return None
     attachments = read_parts(content[:MAX_READ_BYTES]).attachments
     reports = [parse_message(one.content) for one in attachments if one.type == REPORT_TYPE]
-    mails = [parse_message(one.content) for one in attachments if one.type in ATTACHED]
     kinds = [_word(report, "Feedback-Type").casefold() for report in reports]
     if not kinds or not kinds[0] or kinds[0] in NO_COMPLAINTS:
         return None
+    mails = _attached(attachments)
     named = [*_values(reports, ("Original-Rcpt-To",)), *_values(mails, RECIPIENT_FIELDS)]
     return Complaint(
         kind=kinds[0],
         reporter=_word(reports[0], "User-Agent"),
         recipients=tuple(dict.fromkeys(_addresses(named[:MAX_NAMED]))),
-        ids=tuple(dict.fromkeys(_values(mails, ID_FIELDS)))[:MAX_NAMED],
+        ids=ids_of_attached(attachments),
     )
+
+
+def ids_of_attached(attachments: Sequence[Attachment]) -> tuple[str, ...]:
+    """Return the Message-IDs of the mail that a report is about, as written in its header."""
+    return tuple(dict.fromkeys(_values(_attached(attachments), ID_FIELDS)))[:MAX_NAMED]
+
+
+def _attached(attachments: Sequence[Attachment]) -> list[Message]:
+    return [parse_message(one.content) for one in attachments if one.type in ATTACHED]
 
 
 def _word(report: Message, name: str) -> str:

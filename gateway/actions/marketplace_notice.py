@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from gateway.actions.complaint import Taken
 from gateway.actions.event import write_event
 from gateway.actions.marketplace import OF_AMAZON
 from gateway.actions.parts import read_parts
-from gateway.mail.inbound import Authenticity, Fetched
+from gateway.actions.reported import Arrival, Taken
+from gateway.mail.inbound import Authenticity
 from gateway.mail.marketplace import PREFIX, is_alias
 from gateway.mail.message import parse_message
-from gateway.mail.tenant import Tenant
 from gateway.providers.catalogue import Provider
 from gateway.providers.diagnosis import Diagnosis, diagnose
 from gateway.store import journal, queue, sent
@@ -51,10 +50,9 @@ def read_notice(
     return Notice(diagnosis=found, said=folded) if found.listed else None
 
 
-def take_notice(
-    db: Db, notice: Notice, *, fetched: Fetched, tenant: Tenant, now: datetime
-) -> Taken:
+def take_notice(db: Db, notice: Notice, arrival: Arrival) -> Taken:
     """Journal a notice with the mail that it is about, and queue the events of it."""
+    tenant, report, now = arrival.tenant, arrival.fetched.id, arrival.now
     newest = sent.find_newest(db, tenant=tenant.id, domain=PREFIX, since=now - COMES_WITHIN)
     about = next((one for one in newest if _is_named(one, notice)), None)
     if about is None:
@@ -62,7 +60,7 @@ def take_notice(
     found, recipient = notice.diagnosis, about.recipients[0]
     journal.write(
         db, about.id, "message.bounced", now=now, recipient=recipient, cause=found.cause,
-        meaning=found.meaning, fix=found.fix, report=fetched.id,
+        meaning=found.meaning, fix=found.fix, report=report,
     )  # fmt: skip
     data = {
         "id": about.id,
@@ -74,7 +72,7 @@ def take_notice(
         "code": None,
         "text": notice.said[:MAX_SHOWN],
         "fix": found.fix,
-        "report": fetched.id,
+        "report": report,
     }
     told = write_event(tenant, "message.bounced", data, now=now, origin=about.id)
     for outgoing in told:

@@ -14,11 +14,13 @@ from datetime import datetime, timedelta
 from gateway import events
 from gateway.actions.answer import Mark, Way, is_loop_mark
 from gateway.actions.carry import Answer, Carried, Office, carry, keep_back
-from gateway.actions.complaint import FindOurs, Report, Taken, take_complaint
+from gateway.actions.complaint import take_complaint
 from gateway.actions.feedback import Complaint
 from gateway.actions.gate import History, Occasion, addresses_of, find_ceiling
 from gateway.actions.marketplace_notice import Notice, take_notice
 from gateway.actions.notice import NoticePath
+from gateway.actions.reported import Arrival, FindOurs, Taken
+from gateway.actions.undelivered import Undelivered, take_undelivered
 from gateway.config import AnswerSettings
 from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
@@ -33,6 +35,8 @@ MAX_TRIES = 3
 LAST = (EffectKind.VACATION, EffectKind.REJECT, EffectKind.NOTIFY)
 STRONGEST_FIRST = ("held", "routed", "answered", "discarded")
 
+Reported = Complaint | Undelivered | Notice
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
@@ -40,8 +44,7 @@ class Judged:
 
     plan: Plan
     marked: tuple[marks.Mark, ...] = ()
-    complaint: Complaint | None = None  # that the message brings, whatever becomes of it
-    notice: Notice | None = None  # that it is of Amazon
+    report: Reported | None = None  # that the message brings, whatever becomes of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,7 @@ class Performer:
             authenticity = known or await self._near.authenticate(fetched)
             judged = await self._near.judge(fetched, authenticity)
         taken = await self._store.write(self._keep, fetched, authenticity, judged)
-        if taken is not None and judged.complaint is not None:
+        if taken is not None and isinstance(judged.report, Complaint):
             events.complaint_taken(
                 message_id=fetched.id, about=taken.about, recipients=taken.recipients
             )
@@ -122,14 +125,11 @@ class Performer:
         if buyer := find_waiting_buyer(fetched, authenticity, judged.plan):
             unanswered.begin(db, fetched, buyer, since=waiting_since(fetched))
         tenant = self._near.tenants().get(fetched.tenant)
-        if tenant is None:
+        if tenant is None or judged.report is None:
             return None
-        if judged.notice is not None:
-            return take_notice(db, judged.notice, fetched=fetched, tenant=tenant, now=now)
-        if judged.complaint is None:
-            return None
-        report = Report(complaint=judged.complaint, fetched=fetched, tenant=tenant, now=now)
-        return take_complaint(db, report, find_ours=self._near.find_ours)
+        find_ours = self._near.find_ours
+        arrival = Arrival(fetched=fetched, tenant=tenant, now=now, find_ours=find_ours)
+        return _take(db, judged.report, arrival)
 
     async def _carry_out(self, fetched: Fetched, authenticity: Authenticity) -> str:
         office = await self._open_office(fetched, authenticity)
@@ -204,6 +204,16 @@ class Performer:
             message_id=fetched.id, tenant=fetched.tenant, outcome=outcome, rule=rule
         )
         return outcome
+
+
+def _take(db: Db, report: Reported, arrival: Arrival) -> Taken:
+    match report:
+        case Complaint():
+            return take_complaint(db, report, arrival)
+        case Undelivered():
+            return take_undelivered(db, report, arrival)
+        case Notice():
+            return take_notice(db, report, arrival)
 
 
 def finish_effect(

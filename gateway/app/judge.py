@@ -12,12 +12,16 @@ from gateway.actions.gate import LOOP_FIELD
 from gateway.actions.marketplace_notice import read_notice
 from gateway.actions.perform import Judged
 from gateway.actions.route import CONVERSATION_FIELD
+from gateway.actions.undelivered import read_undelivered
 from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
 from gateway.conversation.thread import Thread, take_in
+from gateway.delivery.verdict import failure_class
+from gateway.mail.delivery import Decision, Verdict
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import Edit, Message, parse_message
 from gateway.mail.plan import Effect, EffectKind
+from gateway.mail.reply import Reply
 from gateway.mail.tenant import Tenant
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
@@ -26,6 +30,7 @@ from gateway.policy.edits import foreign_marks
 from gateway.policy.files import Chains
 from gateway.policy.scanning import limits_with
 from gateway.providers.catalogue import Provider
+from gateway.providers.diagnosis import diagnose
 from gateway.store import marks
 
 
@@ -67,7 +72,7 @@ class Judge:
         if fetched.released:  # what it reports was taken in before
             return judged
         return await self._pool.run(
-            _with_reports, judged, fetched, authenticity, self._base.catalogue
+            _with_report, judged, fetched, authenticity, self._base.catalogue
         )
 
     async def _context(
@@ -114,18 +119,30 @@ class Judge:
         return count
 
 
-def _with_reports(
+def _with_report(
     judged: Judged,
     fetched: Fetched,
     authenticity: Authenticity,
     catalogue: Mapping[str, Provider],
 ) -> Judged:
     """Read what a message tells of one that was sent, whatever the policies do with it."""
-    return replace(
-        judged,
-        complaint=read_complaint(fetched.content),
-        notice=read_notice(fetched.content, authenticity, catalogue),
+    content = fetched.content
+    report = (
+        read_complaint(content)
+        or read_undelivered(content, classify=lambda reply: _class_of(reply, catalogue))
+        or read_notice(content, authenticity, catalogue)
     )
+    return replace(judged, report=report)
+
+
+def _class_of(reply: Reply, catalogue: Mapping[str, Provider]) -> str:
+    """Return the class of what a recipient's server said, as of one that we talked to."""
+    found = diagnose(
+        catalogue["generic"], catalogue, phase="destination", code=reply.code,
+        text=reply.phrase,
+    )  # fmt: skip
+    verdict = Verdict(decision=Decision.FAIL, cause=found.cause, meaning=found.meaning)
+    return failure_class(verdict, reply)
 
 
 def _edits_before(message: Message, thread: Thread, mark: Mark) -> tuple[Edit, ...]:

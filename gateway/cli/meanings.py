@@ -47,7 +47,7 @@ MEANINGS = {
     "message.complained": "A recipient marked the message as unwanted: mail to that address is"
     " refused at once from now on.",
     "message.unanswered": "A buyer waits for an answer to this; the tenant was told.",
-    "message.bounced": "The message was not passed on, its provider wrote later.",
+    "message.bounced": "A server took the message, and wrote later that it did not arrive.",
     "complaint.taken": "The message reports that a mail of the tenant is unwanted.",
     "complaint.unmatched": "The message reports a mail as unwanted that the tenant did not"
     " send, or not from here: nobody is suppressed for it.",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gateway.mail.delivery import LaneKind
+from gateway.mail.delivery import LaneKind, State
 from gateway.mail.ids import first_id
 from gateway.store.sqlite import Db
 
@@ -15,13 +15,16 @@ COLUMNS = "m.id, m.message_id, m.conversation, coalesce(c.bytes, x'')"
 LEFT = (
     "message m LEFT JOIN content c ON c.message = m.id WHERE m.tenant = :tenant AND EXISTS"
     " (SELECT 1 FROM delivery d WHERE d.message = m.id AND d.lane_kind = :kind"
-    " AND d.recipient LIKE :recipients)"
+    " AND d.state <> :failed AND d.recipient LIKE :recipients)"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """A mail that left by an upstream, and to whom; its content is empty at its age."""
+    """A mail that left by an upstream, and to whom, but those whom its server refused.
+
+    Its content is empty at its age.
+    """
 
     id: str
     message_id: str
@@ -51,12 +54,15 @@ def find_newest(db: Db, *, tenant: str, domain: str, since: datetime) -> list[Se
 
 
 def _asked(tenant: str, *, recipients: str = "%") -> dict[str, Any]:
-    return {"tenant": tenant, "kind": LaneKind.UPSTREAM.value, "recipients": recipients}
+    return {
+        "tenant": tenant, "kind": LaneKind.UPSTREAM.value, "failed": State.FAILED.value,
+        "recipients": recipients,
+    }  # fmt: skip
 
 
 def _sent(db: Db, row: tuple[Any, ...]) -> Sent:
-    query = "SELECT recipient FROM delivery WHERE message = ? ORDER BY number"
-    recipients = tuple(one for (one,) in db.execute(query, (row[0],)))
+    query = "SELECT recipient FROM delivery WHERE message = ? AND state <> ? ORDER BY number"
+    recipients = tuple(one for (one,) in db.execute(query, (row[0], State.FAILED.value)))
     return Sent(
         id=row[0], message_id=row[1], conversation=row[2], content=row[3], recipients=recipients
     )

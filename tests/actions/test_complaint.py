@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.actions.complaint import Report, take_complaint
+from gateway.actions.complaint import take_complaint
 from gateway.actions.feedback import read_complaint
+from gateway.actions.reported import Arrival
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
 from gateway.mail.envelope import Envelope, Recipient
@@ -49,8 +50,8 @@ def complain(store: Store, content: bytes, *, ours: str | None = None) -> list[o
     complaint, one = read_complaint(content), fetched(content)
     assert complaint is not None
     store.write_now(inbox.store_fetched, one, now=NOON)
-    report = Report(complaint=complaint, fetched=one, tenant=ACME, now=NOON)
-    taken = store.write_now(take_complaint, report, find_ours=lambda *_: ours)
+    arrival = Arrival(fetched=one, tenant=ACME, now=NOON, find_ours=lambda *_: ours)
+    taken = store.write_now(take_complaint, complaint, arrival)
     assert all(queued(store, one.id) for one in taken.told)
     return [json.loads(one.content)["data"] for one in taken.told]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.actions.complaint import Taken
 from gateway.actions.marketplace_notice import read_notice, take_notice
+from gateway.actions.reported import Arrival, Taken
 from gateway.mail.address import Address
 from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
 from gateway.mail.envelope import Envelope, Recipient
@@ -54,7 +54,8 @@ def take(store: Store, text: str = OPTED_OUT) -> Taken:
     notice = read_notice(one.content, AMAZON, CATALOGUE)
     assert notice is not None
     store.write_now(inbox.store_fetched, one, now=NOON)
-    return store.write_now(take_notice, notice, fetched=one, tenant=ACME, now=NOON)
+    arrival = Arrival(fetched=one, tenant=ACME, now=NOON, find_ours=lambda *_: None)
+    return store.write_now(take_notice, notice, arrival)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ class Scene:
         if self.fails:
             raise RuntimeError("killed")
         plan = Plan(effects=self.effects, version="v1")
-        return Judged(plan=plan, marked=self.marked, complaint=self.complaint)
+        return Judged(plan=plan, marked=self.marked, report=self.complaint)
 
     def way_for(self, *_: object) -> Way:
         if self.way_fails:

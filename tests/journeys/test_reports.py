@@ -1,4 +1,4 @@
-"""Feedback loops: a recipient marks a mail as unwanted, and the report lies in the mailbox."""
+"""What lies in a mailbox about mail that was sent: complaints, and bounces that come later."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from email.message import Message
 
 import pytest
 
-from tests.actions.reports import arf
+from tests.actions.reports import arf, dsn, failed
 from tests.journeys.customer import Customer
 from tests.journeys.test_in import (
     BOX,
@@ -28,34 +28,46 @@ from tests.servers.zone import Zone
 pytestmark = pytest.mark.servers
 
 OFFER, EVE = "<offer-1@acme.example>", "eve@customer.example"
+NEWS, BOB = "<news-1@acme.example>", "bob@customer.example"
 
 
-def test_a_complaint_suppresses_who_made_it_and_a_broken_one_stops_nothing(
+def test_complaints_and_later_bounces_are_told_and_a_broken_report_stops_nothing(
     gateway: Gateway, postfix: Postfix, dovecot: Dovecot, helpdesk: Helpdesk, zone: Zone
 ) -> None:
     apply_tenant(gateway, postfix, dovecot, helpdesk)
     write_policy(gateway, RECEIVED)
     gateway.start()
     wait_until_watched(gateway)
-    message = letter(to=EVE)
-    message["Message-ID"] = OFFER
-    submit(gateway, message, security="starttls")
-    wait_until(postfix.delivered, what=lambda: f"the mail\n{gateway.log()}")
+    for id_, to in ((OFFER, EVE), (NEWS, BOB)):
+        message = letter(to=to)
+        message["Message-ID"] = id_
+        submit(gateway, message, security="starttls")
+    wait_until(
+        lambda: len(postfix.delivered()) == 2, what=lambda: f"the mails\n{gateway.log()}"
+    )
     redacted, broken = arf(OFFER), arf(OFFER)[:450]
-    for content in (broken, redacted, arf("<another@acme.example>", recipient="eve@b.example")):
+    stranger = arf("<another@acme.example>", recipient="eve@b.example")
+    for content in (broken, redacted, stranger, dsn(NEWS, failed(BOB))):
         dovecot.deliver("support", content)
     dovecot.deliver("support", Customer(zone).write(to=BOX, subject="after them"))
     wait_until(
-        lambda: len(helpdesk.of_type("message.received")) == 4,
-        what=lambda: f"all four mails\n{gateway.log()}",
+        lambda: len(helpdesk.of_type("message.received")) == 5,
+        what=lambda: f"all five mails\n{gateway.log()}",
     )
     gateway.wait_for_empty_queue()
     (event,) = helpdesk.of_type("message.complained")
     data = event.payload["data"]
     assert (data["message_id"], data["recipient"]) == (OFFER, EVE)
-    (entry,) = gateway.json("suppression", "list")
-    assert (entry["address"], entry["reason"]) == (EVE, "complaint")
-    assert data["report"] in entry["evidence"]
+    (bounce,) = helpdesk.of_type("message.bounced")
+    told = bounce.payload["data"]
+    assert (told["message_id"], told["recipient"]) == (NEWS, BOB)
+    assert (told["class"], told["text"]) == ("recipient-dead", "5.1.1 no such user")
+    entries = {one["address"]: one for one in gateway.json("suppression", "list")}
+    assert {key: one["reason"] for key, one in entries.items()} == {
+        EVE: "complaint",
+        BOB: "recipient-dead",
+    }
+    assert data["report"] in entries[EVE]["evidence"]
     assert "message.complained" in events_of(gateway, OFFER)
     assert {"complaint.taken", "answer.suppressed"} <= events_of(gateway, data["report"])
     assert [one["To"] for one in answers(postfix)] == [Customer.address]
