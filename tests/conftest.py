@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 from twisted.internet import asyncioreactor
 from twisted.internet.error import ReactorAlreadyInstalledError
@@ -14,6 +15,8 @@ from twisted.internet.error import ReactorAlreadyInstalledError
 T = TypeVar("T")
 
 SECONDS = 20
+hypothesis.settings.register_profile("any machine", deadline=None)  # 200 ms are of a quiet one
+hypothesis.settings.load_profile("any machine")
 LONG = "tests/journeys/test_crash_"  # some minutes each
 
 
