@@ -18,7 +18,7 @@ from gateway.app.foundation import Foundation
 from gateway.app.reminding import WriteMails
 from gateway.config import ConfigError
 from gateway.mail.trouble import KnownTrouble, Trouble
-from gateway.net.concurrency import spawn
+from gateway.net.concurrency import spawn_lasting
 from gateway.net.tls import expiry
 from gateway.policy.files import Chains
 from gateway.store import alerts, books
@@ -51,8 +51,8 @@ def begin_alerts(base: Foundation, chains: Chains) -> list[asyncio.Task[None]]:
         return []
     alarms = Alarms(base, chains)
     return [
-        spawn(alarms.keep_looking(), name="look for troubles"),
-        spawn(alarms.keep_sending(), name="send alerts"),
+        spawn_lasting(alarms.keep_looking, name="look for troubles"),
+        spawn_lasting(alarms.keep_sending, name="send alerts"),
     ]
 
 

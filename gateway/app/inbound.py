@@ -29,7 +29,7 @@ from gateway.mail.message import Message, parse_message
 from gateway.mail.tenant import Mailbox, Tenant
 from gateway.mailbox.watcher import Surroundings
 from gateway.mailbox.watchers import Watchers
-from gateway.net.concurrency import spawn, stop_tasks
+from gateway.net.concurrency import spawn, spawn_lasting, stop_tasks
 from gateway.net.imap import ImapPools
 from gateway.net.oauth import TokenRefused
 from gateway.policy.files import Chains
@@ -79,10 +79,10 @@ class Inbound:
     async def start(self) -> None:
         """Take up what an earlier life left, then watch the mailboxes."""
         self._tasks = [
-            spawn(self._work.run(), name="inbound work"),
-            spawn(self._renewals.run(), name="renew codes"),
-            spawn(self._reminders.run(), name="remind of codes"),
-            spawn(self._clocks.run(), name="warn of unanswered mail"),
+            spawn_lasting(self._work.run, name="inbound work"),
+            spawn_lasting(self._renewals.run, name="renew codes"),
+            spawn_lasting(self._reminders.run, name="remind of codes"),
+            spawn_lasting(self._clocks.run, name="warn of unanswered mail"),
         ]
         self.refresh()
 

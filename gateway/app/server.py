@@ -15,6 +15,7 @@ import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 
 from gateway import events, log_formats
 from gateway.app import reactor
@@ -37,7 +38,7 @@ from gateway.app.tokens import AccessTokens
 from gateway.app.upstream_news import UpstreamNews
 from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
-from gateway.net.concurrency import spawn, stop_tasks
+from gateway.net.concurrency import spawn_lasting, stop_tasks
 from gateway.net.open_files import raise_limit
 from gateway.policy.files import Chains
 from gateway.store import alerts, books, figures
@@ -124,12 +125,14 @@ class Server:
         ports = await self._start_intake(base, chains, outbound)
         self._waiting_for.remove("listeners")
         tasks = [
-            spawn(self._look(base, chains, outbound, inbound), name="look for changes"),
-            spawn(UpstreamNews(base).run(), name="tell of upstreams"),
-            spawn(renew_certificate(settings), name="renew certificate"),
-            spawn(keep_clean(store, settings.retention), name="retention"),
-            spawn(keep_log_short(path_of_store(settings)), name="checkpoints"),
-            spawn(_held(base, chains, outbound).run(), name="held submissions"),
+            spawn_lasting(
+                partial(self._look, base, chains, outbound, inbound), name="look for changes"
+            ),
+            spawn_lasting(UpstreamNews(base).run, name="tell of upstreams"),
+            spawn_lasting(partial(renew_certificate, settings), name="renew certificate"),
+            spawn_lasting(partial(keep_clean, store, settings.retention), name="retention"),
+            spawn_lasting(partial(keep_log_short, path_of_store(settings)), name="checkpoints"),
+            spawn_lasting(_held(base, chains, outbound).run, name="held submissions"),
             *begin_alerts(base, chains),
         ]
         stack.push_async_callback(stop_tasks, tasks)

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 from gateway import events, log_formats
 from gateway.app import reactor
@@ -17,7 +18,7 @@ from gateway.app.listening import server_tls
 from gateway.app.policies import open_chains
 from gateway.app.workers import READY
 from gateway.config import Settings
-from gateway.net.concurrency import spawn, stop_tasks
+from gateway.net.concurrency import spawn_lasting, stop_tasks
 from gateway.store.errors import StoreError
 from gateway.submission.tally import Tally
 
@@ -74,7 +75,7 @@ class Worker:
         )
         stack.push_async_callback(intake.stop)
         await intake.start()
-        tasks = [spawn(_look(base), name="look for changes")]
+        tasks = [spawn_lasting(partial(_look, base), name="look for changes")]
         stack.push_async_callback(stop_tasks, tasks)
         os.set_blocking(sys.stdout.fileno(), False)
         os.write(sys.stdout.fileno(), READY)

@@ -13,12 +13,13 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from signal import SIGTERM
 from socket import socket
 
 from gateway import events
 from gateway.config import ConfigError, Settings
-from gateway.net.concurrency import spawn, stop_tasks
+from gateway.net.concurrency import spawn_lasting, stop_tasks
 from gateway.submission.tally import Tally, open_memory
 
 READY = b"ready\n"
@@ -58,7 +59,7 @@ class Workers:
         async with asyncio.timeout(START_SECONDS):
             started = [await self._start_one(part) for part in range(self._count)]
         self._tasks = [
-            spawn(self._keep_up(process, part), name=f"worker {process.pid}")
+            spawn_lasting(partial(self._keep_up, process, part), name=f"worker {process.pid}")
             for part, process in enumerate(started)
         ]
 

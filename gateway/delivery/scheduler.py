@@ -28,7 +28,7 @@ from gateway.mail.delivery import (
     Recorded,
     Result,
 )
-from gateway.net.concurrency import spawn, stop_tasks
+from gateway.net.concurrency import spawn, spawn_lasting, stop_tasks
 from gateway.store import lanes, queue, tenants
 from gateway.store.errors import StoreError, StoreFull
 from gateway.store.lanes import LaneState
@@ -90,9 +90,9 @@ class Scheduler:
         now = datetime.now(UTC)
         await self._store.write(queue.take_back, owner_prefix=self._owner, now=now)
         self._tasks = [
-            spawn(self._run(), name="delivery scheduler"),
-            spawn(self._leases.keep(), name="delivery leases"),
-            spawn(self._go_rounds(), name="delivery rounds"),
+            spawn_lasting(self._run, name="delivery scheduler"),
+            spawn_lasting(self._leases.keep, name="delivery leases"),
+            spawn_lasting(self._go_rounds, name="delivery rounds"),
         ]
 
     def wake(self) -> None:

@@ -15,6 +15,7 @@ from gateway import events
 P = ParamSpec("P")
 T = TypeVar("T")
 
+REST_SECONDS = 1.0  # before work that must last begins anew
 _tasks: set[asyncio.Task[Any]] = set()
 
 
@@ -24,6 +25,26 @@ def spawn(coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
     _tasks.add(task)
     task.add_done_callback(_ended)
     return task
+
+
+def spawn_lasting(
+    work: Callable[[], Coroutine[Any, Any, None]], *, name: str
+) -> asyncio.Task[None]:
+    """Run `work` in the background until it is cancelled or has ended by itself.
+
+    When it raises, that is an event, and it begins anew after a second: a fault that one row
+    or one answer brings out must not end what all others wait for.
+    """
+
+    async def last() -> None:
+        while True:
+            try:
+                return await work()
+            except Exception as error:  # noqa: BLE001 - a fault of ours, told and outlived
+                events.task_failed(task=name, error=error)
+            await asyncio.sleep(REST_SECONDS)
+
+    return spawn(last(), name=name)
 
 
 async def wait_for(deferred: Deferred[T], *, seconds: float) -> T:
