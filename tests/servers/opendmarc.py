@@ -124,4 +124,6 @@ class OpenDmarc:
 
 def _results(values: list[bytes]) -> list[tuple[str, str, str, str]]:
     """Return (method, result, p=, header.d) of each result in these fields' values."""
-    return [found for value in values for found in RESULT.findall(value.decode())]
+    return [
+        found for value in values for found in RESULT.findall(value.decode("utf-8", "replace"))
+    ]
