@@ -17,7 +17,7 @@ from itertools import takewhile
 
 import dkim
 
-from gateway.authenticity.dkim_verify import RELAXED, Keys, SignedMessage, split_field
+from gateway.authenticity.dkim_verify import PASS, RELAXED, Keys, SignedMessage, split_field
 from gateway.authenticity.key_record import find_key, verify
 from gateway.authenticity.signature import (
     MAX_FIELD_BYTES,
@@ -38,8 +38,9 @@ SIGNATURE_TAGS = (b"i", b"a", b"b", b"bh", b"d", b"h", b"s")
 SEAL_TAGS = (b"i", b"cv", b"a", b"b", b"d", b"s")
 INSTANCE = {
     RESULTS: re.compile(r"\s*i\s*=\s*(\d{1,2})\s*;"),  # it stands first (RFC 8617 §4.1.1)
-    MESSAGE_SIGNATURE: re.compile(r"(?:.*;)?\s*i\s*=\s*(\d{1,2})\s*(?:;|$)"),
-    SEAL: re.compile(r"(?:.*;)?\s*i\s*=\s*(\d{1,2})\s*(?:;|$)"),
+    **dict.fromkeys(
+        (MESSAGE_SIGNATURE, SEAL), re.compile(r"(?:.*;)?\s*i\s*=\s*(\d{1,2})\s*(?:;|$)")
+    ),
 }
 BELIEVED = frozenset({"spf", "dkim", "dmarc"})
 
@@ -116,7 +117,10 @@ def believed_passes(
 
 
 def _read_sets(message: Message) -> Iterator[ArcSet]:
-    """Yield the sets in order; raises ValueError, a sentence, for a chain that is none."""
+    """Return the sets in order; raises ValueError, a sentence, for a chain that is none.
+
+    Where a field of a set is malformed it is raised when that set is asked for.
+    """
     kinds = [_find_fields(message, name) for name in NAMES]
     places = kinds[0].keys()
     if any(kind.keys() != places for kind in kinds):
@@ -171,7 +175,7 @@ def _judge_seal(seal: Signature, digest: bytes, keys: Keys) -> Finding:
     if isinstance(key, Finding):
         return key
     if verify(key, signature=seal.octets(b"b"), digest=digest):
-        return Finding("pass", "")
+        return PASS
     return Finding("fail", f"the seal of {seal.domain} does not hold")
 
 
