@@ -1,4 +1,4 @@
-"""`gateway demo`: the whole journey on this machine alone, with a sandbox for a provider.
+"""`gateway demo`: the whole circle on this machine alone, with a sandbox for a provider.
 
 The gateway is the real one, on real sockets, with a directory of its own that is removed at
 the end. Its provider, its customers, their DNS and the helpdesk are the sandbox's.

@@ -57,9 +57,15 @@ By = Annotated[
 Client = Annotated[
     str | None, typer.Option(help="It signs in by OAuth2, as this app.", show_default=False)
 ]
+Key = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Of a service account.", show_default=False),
+]
 Grant = Annotated[
     str | None,
-    typer.Option(help="authorization-code or client-credentials.", show_default=False),
+    typer.Option(
+        help="authorization-code, client-credentials or service-account.", show_default=False
+    ),
 ]
 Scopes = Annotated[
     list[str] | None,
@@ -92,6 +98,7 @@ def connect(
     sign_in: By = None,
     client_id: Client = None,
     client_secret_file: File = None,
+    key_file: Key = None,
     grant: Grant = None,
     directory: Word = None,
     authorize_url: Word = None,

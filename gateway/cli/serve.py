@@ -41,7 +41,7 @@ def serve(
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the tour.")] = False,
 ) -> None:
-    """Show the whole journey with a sandbox provider, and stay up to be played with."""
+    """Show the whole circle with a sandbox provider, and stay up to be played with."""
     from gateway.cli.demo import run_demo  # noqa: PLC0415 - as in serve
 
     run_demo(once=once)

@@ -10,13 +10,15 @@ import pytest
 from gateway.cli.asking import Asking
 from gateway.cli.oauth_choice import CLIENT_KEYS, OAuthClient, ask_client, signs_in_by_oauth2
 from gateway.cli.refusal import Refusal
+from gateway.net.service_account import read_key
 from gateway.providers.catalogue import load_catalogue
+from tests.net.test_service_account import key_file
 
 CATALOGUE = load_catalogue()
 
 
 def options(**given: Any) -> dict[str, Any]:
-    return dict.fromkeys((*CLIENT_KEYS, "sign_in")) | given
+    return dict.fromkeys((*CLIENT_KEYS, "sign_in", "key_file")) | given
 
 
 def client(preset: str, *, secret_file: Path | None = None, **given: Any) -> OAuthClient:
@@ -40,6 +42,7 @@ def client(preset: str, *, secret_file: Path | None = None, **given: Any) -> OAu
         ("yandex", {"sign_in": "OAuth2"}, False, True),
         ("netease-163", {}, False, False),
         ("generic", {"client_id": "me"}, False, True),
+        ("gmail", {"grant": "service-account"}, False, True),
     ],
 )
 def test_the_preset_says_which_way_unless_an_option_does(
@@ -81,6 +84,19 @@ def test_what_is_as_usual_is_not_written_down(tmp_path: Path) -> None:
 def test_what_is_missing_or_wrong_is_refused(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises(Refusal, match=sentence):
         client("m365", **given)
+
+
+def test_the_key_of_a_service_account_is_all_that_is_asked_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "key.json"
+    file.write_text(key_file())
+    robot = client("gmail", grant="service-account", key_file=file)
+    assert robot.settings == {"grant": "service-account"}
+    assert robot.secret == read_key(key_file()).text
+    file.write_text("{}")
+    with pytest.raises(Refusal, match=r"key\.json: is not the key of a service account"):
+        client("gmail", grant="service-account", key_file=file)
+    with pytest.raises(Refusal, match="--key-file is missing"):
+        client("gmail", grant="service-account")
 
 
 def test_a_way_that_there_is_not_is_refused() -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from gateway.cli.permission import AWAITED
+from gateway.net.service_account import GRANT_TYPE
 from gateway.sandbox.world import World
 from tests.journeys.test_oauth2 import (
     BOX,
@@ -23,6 +24,7 @@ from tests.journeys.test_oauth2 import (
 from tests.journeys.test_upstream_add import converse
 from tests.net.test_imap_oauth2 import BOX as DOVECOTS
 from tests.net.test_imap_oauth2 import dovecot, introspection
+from tests.net.test_service_account import PRIVATE, ROBOT, key_file
 from tests.net.web_server import WebServer
 from tests.servers.dovecot import Dovecot
 from tests.servers.gateway import Gateway
@@ -152,3 +154,28 @@ def test_a_program_of_the_organisation_is_connected_to_a_real_dovecot_without_a_
     wait_for_state(gateway, "ok")
     assert list(world.tokens.asked) == ["client_credentials"]
     assert b"access-" in introspection.posted[-1].body
+
+
+def test_a_service_account_of_google_is_asked_for_its_key_alone(
+    gateway: Gateway, world: World
+) -> None:
+    (gateway.home / "key.json").write_text(key_file())
+    world.tokens.service_accounts[ROBOT] = PRIVATE.public_key()
+    world.tokens.delegated.add((ROBOT, "https://mail.google.com/"))
+    gateway.run("tenant", "add", "acme")
+    google = ["gmail" if one == "m365" else one for one in options(world)]
+    said = converse(
+        gateway,
+        ["mailbox", "connect", "acme", BOX, *google],
+        [
+            ("User name", ""),
+            ("Sign in by oauth2 or password [oauth2]", ""),
+            ("or service-account (of a Workspace) [authorization-code]", "service-account"),
+            ("Key file of the service account (JSON)", str(gateway.home / "key.json")),
+            ("Fetch mail from now on", ""),
+            ("Answer automatically? [no]", ""),
+        ],
+    )
+    assert f"{BOX}: connected, 0 messages in INBOX" in said
+    assert gateway.json("export", "acme")["mailboxes"][BOX]["grant"] == "service-account"
+    assert list(world.tokens.asked) == [GRANT_TYPE]
