@@ -14,6 +14,7 @@ import typer
 from gateway.actions.answer import Way
 from gateway.actions.carry import REJECTION_KEPT_BACK, Office, carry
 from gateway.actions.gate import Occasion, addresses_of
+from gateway.actions.notice import NoticePath
 from gateway.cli.opening import Config, Json, OfTenant, find_config, opened, utc_now
 from gateway.cli.output import print_json, print_line, print_text
 from gateway.cli.refusal import Refusal
@@ -24,6 +25,7 @@ from gateway.mail.inbound import Fetched
 from gateway.mail.message import apply_edits, parse_message
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.tenant import Mailbox, Tenant
+from gateway.mail.trouble import Alert
 from gateway.policy.asked import Context
 from gateway.policy.chain import Chain, ChainFile, run_chain
 from gateway.policy.compiling import version_of
@@ -39,7 +41,7 @@ from gateway.store import tenants
 
 STAND_IN = Tenant(id="any")  # where there is no tenant: the chain that each would have
 ANSWERS = AnswerSettings()
-SENDING = (EffectKind.VACATION, EffectKind.REJECT, EffectKind.REDIRECT)
+SENDING = (EffectKind.VACATION, EffectKind.REJECT, EffectKind.REDIRECT, EffectKind.NOTIFY)
 
 
 Message = Annotated[
@@ -114,6 +116,7 @@ class _Bench:
     answers: AnswerSettings = ANSWERS
     on_error: str = "hold"
     limits: Limits = field(default_factory=Limits)
+    notices: NoticePath = field(default_factory=NoticePath)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +148,7 @@ def _prepare(config: Path | None, tenant: str | None, *, needs_config: bool) -> 
         answers=settings.answers,
         on_error=settings.policies.on_error,
         limits=limits_with(settings.spam, settings.virus),
+        notices=NoticePath(settings=settings.alerts, hostname=settings.server.hostname),
     )
 
 
@@ -198,7 +202,9 @@ def _carry(trial: _Trial, plan: Plan) -> tuple[Rows, Rows]:
         if effect.kind not in SENDING:
             continue
         carried = carry(effect, office)
-        if carried.outcome in ("answered", "routed"):
+        if carried.notices:
+            outgoing.extend(_notice_row(one, office) for one in carried.notices)
+        elif carried.outcome in ("answered", "routed"):
             outgoing.append(_mail_row(effect, carried.outgoing[0]))
         else:
             reason = carried.reason.removeprefix(REJECTION_KEPT_BACK)
@@ -234,7 +240,13 @@ def _office(trial: _Trial) -> Office:
         strict=trial.strict,
     )
     way = Way(lane=Lane(tenant.id, LaneKind.UPSTREAM, "trial"))
-    return Office(occasion=occasion, way=way, mark=_mark, settings=trial.bench.answers)
+    return Office(
+        occasion=occasion,
+        way=way,
+        mark=_mark,
+        settings=trial.bench.answers,
+        notices=trial.bench.notices,
+    )
 
 
 def _mark(text: str) -> str:
@@ -249,6 +261,16 @@ def _mail_row(effect: Effect, letter: Outgoing) -> dict[str, Any]:
         "kind": effect.kind.value,
         "mail_from": str(return_path) if return_path else "",
         "rcpt_to": str(letter.envelope.recipients[0].address),
+        "headers": [[one.name, one.value] for one in message.fields],
+    }
+
+
+def _notice_row(notice: Alert, office: Office) -> dict[str, Any]:
+    message = parse_message(notice.content)
+    return {
+        "kind": EffectKind.NOTIFY.value,
+        "mail_from": office.notices.settings.sender or "",
+        "rcpt_to": notice.recipient,
         "headers": [[one.name, one.value] for one in message.fields],
     }
 

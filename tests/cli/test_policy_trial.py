@@ -87,3 +87,21 @@ def test_words_that_mean_nothing_are_refused(bench: Cli) -> None:
     assert "is no result" in bench.refused(*script, "--auth", "dkim=maybe")
     assert "isoformat" in bench.refused(*script, "--now", "noon")
     assert "no such file" in bench.refused("policy", "test", "--script", "x", "none.eml")
+
+
+def test_a_notification_is_shown_as_it_would_be_sent(cli: Cli) -> None:
+    cli.write("mail.eml", MESSAGE)
+    cli.write("notify.sieve", 'notify "mailto:lead@acme.example";')
+    cli.write("acme.toml", 'tenant = "acme"\nnotify = ["lead@acme.example"]\n')
+    cli.say("apply", "acme.toml")
+    words = ("--tenant", "acme", "--script", "notify.sieve", "--auth", "dkim=pass")
+    (kept_back,) = trial(cli, *words)["suppressed"]
+    assert kept_back["reason"] == "nobody is told: gateway.conf has no [alerts]"
+    config = cli.home / "gateway.conf"
+    alerts = '[alerts]\nto = ["it@a.example"]\nfrom = "gw@a.example"\nhost = "127.0.0.1"\n'
+    config.write_text(config.read_text() + alerts)
+    (mail,) = trial(cli, *words)["outgoing"]
+    assert (mail["kind"], mail["mail_from"], mail["rcpt_to"]) == (
+        "notify", "gw@a.example", "lead@acme.example",
+    )  # fmt: skip
+    assert ["Auto-Submitted", "auto-notified"] in mail["headers"]
