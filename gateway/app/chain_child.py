@@ -84,8 +84,13 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         content = read_frame(source)
         if content is None:
             return
-        judgement = runner.run(rows.read(Job, asked.decode()), content, ask)
-        write_frame(sink, json.dumps({"judgement": rows.write(judgement)}).encode())
+        try:
+            judgement = runner.run(rows.read(Job, asked.decode()), content, ask)
+        except Exception as error:  # noqa: BLE001 - a fault of ours, told where it is logged
+            said = {"fault": f"{type(error).__name__}: {error}"}
+        else:
+            said = {"judgement": rows.write(judgement)}
+        write_frame(sink, json.dumps(said).encode())
 
 
 def read_frame(source: BinaryIO) -> bytes | None:

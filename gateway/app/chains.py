@@ -40,6 +40,10 @@ class ChildLost(Exception):
     """A process that ran a chain has died, or was killed because it gave no answer."""
 
 
+class ChildFault(Exception):
+    """A fault of ours in a process that ran a chain, as it would be raised here."""
+
+
 class ChainRunner:
     """Runs chains: on small mail in `pool`, on large in at most so many `processes`."""
 
@@ -54,7 +58,7 @@ class ChainRunner:
     ) -> Judgement:
         """Return what the chain makes of a message.
 
-        Raises ChildLost when two processes in a row gave no answer.
+        Raises ChildLost when two processes in a row gave no answer, and ChildFault.
         """
         if is_large(chain, content):
             return await self._large.run(
@@ -119,6 +123,7 @@ class Child:
             [sys.executable, "-P", str(PROGRAM)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # what is wrong comes as an answer
             env=_environment(),
             start_new_session=True,  # an interrupt at our terminal is for us to handle
         )
@@ -126,7 +131,10 @@ class Child:
         self._source = cast("BinaryIO", self.process.stdout)
 
     def judge(self, job: Job, content: bytes, *, chain: Chain, context: Context) -> Judgement:
-        """Return the child's judgement; raises OSError or EOFError when it has none."""
+        """Return the child's judgement.
+
+        Raises OSError or EOFError when it has none, ChildFault for a fault of ours.
+        """
         watch = threading.Timer(ANSWER_SECONDS, self.process.kill)
         watch.daemon = True
         watch.start()
@@ -137,6 +145,8 @@ class Child:
                 said = json.loads(frame)
                 if "judgement" in said:
                     return rows.read(Judgement, said["judgement"])
+                if "fault" in said:
+                    raise ChildFault(said["fault"])
                 answer = write_kept(chain) if "want" in said else context.count(*said["count"])
                 write_frame(self._sink, str(answer).encode())
             raise EOFError("it ended without an answer")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app.chains import LARGE_BYTES, ChainRunner, Child, ChildLost, is_large
+from gateway.app.chains import LARGE_BYTES, ChainRunner, Child, ChildFault, ChildLost, is_large
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context
 from gateway.policy.chain import Chain, Judgement, after, run_chain
@@ -109,6 +109,13 @@ def test_what_kills_two_processes_is_told(runner: ChainRunner, chain: Chain) -> 
         run(runner, chain, context=replace(CONTEXT, count=count))
     assert len(set(killed)) == 2
     assert children(runner) == []
+
+
+def test_a_fault_of_ours_is_told_as_one(runner: ChainRunner, chain: Chain) -> None:
+    broken = replace(chain, version="other", texts={**chain.texts, "inbound/10.sieve": "x"})
+    with pytest.raises(ChildFault, match="does not compile here"):
+        run(runner, broken)
+    assert run(runner, chain) == run_chain(chain, LARGE, CONTEXT)
 
 
 def test_it_ends_its_processes(runner: ChainRunner, chain: Chain) -> None:
