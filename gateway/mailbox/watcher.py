@@ -32,6 +32,7 @@ from gateway.store.states import MailboxState
 
 RETRY_OPEN_SECONDS = 10.0
 FRESH_SIGN_IN = timedelta(days=1)  # an open IDLE outlives its code: prove it daily
+SPREAD = timedelta(minutes=5)
 AT_ONCE = timedelta()
 DAY = 86400.0
 
@@ -56,7 +57,8 @@ class Surroundings:
     for OAuth2 a word that changes with the permission. `token` returns an access token of
     (tenant, address) that is not the refused one; raises Unreachable. `arrived` is told the
     id of each message stored; `changed` (tenant, state) each change of a mailbox's health.
-    No connection is older than `fresh_sign_in`.
+    No connection is older than `fresh_sign_in`. When a host that did not answer does so again,
+    all its mailboxes sign in within `spread`.
     """
 
     store: Store
@@ -70,15 +72,25 @@ class Surroundings:
     now: Callable[[], datetime]
     backoff: Backoff = Backoff()
     fresh_sign_in: timedelta = FRESH_SIGN_IN
+    spread: timedelta = SPREAD
 
 
 class Watcher:
     """Watches one mailbox until it is cancelled."""
 
-    def __init__(self, account: Account, around: Surroundings, slots: Slots) -> None:
+    def __init__(
+        self,
+        account: Account,
+        around: Surroundings,
+        slots: Slots,
+        *,
+        answers_again: Callable[[str], None],
+    ) -> None:
+        """`answers_again` is told a host that did not answer before, and does."""
         self.account = account
         self._around = around
         self._slots = slots
+        self._answers_again = answers_again
         self._fetcher = Fetcher(account, around.store, arrived=around.arrived, now=around.now)
         self._ledger = Ledger(account, around.store, self._fetcher, now=around.now)
         self._standing = Standing(
@@ -96,11 +108,24 @@ class Watcher:
         self._secret: str | None = None
         self._says_id = account.says_id
         self._failures = 0
+        self._due: float | None = None  # when the next sign-in is, of the monotonic clock
+        self._waits_for_host = False
 
     def wake(self) -> None:
         """Look for mail now, or sign in now."""
         self._woken = True
         self._stirred.set()
+
+    def hurry(self) -> None:
+        """The host answers again: a wait that was for it ends within `spread`.
+
+        Without this, one that failed often in a short outage would be the last by far.
+        """
+        if self._waits_for_host and self._due is not None:
+            self._waits_for_host = False
+            spread = self._around.spread.total_seconds() * random.random()  # noqa: S311
+            self._due = min(self._due, time.monotonic() + spread)
+            self._stirred.set()
 
     def recheck(self) -> None:
         """Sign in anew if the secret or the pause has changed."""
@@ -116,7 +141,7 @@ class Watcher:
 
     async def _one_session(self) -> timedelta | None:
         """Sign in and watch until the session ends; return the wait, None: for a person."""
-        self._woken = self._rechecks = False
+        self._woken = self._rechecks = self._waits_for_host = False
         self._stirred.clear()
         self._paused = await self._standing.load()
         if self._paused:
@@ -178,6 +203,8 @@ class Watcher:
             still_open = await self._fetch(rounds)
             if isinstance(still_open, ImapRefused):
                 return still_open
+            if self._failures:
+                self._answers_again(self.account.endpoint.host)
             self._failures = 0
             longest = min(until - time.monotonic(), RETRY_OPEN_SECONDS if still_open else DAY)
             if idles:
@@ -282,13 +309,13 @@ class Watcher:
 
     async def _rest(self, wait: timedelta | None) -> None:
         """Wait until the next sign-in is due; a wake or a new secret ends it early."""
-        until = None if wait is None else time.monotonic() + wait.total_seconds()
-        while until is None or time.monotonic() < until:
+        self._due = None if wait is None else time.monotonic() + wait.total_seconds()
+        while self._due is None or time.monotonic() < self._due:
             self._stirred.clear()
             if self._woken or await self._is_overtaken():
                 return
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(until and until - time.monotonic()):
+                async with asyncio.timeout(self._due and self._due - time.monotonic()):
                     await self._stirred.wait()
 
     async def _refused(self, refused: ImapRefused) -> timedelta:
@@ -308,6 +335,7 @@ class Watcher:
 
     async def _unreachable(self, error: Unreachable) -> timedelta:
         await self._standing.unreachable(error)
+        self._waits_for_host = True
         wait = self._back_off()
         events.mailbox_unreachable(
             mailbox=self.account.address,

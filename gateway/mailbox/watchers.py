@@ -89,9 +89,14 @@ class Watchers:
         return accounts
 
     def _start(self, account: Account, *, after: asyncio.Task[None] | None) -> _Watched:
-        watcher = Watcher(account, self._around, self._slots)
+        watcher = Watcher(account, self._around, self._slots, answers_again=self._hurry_others)
         name = f"mailbox {account.address}"
         return _Watched(watcher, spawn(_keep(watcher, after=after), name=name))
+
+    def _hurry_others(self, host: str) -> None:
+        for one in self._watched.values():
+            if one.watcher.account.endpoint.host == host:
+                one.watcher.hurry()
 
     def _end(self, watched: _Watched) -> None:
         watched.task.cancel()

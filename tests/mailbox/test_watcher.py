@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,8 @@ from gateway.mail.tenant import Tenant
 from gateway.mailbox.watcher import FRESH_SIGN_IN, Backoff
 from gateway.sandbox.mailbox import MailboxServer
 from gateway.sandbox.quirks import NETEASE, Quirks
-from gateway.store.states import MailboxState, revive, save_mailbox_state
-from tests.mailbox.world import mailbox_at, run, until, world
+from gateway.store.states import MailboxState, mailbox_state, revive, save_mailbox_state
+from tests.mailbox.world import World, mailbox_at, run, until, world
 
 ADDRESS, CODE = "shop@163.com", "authorization-code"
 MAIL = b"From: ann@example.net\r\nSubject: 1\r\n\r\nWhere is my order?\r\n"
@@ -192,6 +193,40 @@ def test_a_sign_in_is_made_anew_again_and_again(tmp_path: Path) -> None:
             assert here.states == ["ok"]
 
     run(work)
+
+
+def test_when_a_host_answers_again_all_its_mailboxes_are_back_soon(tmp_path: Path) -> None:
+    """However long each of them was to wait by itself: here up to a day."""
+    others = [f"other{number}@163.com" for number in range(5)]
+    day = Backoff(first=timedelta(days=1), longest=timedelta(days=1))
+
+    async def work() -> None:
+        async with (
+            provider(Quirks()) as server,
+            world(tmp_path, mailbox_at(server.port, ADDRESS), CODE, backoff=day) as here,
+        ):
+            for address in others:
+                server.add_account(address, CODE)
+                here.secrets[address] = CODE
+            boxes = {one: mailbox_at(server.port, one) for one in (ADDRESS, *others)}
+            here.watchers.update({"acme": Tenant(id="acme", mailboxes=boxes)})
+            await until(lambda: here.states == ["ok"] * 6, what="the sign-ins")
+            await server.stop()
+            await wait_for_outage(here, boxes)
+            await server.start(server.port)
+            here.watchers.wake(ADDRESS)
+            await until(lambda: set([*server.logins][6:]) == set(boxes), what="all")
+
+    run(work)
+
+
+async def wait_for_outage(here: World, addresses: Iterable[str]) -> None:
+    """Return once each of the mailboxes knows that its host does not answer."""
+    for address in addresses:
+        state = await here.store.read(mailbox_state, address)
+        while state is None or "unreachable" not in state.evidence:
+            await asyncio.sleep(0.01)
+            state = await here.store.read(mailbox_state, address)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,9 @@ async def world(
     *,
     threads: int = 2,
     fresh_sign_in: timedelta = FRESH_SIGN_IN,
+    backoff: Backoff = Backoff(  # noqa: B008 - frozen
+        first=timedelta(milliseconds=50), longest=timedelta(milliseconds=300)
+    ),
 ) -> AsyncIterator[World]:
     """Everything but the app; nothing is watched before `watch` or `update`."""
     store = Store.open(path / "gateway.db")
@@ -122,7 +125,8 @@ async def world(
         arrived=arrived.append,
         changed=lambda _, state: states.append(state.state),
         now=lambda: datetime.now(UTC),
-        backoff=Backoff(first=timedelta(milliseconds=50), longest=timedelta(milliseconds=300)),
+        backoff=backoff,
+        spread=timedelta(milliseconds=300),
         fresh_sign_in=fresh_sign_in,
     )
     watchers = Watchers(around)
