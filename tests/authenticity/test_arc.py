@@ -13,7 +13,6 @@ from gateway.mail.inbound import AuthResult
 from gateway.mail.message import parse_message
 from tests.authenticity.letters import LETTER, STOCK, rsa_key, sealed, signed
 
-NOW = datetime.now(UTC)
 RECORD = f"v=DKIM1; k=rsa; p={rsa_key()[1]}".encode()
 ONE = sealed(signed())
 TWO = sealed(ONE, by="forwarder.example")
@@ -28,7 +27,7 @@ def verify(content: bytes, records: list[bytes] | None = None, **ages: float) ->
     message = parse_message(content)
     chain = find_chain(message)
     keys: Keys = dict.fromkeys(chain.key_names, [RECORD] if records is None else records)
-    return verify_chain(message, chain, keys, now=NOW + timedelta(**ages))
+    return verify_chain(message, chain, keys, now=datetime.now(UTC) + timedelta(**ages))
 
 
 def without(content: bytes, name: bytes, instance: int) -> bytes:
@@ -146,7 +145,7 @@ def test_a_key_that_cannot_be_asked_is_a_temporary_error() -> None:
     chain = find_chain(message)
     for lost in chain.key_names:
         keys = {name: None if name == lost else [RECORD] for name in chain.key_names}
-        assert verify_chain(message, chain, keys, now=NOW).result == "temperror"
+        assert verify_chain(message, chain, keys, now=datetime.now(UTC)).result == "temperror"
 
 
 def test_only_a_listed_sealer_is_believed_and_named() -> None:

@@ -22,14 +22,13 @@ STOCK: Any = dkim  # it has no types
 NAME = "s1._domainkey.acme.example"
 OTHER_TYPE = "the key is of another type than the signature"
 SIGNED = signed()
-NOW = datetime.now(UTC)
 RECORD = f"v=DKIM1; k=rsa; p={rsa_key()[1]}"
 
 
 def verify(content: bytes, records: Sequence[str] | None = (RECORD,)) -> list[AuthResult]:
     message = parse_message(content)
     keys = {NAME: None if records is None else [record.encode() for record in records]}
-    return verify_signatures(message, find_signatures(message), keys, now=NOW)
+    return verify_signatures(message, find_signatures(message), keys, now=datetime.now(UTC))
 
 
 def result(content: bytes, records: Sequence[str] | None = (RECORD,)) -> tuple[str, str]:
@@ -160,7 +159,9 @@ def test_no_field_whatever_makes_verifying_fail_itself(tags: list[tuple[str, str
 def test_no_key_record_whatever_makes_verifying_fail_itself(record: bytes) -> None:
     message = parse_message(SIGNED)
     for text in (record, b"p=" + record, b"k=ed25519; p=" + base64.b64encode(record)):
-        [one] = verify_signatures(message, find_signatures(message), {NAME: [text]}, now=NOW)
+        [one] = verify_signatures(
+            message, find_signatures(message), {NAME: [text]}, now=datetime.now(UTC)
+        )
         assert one.result != "pass"
 
 
