@@ -28,11 +28,14 @@ def spawn(coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
 
 
 def spawn_lasting(
-    work: Callable[[], Coroutine[Any, Any, None]], *, name: str
+    work: Callable[[], Coroutine[Any, Any, None]],
+    *,
+    name: str,
+    rest_seconds: float = REST_SECONDS,
 ) -> asyncio.Task[None]:
     """Run `work` in the background until it is cancelled or has ended by itself.
 
-    When it raises, that is an event, and it begins anew after a second: a fault that one row
+    When it raises, that is an event, and it begins anew after a rest: a fault that one row
     or one answer brings out must not end what all others wait for.
     """
 
@@ -42,7 +45,7 @@ def spawn_lasting(
                 return await work()
             except Exception as error:  # noqa: BLE001 - a fault of ours, told and outlived
                 events.task_failed(task=name, error=error)
-            await asyncio.sleep(REST_SECONDS)
+            await asyncio.sleep(rest_seconds)
 
     return spawn(last(), name=name)
 

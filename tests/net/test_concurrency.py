@@ -4,14 +4,12 @@ import asyncio
 
 import pytest
 
-from gateway.net import concurrency
 from gateway.net.concurrency import spawn_lasting
 
 
 def test_work_that_must_last_outlives_its_faults_and_each_is_told(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(concurrency, "REST_SECONDS", 0.0)
     lives: list[int] = []
 
     async def work() -> None:
@@ -21,7 +19,7 @@ def test_work_that_must_last_outlives_its_faults_and_each_is_told(
 
     async def scenario() -> None:
         async with asyncio.timeout(10):
-            await spawn_lasting(work, name="delivery scheduler")
+            await spawn_lasting(work, name="delivery scheduler", rest_seconds=0.0)
 
     asyncio.run(scenario())
     assert lives == [0, 1, 2]
