@@ -70,7 +70,7 @@ class Performer:
         neighbours: Neighbours,
         *,
         answers: AnswerSettings,
-        notices: NoticePath = NoticePath(),  # noqa: B008 - frozen
+        notices: NoticePath,
     ) -> None:
         self._store = store
         self._near = neighbours

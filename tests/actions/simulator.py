@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway.actions.answer import Way
+from gateway.actions.notice import NoticePath
 from gateway.actions.perform import Judged, Neighbours, Performer
 from gateway.config import AnswerSettings
 from gateway.mail.delivery import Lane, LaneKind
@@ -112,7 +113,10 @@ class GatewayPeer:
         )  # fmt: skip
         self._letters[id_] = letter
         self._store.write_now(inbox.store_fetched, fetched, now=self._now)
-        asyncio.run(Performer(self._store, self._near(), answers=AnswerSettings()).perform(id_))
+        performer = Performer(
+            self._store, self._near(), answers=AnswerSettings(), notices=NoticePath()
+        )
+        asyncio.run(performer.perform(id_))
         sent = [one for one in self._store.read_now(_answers) if one[0] not in self._sent]
         self._sent |= {one for one, _ in sent}
         self.answers += [letter for _, letter in sent]

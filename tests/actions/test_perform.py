@@ -13,6 +13,7 @@ import pytest
 
 from gateway.actions.answer import Way
 from gateway.actions.feedback import Complaint
+from gateway.actions.notice import NoticePath
 from gateway.actions.perform import Judged, Neighbours, Performer
 from gateway.config import AnswerSettings
 from gateway.mail.delivery import Outgoing
@@ -85,7 +86,8 @@ class Scene:
             find_ours=lambda *_: None,
             now=lambda: self.now,
         )
-        return asyncio.run(Performer(self.store, near, answers=AnswerSettings()).perform(id_))
+        performer = Performer(self.store, near, answers=AnswerSettings(), notices=NoticePath())
+        return asyncio.run(performer.perform(id_))
 
     def receive(self, number: int = 1) -> str:
         id_ = f"01ARZ3NDEKTSV4RR{number:02}"

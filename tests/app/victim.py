@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from gateway.actions.notice import NoticePath
 from gateway.actions.perform import Judged, Neighbours, Performer
 from gateway.app.working import Work
 from gateway.config import AnswerSettings
@@ -48,7 +49,7 @@ async def work(store: Store) -> None:
         find_ours=lambda *_: None,
         now=lambda: NOON,
     )
-    performer = Performer(store, near, answers=AnswerSettings())
+    performer = Performer(store, near, answers=AnswerSettings(), notices=NoticePath())
     done = asyncio.Event()
     working = Work(store, performer.perform, queued=done.set, now=lambda: NOON)
     task = spawn(working.run(), name="work")
