@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import select
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 BELOW_CLIENTS = (20_000, 32_000)
 CHANCE = random.SystemRandom()  # no seed: two processes would look at the same ports
+GIVEN = (Path(tempfile.gettempdir()) / "gateway-tests.ports").open("ab")
+MINE: set[int] = set()
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Return loopback ports that nobody listens on.
+    """Return loopback ports that nobody listens on, each given once while this process lives.
 
     They lie below those that the system gives to clients: one of these could be taken by any
-    connection before the server that is to have it has begun.
+    connection before the server that is to have it has begun. Test processes run side by side:
+    the byte of a given port stays locked, since its server may begin only a second later.
     """
     found: set[int] = set()
     while len(found) < count:
         port = CHANCE.randrange(*BELOW_CLIENTS)
+        if port in MINE:
+            continue  # a lock does not keep its own process out
         with socket.socket() as one, suppress(OSError):
+            fcntl.lockf(GIVEN, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
             one.bind(("127.0.0.1", port))
             found.add(port)
+            MINE.add(port)
     return tuple(found)
 
 
