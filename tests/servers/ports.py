@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import random
 import select
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 
 BELOW_CLIENTS = (20_000, 32_000)
 CHANCE = random.SystemRandom()  # no seed: two processes would look at the same ports
-GIVEN = (Path(tempfile.gettempdir()) / "gateway-tests.ports").open("ab")
+GIVEN = (Path(tempfile.gettempdir()) / f"gateway-tests-{os.getuid()}.ports").open("ab")
 MINE: set[int] = set()
 
 
