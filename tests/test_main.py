@@ -25,3 +25,14 @@ def test_a_verb_that_only_looks_starts_without_the_server(tmp_path: Path) -> Non
         check=False,
     )
     assert done.stderr == "[]\n"
+
+
+def test_a_process_that_takes_mail_starts_without_the_pages() -> None:
+    """FastAPI and what only the first process needs would double its time and memory."""
+    program = (
+        "import sys, gateway.app.worker\n"
+        "print([one for one in ('fastapi', 'imapclient', 'dkim', 'spf') if one in sys.modules])"
+    )
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

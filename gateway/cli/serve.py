@@ -33,7 +33,7 @@ def serve(
         numbers = [int(number) for number in take_mail.split(",")]
         take(settings, numbers, tally=(int(shared), int(part)))
         return
-    from gateway.app import serve as serve_all  # noqa: PLC0415 - see above
+    from gateway.app.server import serve as serve_all  # noqa: PLC0415 - see above
 
     serve_all(settings, capture=capture)
 
