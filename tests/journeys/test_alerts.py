@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from urllib.request import urlopen
 
 import pytest
 import trustme
@@ -114,7 +113,7 @@ def test_refused_sign_ins_are_told_over_a_kill_once_and_so_is_their_end(
     gateway.start()
     submit_plain(gateway)
     wait_until(
-        lambda: gateway.json("status")["alerts"]["waiting"] == 4,
+        lambda: gateway.figure("alerts_waiting") == 4,
         what=lambda: f"four alerts\n{gateway.log()}",
     )
     assert "alerts: 4 mails not sent" in gateway.run("status").stdout
@@ -228,10 +227,8 @@ def set_passwords(gateway: Gateway, *, upstream: str, mailbox: str) -> None:
 
 
 def check_metrics(gateway: Gateway, *, sent: int) -> None:
-    with urlopen(f"http://127.0.0.1:{gateway.web}/metrics") as page:
-        figures = page.read().decode()
-    assert "gateway_alerts_waiting 0.0" in figures
-    assert f'gateway_alerts_total{{outcome="sent"}} {sent}.0' in figures
+    assert gateway.figure("alerts_waiting") == 0
+    assert gateway.figure("alerts_total", outcome="sent") == sent
 
 
 def submit_plain(gateway: Gateway) -> None:

@@ -58,7 +58,7 @@ def test_every_mail_is_routed_and_answered_once(
         gateway.kill()
         gateway.start()
     wait_until(
-        lambda: gateway.json("status")["books"]["in"]["routed"] == MAILS,
+        lambda: gateway.figure("books_total", page="in", entry="routed") == MAILS,
         what=lambda: f"{MAILS} routed: {gateway.json('status')['books']}\n{gateway.log()}",
         seconds=PATIENCE_SECONDS,
     )

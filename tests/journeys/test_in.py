@@ -177,7 +177,7 @@ def test_a_policy_holds_a_mail_with_file_and_line(
     wait_until_watched(gateway)
     dovecot.deliver("support", Customer(zone).write(to=BOX, subject="unsubscribe me"))
     wait_until(
-        lambda: gateway.json("status")["books"]["in"]["held"] == 1,
+        lambda: gateway.figure("books_total", page="in", entry="held") == 1,
         what=lambda: f"the mail held\n{gateway.log()}",
     )
     wait_until(lambda: helpdesk.of_type("message.held"), what=lambda: "the event")
@@ -198,7 +198,8 @@ def test_a_policy_holds_a_mail_with_file_and_line(
         what=lambda: f"the released mail\n{gateway.log()}",
     )
     wait_until(
-        lambda: gateway.json("status")["books"]["in"]["routed"] == 1, what=lambda: "the books"
+        lambda: gateway.figure("books_total", page="in", entry="routed") == 1,
+        what=lambda: "the books",
     )
     books = gateway.json("status")["books"]["in"]
     assert (books["held"], books["difference"]) == (0, 0)

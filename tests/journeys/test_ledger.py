@@ -27,9 +27,8 @@ def change(gateway: Gateway, statement: str) -> None:
     database.close()
 
 
-def held(gateway: Gateway) -> int:
-    found: int = gateway.json("status")["books"]["in"]["held"]
-    return found
+def held(gateway: Gateway) -> float:
+    return gateway.figure("books_total", page="in", entry="held")
 
 
 def test_a_planted_gap_is_repaired_and_what_was_set_aside_is_judged_again(

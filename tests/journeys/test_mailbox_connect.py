@@ -60,7 +60,7 @@ def test_a_connected_mailbox_is_watched_at_once(
     assert gateway.json("mailbox", "list")[0]["answers"] is False
     dovecot.deliver("support", Customer(zone).write(to=BOX))
     wait_until(
-        lambda: gateway.json("status")["books"]["in"]["fetched"] == 1,
+        lambda: gateway.figure("books_total", page="in", entry="fetched") == 1,
         what=lambda: f"the mail\n{gateway.log()}",
     )
 

@@ -110,8 +110,8 @@ def in_store(gateway: Gateway, statement: str) -> None:
         db.commit()
 
 
-def in_books(gateway: Gateway, entry: str) -> int:
-    return int(gateway.json("status")["books"]["in"][entry])
+def in_books(gateway: Gateway, entry: str) -> float:
+    return gateway.figure("books_total", page="in", entry=entry)
 
 
 def last_event(gateway: Gateway, id_: str) -> dict[str, Any]:
