@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -24,18 +24,18 @@ from gateway.authenticity.origin import Checker, authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops, read_scanned
 from gateway.config import Settings
 from gateway.conversation.thread import find_ours, take_out
+from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import Message, parse_message
 from gateway.mail.tenant import Mailbox, Tenant
 from gateway.mailbox.watcher import Surroundings
 from gateway.mailbox.watchers import Watchers
-from gateway.net.concurrency import spawn, spawn_lasting, stop_tasks
+from gateway.net.concurrency import spawn_lasting, stop_tasks
 from gateway.net.imap import ImapPools
 from gateway.net.oauth import TokenRefused
 from gateway.policy.files import Chains
 from gateway.providers.catalogue import Provider
 from gateway.sieve.interface import CompileError
-from gateway.store import queue
 from gateway.store.states import MailboxState
 
 
@@ -104,7 +104,8 @@ class Inbound:
             secret=self._secret_of_mailbox,
             token=self._token_of_mailbox,
             arrived=lambda _: self._work.wake(),
-            changed=self._tell_state,
+            tell=self._tell_state,
+            changed=self._reminders.wake,
             now=_now,
         )
 
@@ -195,11 +196,10 @@ class Inbound:
         known = self._base.directory.find_tenant(tenant)
         return known.mailboxes.get(address) if known else None
 
-    def _tell_state(self, tenant: str, state: MailboxState) -> None:
-        self._reminders.wake()
+    def _tell_state(self, tenant: str, state: MailboxState) -> Sequence[Outgoing]:
         known = self._base.directory.find_tenant(tenant)
         if known is None:
-            return
+            return ()
         data = {
             "tenant": tenant,
             "mailbox": state.address,
@@ -207,12 +207,7 @@ class Inbound:
             "reason": state.reason,
             "fix": state.fix,
         }
-        told = write_event(known, "mailbox.state_changed", data, now=_now())
-        for outgoing in told:
-            spawn(
-                self._base.store.write(queue.accept, outgoing, now=_now()),
-                name="tell mailbox state",
-            )
+        return write_event(known, "mailbox.state_changed", data, now=_now())
 
 
 def hops_of(provider: Provider) -> TrustedHops:

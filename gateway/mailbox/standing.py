@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gateway import events
 from gateway.config import MailboxSettings
+from gateway.mail.delivery import Outgoing
 from gateway.mailbox.account import Account
 from gateway.mailbox.health import (
     Evidence,
@@ -24,15 +25,19 @@ from gateway.net.imap import ImapRefused
 from gateway.net.unreachable import Unreachable
 from gateway.providers.catalogue import Provider
 from gateway.providers.diagnosis import Diagnosis, diagnose
-from gateway.store import states
-from gateway.store.sqlite import Store
+from gateway.store import queue, states
+from gateway.store.sqlite import Db, Store
 from gateway.store.states import MailboxState
 
 SIGN_IN = frozenset({"token", "imap-login", "imap-select"})
 
 
 class Standing:
-    """What is known of one mailbox; `changed` is told each new health."""
+    """What is known of one mailbox.
+
+    Each new health is kept in one commit with the events that `tell` returns for it; `changed`
+    is called after that.
+    """
 
     def __init__(
         self,
@@ -41,13 +46,15 @@ class Standing:
         *,
         settings: MailboxSettings,
         catalogue: Mapping[str, Provider],
-        changed: Callable[[MailboxState], None],
+        tell: Callable[[MailboxState], Sequence[Outgoing]],
+        changed: Callable[[], None],
         now: Callable[[], datetime],
     ) -> None:
         self._account = account
         self._store = store
         self._settings = settings
         self._catalogue = catalogue
+        self._tell = tell
         self._changed = changed
         self._now = now
         self._state: MailboxState | None = None
@@ -124,10 +131,18 @@ class Standing:
             fix=fix,
             evidence=write_evidence(self._evidence),
         )
-        self._state = replace(state, paused=before.paused) if before else state
-        await self._store.write(states.save_mailbox_state, self._state)
+        state = replace(state, paused=before.paused) if before else state
+        told = self._tell(state) if is_change else ()
+        await self._store.write(_keep, state, told, now=self._now())
+        self._state = state
         if is_change:
             events.mailbox_state_changed(
                 mailbox=state.address, state=state.state, reason=reason, fix=fix
             )
-            self._changed(self._state)
+            self._changed()
+
+
+def _keep(db: Db, state: MailboxState, told: Sequence[Outgoing], *, now: datetime) -> None:
+    states.save_mailbox_state(db, state)
+    for outgoing in told:
+        queue.accept(db, outgoing, now=now)

@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from gateway import events
 from gateway.config import MailboxSettings
+from gateway.mail.delivery import Outgoing
 from gateway.mailbox.account import Account
 from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger
@@ -56,7 +58,8 @@ class Surroundings:
     `secret` returns what the sign-in of (tenant, address) rests on, or None: its password, or
     for OAuth2 a word that changes with the permission. `token` returns an access token of
     (tenant, address) that is not the refused one; raises Unreachable. `arrived` is told the
-    id of each message stored; `changed` (tenant, state) each change of a mailbox's health.
+    id of each message stored. `tell` (tenant, state) returns the events that are queued with a
+    change of a mailbox's health, `changed` is called once it is kept.
     No connection is older than `fresh_sign_in`. When a host that did not answer does so again,
     all its mailboxes sign in within `spread`.
     """
@@ -68,7 +71,8 @@ class Surroundings:
     secret: Callable[[str, str], Awaitable[str | None]]
     token: Callable[[str, str, str | None], Awaitable[str | TokenRefused]]
     arrived: Callable[[str], None]
-    changed: Callable[[str, MailboxState], None]
+    tell: Callable[[str, MailboxState], Sequence[Outgoing]]
+    changed: Callable[[], None]
     now: Callable[[], datetime]
     backoff: Backoff = Backoff()
     fresh_sign_in: timedelta = FRESH_SIGN_IN
@@ -98,7 +102,8 @@ class Watcher:
             around.store,
             settings=around.settings,
             catalogue=around.catalogue,
-            changed=lambda state: around.changed(account.tenant, state),
+            tell=partial(around.tell, account.tenant),
+            changed=around.changed,
             now=around.now,
         )
         self._stirred = asyncio.Event()

@@ -1,22 +1,33 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from gateway.config import MailboxSettings
+from gateway.mail.address import Address
+from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
+from gateway.mail.envelope import Envelope, Recipient
+from gateway.mail.ids import new_id
 from gateway.mail.tenant import Mailbox
 from gateway.mailbox.account import account_of
 from gateway.mailbox.standing import Standing
 from gateway.net.imap import ImapRefused
 from gateway.net.unreachable import Unreachable
-from gateway.store.sqlite import Store
+from gateway.store import queue
+from gateway.store.sqlite import Db, Store
 from gateway.store.states import MailboxState, mailbox_state
 from tests.mailbox.world import CATALOGUE, run
 
 ADDRESS = "shop@163.com"
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+FULL = (
+    "CREATE TRIGGER full BEFORE INSERT ON mailbox_states BEGIN SELECT RAISE(ABORT, 'no'); END"
+)
 EXPIRED = ImapRefused("imap-login", "NO", "LOGIN Login error or password error")
 
 
@@ -49,13 +60,32 @@ def standing(store: Store, clock: Clock, changes: list[MailboxState]) -> Standin
         provider=CATALOGUE["netease-163"],
         poll_every=timedelta(minutes=2),
     )
+
+    def tell(state: MailboxState) -> list[Outgoing]:
+        changes.append(state)
+        return [event_of(state)]
+
     return Standing(
         account,
         store,
         settings=MailboxSettings(),
         catalogue=CATALOGUE,
-        changed=changes.append,
+        tell=tell,
+        changed=lambda: None,
         now=clock,
+    )
+
+
+def event_of(state: MailboxState) -> Outgoing:
+    return Outgoing(
+        id=new_id(),
+        tenant="acme",
+        kind=Kind.EVENT,
+        lane=Lane("acme", LaneKind.HOOK, "desk"),
+        envelope=Envelope(return_path=None, recipients=(Recipient(Address("hook", "desk")),)),
+        content=state.state.encode(),
+        message_id="",
+        header_from="",
     )
 
 
@@ -146,5 +176,24 @@ def test_a_first_outage_is_told_but_a_short_one_later_is_not(tmp_path: Path) -> 
             clock.pass_by(minutes=1)
             await here.unreachable(outage)
             assert [one.state for one in changes] == ["suspect", "ok", "suspect"]
+
+    run(work)
+
+
+def test_a_health_and_its_event_are_kept_together_or_not_at_all(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with opened(tmp_path) as store:
+            here = standing(store, Clock(), [])
+            await store.write(Db.execute, FULL)
+            with pytest.raises(sqlite3.IntegrityError):
+                await here.succeeded()
+            assert await store.read(mailbox_state, ADDRESS) is None
+            await store.write(Db.execute, "DROP TRIGGER full")
+            await here.succeeded()
+            state = await store.read(mailbox_state, ADDRESS)
+            assert state is not None
+            assert state.state == "ok"
+            (lane,) = await store.read(queue.due_lanes, now=NOON)
+            assert lane.lane.kind is LaneKind.HOOK
 
     run(work)

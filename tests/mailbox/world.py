@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet import asyncioreactor
 
 from gateway.config import MailboxSettings
+from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Fetched
 from gateway.mail.tenant import Mailbox, Security, Tenant
 from gateway.mailbox.watcher import FRESH_SIGN_IN, Backoff, Surroundings
@@ -107,6 +108,10 @@ async def world(
 
     tokens: list[str | TokenRefused] = []
 
+    def tell(_: str, state: MailboxState) -> Sequence[Outgoing]:
+        states.append(state.state)
+        return ()
+
     async def token(tenant: str, address: str, refused: str | None) -> str | TokenRefused:
         assert (tenant, address) == ("acme", mailbox.address)
         return tokens.pop(0) if len(tokens) > 1 else tokens[0]
@@ -123,7 +128,8 @@ async def world(
         secret=secret,
         token=token,
         arrived=arrived.append,
-        changed=lambda _, state: states.append(state.state),
+        tell=tell,
+        changed=lambda: None,
         now=lambda: datetime.now(UTC),
         backoff=backoff,
         spread=timedelta(milliseconds=300),
