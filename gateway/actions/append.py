@@ -1,7 +1,7 @@
 """To the helpdesk by IMAP: the message is appended to a folder that it reads.
 
 A repeated attempt first looks for the Message-ID among the newest of the folder: what was in
-flight when a connection broke is not appended twice. Nothing is ever bounced to a customer:
+flight when a connection broke, or when we ended, is not appended twice. Nothing is ever bounced to a customer:
 what is refused for days is set aside.
 """
 
@@ -43,12 +43,15 @@ class Appender:
     pools: ImapPools
     settings: RouteSettings
 
-    async def deliver(self, batch: Batch, shelf: Shelf, *, now: datetime) -> list[Result]:
+    async def deliver(
+        self, batch: Batch, shelf: Shelf, *, was_interrupted: bool = False, now: datetime
+    ) -> list[Result]:
         """Append the batch once; return what became of each of its deliveries.
 
+        `was_interrupted` says of a try that no attempt tells of: we ended in the middle of it.
         Raises nothing for what the other side does.
         """
-        is_repeated = any(one.attempts for one in batch.deliveries)
+        is_repeated = was_interrupted or any(one.attempts for one in batch.deliveries)
         try:
             refused = await self._append(batch, shelf, is_repeated=is_repeated)
         except Unreachable as error:

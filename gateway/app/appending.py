@@ -10,6 +10,7 @@ from gateway.app.hooks import without_target
 from gateway.mail.delivery import Batch, Result
 from gateway.mail.tenant import Route, Security
 from gateway.net.imap import Endpoint, ImapPools
+from gateway.store import journal
 
 PORTS = {Security.TLS: 993, Security.STARTTLS: 143, Security.NONE: 143}
 
@@ -38,7 +39,10 @@ class AppendCarrier:
         shelf = Shelf(
             endpoint=endpoint, username=route.username, secret=secret, folder=route.folder
         )
-        return await self._appender.deliver(batch, shelf, now=now)
+        interrupted = await self._base.store.read(journal.was_interrupted, batch.message)
+        return await self._appender.deliver(
+            batch, shelf, was_interrupted=interrupted, now=now
+        )
 
     def close(self) -> None:
         """Append nothing more."""

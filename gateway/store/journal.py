@@ -61,6 +61,12 @@ def write(db: Db, message: str, event: str, *, now: datetime, **detail: object) 
     )
 
 
+def was_interrupted(db: Db, message: str) -> bool:
+    """Whether the gateway ended while the message was being sent: perhaps it was."""
+    query = "SELECT 1 FROM journal WHERE message = ? AND event = 'delivery.interrupted' LIMIT 1"
+    return db.execute(query, (message,)).fetchone() is not None
+
+
 def find_message(db: Db, name: str) -> str | None:
     """Return our id for ours, a Message-ID with or without brackets, or an upstream's id."""
     by_message_id = (  # the second condition is the index's: without it all are looked at
