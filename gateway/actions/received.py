@@ -1,7 +1,9 @@
 """A fetched message as the `data` of message.received, from its bytes and recorded edits.
 
 Pure, and no bytes make it fail. Addresses are {address, name}; text and html are cut at
-1 MiB with `truncated`.
+1 MiB with `truncated`. `sequence` is the place of the mail in its conversation, mails of both
+directions counted; `linked` the conversation of a mail that a stranger names. A notification of
+ours, which is in no mailbox, has no `mailbox`.
 """
 
 from __future__ import annotations
@@ -36,8 +38,10 @@ def received(batch: Batch, *, link: Link) -> dict[str, Any]:
     return {
         "id": id_,
         "tenant": batch.lane.tenant,
-        "mailbox": _last(edits, route.MAILBOX_FIELD),
-        "conversation": _last(edits, route.CONVERSATION_FIELD) or None,
+        "mailbox": _last(edits, route.MAILBOX_FIELD) or None,
+        "conversation": _last(edits, route.CONVERSATION_FIELD) or batch.conversation,
+        "sequence": int(_last(edits, route.SEQUENCE_FIELD) or 0) or batch.sequence,
+        "linked": _last(edits, route.LINKED_FIELD) or None,
         "message_id": _line(message.message_id),
         "in_reply_to": _line(message.text("In-Reply-To")) or None,
         "from": next(iter(_addresses(message, "From")), None),

@@ -11,7 +11,7 @@ from gateway.actions.feedback import read_complaint
 from gateway.actions.gate import LOOP_FIELD
 from gateway.actions.marketplace_notice import read_notice
 from gateway.actions.perform import Judged
-from gateway.actions.route import CONVERSATION_FIELD
+from gateway.actions.route import CONVERSATION_FIELD, LINKED_FIELD, SEQUENCE_FIELD
 from gateway.actions.undelivered import read_undelivered
 from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
@@ -32,7 +32,6 @@ from gateway.policy.scanning import limits_with
 from gateway.providers.catalogue import Provider
 from gateway.providers.diagnosis import diagnose
 from gateway.store import marks
-
 
 class Judge:
     """Runs a tenant's inbound chain on a message, in a thread of its own."""
@@ -149,5 +148,9 @@ def _edits_before(message: Message, thread: Thread, mark: Mark) -> tuple[Edit, .
     """What is edited before a chain sees it: marks of strangers out, our ids and marks in."""
     is_ours = any(is_loop_mark(mark, field.value) for field in message.all(LOOP_FIELD))
     kept = [LOOP_FIELD] if is_ours else []
-    conversation = Edit(CONVERSATION_FIELD, thread.conversation)
-    return (*foreign_marks(message, keep=kept), *thread.edits, conversation)
+    told = [
+        Edit(CONVERSATION_FIELD, thread.conversation),
+        Edit(SEQUENCE_FIELD, str(thread.sequence)),
+        *([Edit(LINKED_FIELD, thread.linked)] if thread.linked else []),
+    ]
+    return (*foreign_marks(message, keep=kept), *thread.edits, *told)

@@ -27,7 +27,9 @@ class Thread:
     """Where an inbound mail belongs, and the edits that give the helpdesk its own ids back."""
 
     conversation: str
+    sequence: int  # its place among the mails of the conversation, from 1 on
     is_reply: bool  # to a conversation that we know and the sender takes part in
+    linked: str = ""  # the conversation that a stranger's mail names an id of
     edits: tuple[Edit, ...] = ()
 
 
@@ -35,7 +37,7 @@ def take_in(db: Db, fetched: Fetched, *, sender: str, now: datetime) -> Thread:
     """Return the thread of a fetched mail and learn it; asked again, it says the same.
 
     `sender` is the address in From. Ids that an upstream rewrote are mapped back for those
-    who take part; an id named by a stranger opens a new conversation.
+    who take part; an id named by a stranger opens a new conversation, linked to the old one.
     """
     message = parse_message(fetched.content)
     found = _find_known(db, fetched.tenant, message)
@@ -47,9 +49,13 @@ def take_in(db: Db, fetched: Fetched, *, sender: str, now: datetime) -> Thread:
     conversation = known or before or new_id()
     own = threads.Known(conversation=conversation, ours=message.message_id, direction="in")
     _learn(db, message, tenant=fetched.tenant, own=own, now=now)
-    threads.set_conversation(db, fetched.id, conversation)
-    edits = _mapped_back(db, fetched.tenant, message) if is_reply else ()
-    return Thread(conversation=conversation, is_reply=is_reply, edits=edits)
+    return Thread(
+        conversation=conversation,
+        sequence=threads.set_conversation(db, fetched.id, conversation),
+        is_reply=is_reply,
+        linked=found.conversation if found and not is_reply else "",
+        edits=_mapped_back(db, fetched.tenant, message) if is_reply else (),
+    )
 
 
 def take_out(db: Db, outgoing: Outgoing, *, now: datetime) -> str:

@@ -11,9 +11,9 @@ from datetime import datetime
 
 from gateway.delivery.bounce import notifications_for
 from gateway.delivery.suppression import find_suppressions
-from gateway.mail.delivery import Batch, Outgoing, Recorded, Result
+from gateway.mail.delivery import Batch, Kind, Outgoing, Recorded, Result
 from gateway.mail.tenant import Tenant
-from gateway.store import given_up, journal, queue, suppressions
+from gateway.store import given_up, journal, queue, suppressions, threads
 from gateway.store.sqlite import Db
 
 FollowUps = Callable[[Batch, Recorded, datetime], Sequence[Outgoing]]
@@ -60,6 +60,8 @@ class Outcomes:
             queued.extend(self._follow_ups(batch, recorded, now))
         for outgoing in queued:
             queue.accept(db, outgoing, now=now)
+            if outgoing.kind is Kind.BOUNCE and batch.conversation is not None:
+                threads.set_conversation(db, outgoing.id, batch.conversation)
         return replace(recorded, queued=tuple(queued))
 
     def _notifications(

@@ -132,6 +132,7 @@ class Batch:
     origin: str | None
     deliveries: tuple[Delivery, ...]
     conversation: str | None = None
+    sequence: int | None = None  # its place among the mails of the conversation
 
 
 class Phase(StrEnum):

@@ -77,7 +77,7 @@ def load_batch(
     """Return what is sent of a claimed message: its stored bytes and the leased deliveries."""
     row = db.execute(
         "SELECT m.kind, m.message_id, m.return_path, m.header_from, m.envelope, m.edits,"
-        " m.origin, m.accepted_at, c.bytes, m.conversation FROM message m"
+        " m.origin, m.accepted_at, c.bytes, m.conversation, m.sequence FROM message m"
         " JOIN content c ON c.message = m.id"
         " WHERE m.id = ?",
         (message,),
@@ -97,5 +97,6 @@ def load_batch(
         accepted_at=time_of(row[7]),
         origin=row[6],
         conversation=row[9],
+        sequence=row[10],
         deliveries=deliveries,
     )

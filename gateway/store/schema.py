@@ -97,6 +97,7 @@ CREATE TABLE message (
     origin TEXT,
     credential TEXT,
     conversation TEXT,
+    sequence INTEGER,
     size_bytes INTEGER NOT NULL,
     accepted_at REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -104,6 +105,8 @@ CREATE INDEX messages_by_message_id ON message(message_id) WHERE message_id <> '
 CREATE INDEX messages_by_credential ON message(credential, accepted_at)
     WHERE credential IS NOT NULL;
 CREATE INDEX messages_by_origin ON message(origin) WHERE origin IS NOT NULL;
+CREATE INDEX messages_by_conversation ON message(conversation, sequence)
+    WHERE conversation IS NOT NULL;
 
 CREATE TABLE content (
     message TEXT PRIMARY KEY REFERENCES message(id) ON DELETE CASCADE,

@@ -62,9 +62,18 @@ def is_peer(db: Db, *, tenant: str, conversation: str, address: str) -> bool:
     return db.execute(query, (tenant, conversation, address)).fetchone() is not None
 
 
-def set_conversation(db: Db, message: str, conversation: str) -> None:
-    """Book a stored message under its conversation."""
-    db.execute("UPDATE message SET conversation = ? WHERE id = ?", (conversation, message))
+def set_conversation(db: Db, message: str, conversation: str) -> int:
+    """Book a stored message under its conversation; return its place there, from 1 on.
+
+    Of one that is booked there already the place stays what it was.
+    """
+    rows = db.execute(
+        "UPDATE message SET conversation = ?1, sequence = CASE WHEN conversation = ?1"
+        " THEN sequence ELSE (SELECT coalesce(max(sequence), 0) + 1 FROM message"
+        " WHERE conversation = ?1) END WHERE id = ?2 RETURNING sequence",
+        (conversation, message),
+    ).fetchall()
+    return int(rows[0][0]) if rows else 0
 
 
 def conversation_of(db: Db, message: str) -> str | None:

@@ -20,7 +20,11 @@ STORE = Effect(
     kind=EffectKind.STORE,
     target="INBOX",
     flags=("vip",),
-    edits=(Edit("X-Gateway-Conversation", None), Edit("X-Gateway-Conversation", "C1")),
+    edits=(
+        Edit("X-Gateway-Conversation", None),
+        Edit("X-Gateway-Conversation", "C1"),
+        Edit("X-Gateway-Sequence", "3"),
+    ),
     arguments={"fields": ["priority=high"]},
 )
 
@@ -64,6 +68,8 @@ def test_what_a_helpdesk_is_told() -> None:
         "tenant": "acme",
         "mailbox": "shop@acme.example",
         "conversation": "C1",
+        "sequence": 3,
+        "linked": None,
         "message_id": "<1@example.org>",
         "in_reply_to": "<0@x>",
         "from": {"address": "ann@example.org", "name": "Ann"},

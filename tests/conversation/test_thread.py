@@ -82,6 +82,7 @@ def test_a_first_mail_opens_a_conversation_and_the_next_belongs_to_it(store: Sto
     assert send(store, "<2@desk>", "<1@x>") == first.conversation
     _, second = receive(store, "<3@x>", "<1@x> <2@desk>")
     assert (second.conversation, second.is_reply) == (first.conversation, True)
+    assert (first.sequence, second.sequence) == (1, 3)
 
 
 def test_asked_again_it_says_the_same(store: Store) -> None:
@@ -136,6 +137,7 @@ def test_a_stranger_who_names_an_id_opens_a_conversation_of_their_own(store: Sto
     _, thread = receive(store, "<1@x>", "<theirs@ses>", sender="eve@evil.example")
     assert thread.conversation != conversation
     assert (thread.is_reply, thread.edits) == (False, ())
+    assert (thread.linked, thread.sequence) == (conversation, 1)
 
 
 def test_nothing_crosses_tenants(store: Store) -> None:
