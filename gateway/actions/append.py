@@ -1,8 +1,8 @@
 """To the helpdesk by IMAP: the message is appended to a folder that it reads.
 
 A repeated attempt first looks for the Message-ID among the newest of the folder: what was in
-flight when a connection broke, or when we ended, is not appended twice. Nothing is ever bounced to a customer:
-what is refused for days is set aside.
+flight when a connection broke, or when we ended, is not appended twice. Nothing is ever
+bounced to a customer: what is refused for days is set aside.
 """
 
 from __future__ import annotations

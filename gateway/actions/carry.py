@@ -27,7 +27,13 @@ from gateway.actions.notice import (
     write_notifications,
 )
 from gateway.actions.redirect import find_redirect_fault, write_redirect
-from gateway.actions.route import SMTP_TYPES, find_returning, find_route, write_forward
+from gateway.actions.route import (
+    SMTP_TYPES,
+    find_returning,
+    find_route,
+    tell_received,
+    write_forward,
+)
 from gateway.config import AnswerSettings
 from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing
@@ -49,6 +55,7 @@ class Office:
     mark: Mark
     settings: AnswerSettings
     notices: NoticePath = field(default_factory=NoticePath)
+    is_handed_on: bool = False  # a route has the message already: hooks were told of it
 
     @property
     def tenant(self) -> Tenant:
@@ -129,8 +136,11 @@ def _forward(
     if returned:  # its server refuses our mail: it would send back this one, too, for ever
         return _hold_for(office, f"the helpdesk's server sent back the message {returned}")
     outgoing = write_forward(occasion, effect, route=route, mark=office.mark, tags=tags)
+    told = () if office.is_handed_on else tell_received(outgoing, occasion.tenant)
     reason = f"to route {route.name}"
-    return Carried(event="effect.routed", outgoing=(outgoing,), outcome="routed", reason=reason)
+    return Carried(
+        event="effect.routed", outgoing=(outgoing, *told), outcome="routed", reason=reason
+    )
 
 
 def _no_route(target: str) -> str:

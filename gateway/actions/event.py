@@ -43,7 +43,7 @@ def write_event(
             tenant=tenant.id,
             lane=lane,
             kind=Kind.EVENT,
-            envelope=Envelope(return_path=None, recipients=(_recipient(url),)),
+            envelope=Envelope(return_path=None, recipients=(webhook_recipient(url),)),
             content=body,
             message_id="",
             header_from="",
@@ -79,6 +79,6 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _recipient(url: str) -> Recipient:
+def webhook_recipient(url: str) -> Recipient:
     """A queue row needs somebody it is for: the webhook's host, as `webhook@desk.example`."""
     return Recipient(Address("webhook", (urlsplit(url).hostname or "invalid").lower()))

@@ -8,7 +8,7 @@ message on, then what cannot be undone, the answers.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway import events
@@ -36,6 +36,8 @@ LAST = (EffectKind.VACATION, EffectKind.REJECT, EffectKind.NOTIFY)
 STRONGEST_FIRST = ("held", "routed", "answered", "discarded")
 
 Reported = Complaint | Undelivered | Notice
+Done = tuple[Effect, str, str]
+"""An effect, how it ended, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +136,13 @@ class Performer:
     async def _carry_out(self, fetched: Fetched, authenticity: Authenticity) -> str:
         office = await self._open_office(fetched, authenticity)
         effects = await self._store.read(inbox.effects, fetched.id)
-        done: list[tuple[Effect, str, str]] = []
+        done: list[Done] = []
         for one in sorted(effects, key=lambda one: one.effect.kind in LAST):
             state, reason = one.state, one.reason or ""
             if state == "planned":
+                at_hand = replace(office, is_handed_on=any(map(_is_handed_on, done)))
                 carried = await self._store.write(
-                    finish_effect, one, office, learn=self._near.learn
+                    finish_effect, one, at_hand, learn=self._near.learn
                 )
                 for outgoing in carried.outgoing:
                     events.message_queued(outgoing=outgoing)
@@ -196,7 +199,7 @@ class Performer:
             notices=self._notices,
         )
 
-    async def _close(self, fetched: Fetched, done: list[tuple[Effect, str, str]]) -> str:
+    async def _close(self, fetched: Fetched, done: list[Done]) -> str:
         outcome, rule = _judge_outcome(done)
         now = self._near.now()
         await self._store.write(inbox.finish, fetched.id, outcome, rule=rule, now=now)
@@ -303,7 +306,12 @@ def _poison_plan() -> Plan:
     )
 
 
-def _judge_outcome(done: list[tuple[Effect, str, str]]) -> tuple[str, str]:
+def _is_handed_on(done: Done) -> bool:
+    effect, state, _ = done
+    return state == "routed" and effect.kind in (EffectKind.STORE, EffectKind.AGENT)
+
+
+def _judge_outcome(done: list[Done]) -> tuple[str, str]:
     """Return the strongest outcome and the rule that led to it; no effect at all holds it."""
     for outcome in STRONGEST_FIRST:
         for effect, state, reason in done:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 
 from gateway.actions.answer import Mark
+from gateway.actions.event import find_listeners, webhook_recipient
 from gateway.actions.gate import Occasion, recipients_of
 from gateway.actions.letter import encoded, plain
 from gateway.mail.address import MAX_LOCAL_BYTES, Address, parse_address
@@ -69,6 +71,22 @@ def write_forward(
         edits=(*effect.edits, *_told(occasion, effect, [*effect.flags, *tags])),
         origin=fetched.id,
     )
+
+
+def tell_received(forward: Outgoing, tenant: Tenant) -> list[Outgoing]:
+    """Return a forward once more for each hook that names message.received.
+
+    A webhook's JSON is made from the mail when it is posted, so a hook gets what a route gets.
+    """
+    if not tenant.hooks:
+        return []  # the route alone, where events go as well
+    return [
+        replace(
+            forward, id=new_id(), lane=lane,
+            envelope=replace(forward.envelope, recipients=(webhook_recipient(url),)),
+        )
+        for lane, url in find_listeners(tenant, "message.received")
+    ]  # fmt: skip
 
 
 def return_address(mailbox: str, message: str, *, mark: Mark) -> Address:

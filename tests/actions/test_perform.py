@@ -20,10 +20,10 @@ from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.suppression import Suppression, SuppressionReason
-from gateway.mail.tenant import Tenant
+from gateway.mail.tenant import Hook, Tenant
 from gateway.store import books, inbox, journal, marks, suppressions
 from gateway.store.sqlite import Db, Store
-from tests.actions.occasions import ACME, NOON, PROOF, WAY, fetched, mark
+from tests.actions.occasions import ACME, NOON, PROOF, SHOP, WAY, fetched, mark
 
 KEEP = Effect(kind=EffectKind.STORE, target="INBOX", file="90.sieve", line=3)
 VACATION = Effect(
@@ -117,6 +117,25 @@ def test_a_message_is_routed_and_its_sender_answered(store: Store) -> None:
     assert found is not None
     assert (found.state, found.outcome) == ("done", "routed")
     assert found.rule == "90.sieve:3 to route desk"
+
+
+def test_a_hook_that_names_it_is_told_of_a_received_message_once(store: Store) -> None:
+    names = ("message.received",)
+    hook = Hook(name="ev", url="https://desk.example/ev", events=names)
+    tenant = replace(ACME, hooks={"ev": hook})
+    both = (replace(KEEP, target="billing"), KEEP)
+    scene = Scene(store, effects=both, tenant=tenant)
+    assert scene.perform(scene.receive()) == "routed"
+
+    def look(db: sqlite3.Connection) -> list[tuple[str, str, str]]:
+        query = "SELECT lane_kind, lane, recipient FROM delivery ORDER BY number"
+        return db.execute(query).fetchall()
+
+    assert store.read_now(look) == [
+        ("route", "billing", "in@b.example"),
+        ("hook", "ev", "webhook@desk.example"),
+        ("route", "desk", SHOP),
+    ]
 
 
 def test_performing_again_repeats_nothing(store: Store) -> None:
