@@ -54,7 +54,8 @@ class HookCarrier:
         if found is None or not found.url:
             return None
         secret = await self._base.directory.secret(tenant.id, kind, lane.name)
-        return Target(url=found.url, secrets=(secret or "",), ca_file=found.ca_file)
+        secrets = tuple((secret or "").split())
+        return Target(url=found.url, secrets=secrets, ca_file=found.ca_file)
 
 
 def without_target(delivery: int, now: datetime) -> Result:

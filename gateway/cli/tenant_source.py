@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 from gateway.cli.refusal import Refusal
 from gateway.config import ConfigError, load_toml
 from gateway.mail.schema import SchemaError
-from gateway.mail.tenant import Mailbox
+from gateway.mail.tenant import Mailbox, Tenant
 from gateway.mail.tenant_file import (
     SECRET_KEYS,
     SECTIONS,
@@ -31,7 +30,8 @@ CLIENT_KEYS = ("client_secret_file", "client_secret_env")  # of a mailbox's OAut
 KEY, SERVICE = "key_file", "service-account"
 OF_CLIENTS = (*CLIENT_KEYS, KEY)
 SHORTEST_PASSWORD = 20  # of a submission login: its hash is fast
-WEBHOOK_PREFIX = "whsec_"
+EXPECTED = {1: "one line with the secret", 2: "one secret, or two, a line each"}
+WEBHOOK_KEY, WEBHOOK_PREFIX = "secret_file", "whsec_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def load_source(path: Path) -> Source:
 
 
 def missing_secrets(file: TenantFile, known: set[tuple[str, str]]) -> Iterator[str]:
-    """Yield a sentence for each account that cannot sign in without the secret it lacks."""
+    """Yield a sentence for each account, route and hook that waits for the secret it lacks."""
     tenant = file.tenant
     for name, upstream in tenant.upstreams.items():
         if upstream.mailbox is None and upstream.username and ("upstream", name) not in known:
@@ -80,10 +80,24 @@ def missing_secrets(file: TenantFile, known: set[tuple[str, str]]) -> Iterator[s
     for mailbox in tenant.mailboxes.values():
         if lacking := _lacks(mailbox, known):
             yield f'[mailboxes."{mailbox.address}"] {lacking}'
+    yield from _handing_over(tenant, known)
     for name in tenant.credentials:
         if ("credential", name) not in known:
             make = f"gateway credential add {tenant.id} {name}"
             yield f"[credentials.{name}] has no password yet: {make}"
+
+
+def _handing_over(tenant: Tenant, known: set[tuple[str, str]]) -> Iterator[str]:
+    for name, route in tenant.routes.items():
+        if ("route", name) in known:
+            continue
+        if route.type == "webhook":
+            yield f"[routes.{name}] has no secret yet: give it {WEBHOOK_KEY}"
+        elif route.username:
+            yield f"[routes.{name}] has no password yet: give it password_file"
+    for name in tenant.hooks:
+        if ("hook", name) not in known:
+            yield f"[hooks.{name}] has no secret yet: give it {WEBHOOK_KEY}"
 
 
 def _lacks(mailbox: Mailbox, known: set[tuple[str, str]]) -> str | None:
@@ -100,8 +114,11 @@ def _lacks(mailbox: Mailbox, known: set[tuple[str, str]]) -> str | None:
     return f"has no permission yet: gateway mailbox authorize {mailbox.address}"
 
 
-def read_secret_file(key: str, name: str) -> str:
-    """Return the one line of a secret's file; raises SchemaError under `key`."""
+def read_secret_file(key: str, name: str, *, most_lines: int = 1) -> str:
+    """Return the one line of a secret's file; raises SchemaError under `key`.
+
+    A webhook's may have two lines, while its secret is changed: each post is signed by both.
+    """
     try:
         text = Path(name).read_text(encoding="utf-8").strip("\r\n")
     except OSError as error:
@@ -109,8 +126,8 @@ def read_secret_file(key: str, name: str) -> str:
         raise SchemaError(key, f"{name}: {why}") from error
     except UnicodeDecodeError as error:
         raise SchemaError(key, f"{name}: is not UTF-8 text") from error
-    if not text or "\n" in text:
-        raise SchemaError(key, f"{name}: expects one line with the secret")
+    if not text or text.count("\n") >= most_lines:
+        raise SchemaError(key, f"{name}: expects {EXPECTED[most_lines]}")
     return text
 
 
@@ -189,7 +206,9 @@ def _only_key(item: Mapping[str, Any], keys: Sequence[str]) -> str | None:
 def _read(key: str, place: object) -> str:
     if not isinstance(place, str):
         raise SchemaError(key, "expects text in quotes")
-    return read_secret_file(key, place) if key.endswith("file") else _read_env(key, place)
+    if not key.endswith("file"):
+        return _read_env(key, place)
+    return read_secret_file(key, place, most_lines=2 if key == WEBHOOK_KEY else 1)
 
 
 def _read_env(key: str, name: str) -> str:
@@ -206,12 +225,14 @@ def _check_shape(kind: str, key: str, secret: str) -> None:
         raise SchemaError(key, f"a webhook's secret is {WEBHOOK_PREFIX} and base64")
 
 
-def _is_webhook_secret(secret: str) -> bool:
-    if not secret.startswith(WEBHOOK_PREFIX):
+def _is_webhook_secret(text: str) -> bool:
+    secrets = text.split()
+    if not secrets or not all(one.startswith(WEBHOOK_PREFIX) for one in secrets):
         return False
+    bare = [one.removeprefix(WEBHOOK_PREFIX) for one in secrets]
     try:
-        return bool(base64.b64decode(secret.removeprefix(WEBHOOK_PREFIX), validate=True))
-    except binascii.Error:
+        return all(base64.b64decode(one, validate=True) for one in bare)
+    except ValueError:  # not base64, or not ASCII
         return False
 
 

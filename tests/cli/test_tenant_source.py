@@ -64,7 +64,9 @@ def test_a_short_submission_password_is_refused(tmp_path: Path) -> None:
     assert load_source(tenant_file(tmp_path, LOGIN, secret="x" * 20)).secrets
 
 
-@pytest.mark.parametrize("secret", ["plain", "whsec_", "whsec_not base64!", "whsec_abc"])
+@pytest.mark.parametrize(
+    "secret", ["plain", "whsec_", "whsec_not base64!", "whsec_abc", "whsec_YQ==\nwhsec_"]
+)
 def test_a_webhook_secret_has_the_shape_of_its_specification(
     tmp_path: Path, secret: str
 ) -> None:
@@ -72,9 +74,13 @@ def test_a_webhook_secret_has_the_shape_of_its_specification(
     assert fault == "[routes.desk] secret_file: a webhook's secret is whsec_ and base64"
 
 
-def test_a_webhook_secret_is_taken(tmp_path: Path) -> None:
-    path = tenant_file(tmp_path, HOOK, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
-    assert ("route", "desk") in load_source(path).secrets
+def test_a_webhook_has_one_secret_or_two_while_it_changes(tmp_path: Path) -> None:
+    new, old = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_YQ=="
+    for given in (new, f"{new}\n{old}"):
+        path = tenant_file(tmp_path, HOOK, secret=f"{given}\n")
+        assert load_source(path).secrets == {("route", "desk"): given}
+    [fault] = faults(tenant_file(tmp_path, HOOK, secret=f"{new}\n{old}\n{old}"))
+    assert fault.endswith("expects one secret, or two, a line each")
 
 
 @pytest.mark.parametrize("secret", ["", "one\ntwo\n"])
@@ -111,6 +117,20 @@ def test_what_cannot_sign_in_yet_is_named(tmp_path: Path) -> None:
         "[credentials.desk] has no password yet: gateway credential add acme desk"
     ]
     assert len(list(missing_secrets(file, set()))) == 2
+
+
+def test_a_route_or_hook_that_cannot_be_handed_anything_yet_is_named(tmp_path: Path) -> None:
+    text = HOOK.replace('secret_file = "secret"\n', "") + (
+        '[routes.imap]\ntype = "imap"\nhost = "h.example"\nusername = "u"\n'
+        '[routes.smtp]\ntype = "smtp"\nhost = "h.example"\n'
+        '[hooks.events]\nurl = "https://desk.example/ev"\nevents = []\n'
+    )
+    file = load_source(tenant_file(tmp_path, text)).file
+    assert list(missing_secrets(file, set())) == [
+        "[routes.desk] has no secret yet: give it secret_file",
+        "[routes.imap] has no password yet: give it password_file",
+        "[hooks.events] has no secret yet: give it secret_file",
+    ]
 
 
 CLIENT = 'tenant = "acme"\n[mailboxes."a@acme.example"]\nprovider = "m365"\n'
