@@ -40,9 +40,7 @@ class AppendCarrier:
             endpoint=endpoint, username=route.username, secret=secret, folder=route.folder
         )
         interrupted = await self._base.store.read(journal.was_interrupted, batch.message)
-        return await self._appender.deliver(
-            batch, shelf, was_interrupted=interrupted, now=now
-        )
+        return await self._appender.deliver(batch, shelf, was_interrupted=interrupted, now=now)
 
     def close(self) -> None:
         """Append nothing more."""

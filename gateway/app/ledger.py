@@ -60,6 +60,7 @@ def _explain(base: Foundation, mailbox: Mailbox, refused: ImapRefused) -> Diagno
         code=refused.code,
         text=refused.text,
         address=mailbox.address,
+        oauth2=mailbox.oauth2,
     )
 
 
