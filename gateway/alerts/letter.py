@@ -27,11 +27,17 @@ Tell = Callable[[Trouble, datetime], tuple[str, str]]
 
 
 class Scribe:
-    """Writes for everyone who is told; `hostname` stands in each subject."""
+    """Writes for everyone who is told; `hostname` stands in each subject.
 
-    def __init__(self, settings: AlertSettings, hostname: str) -> None:
+    Reminders name `support`, where there is one, as whom to ask.
+    """
+
+    def __init__(
+        self, settings: AlertSettings, hostname: str, *, support: str | None = None
+    ) -> None:
         self._settings = settings
         self._hostname = hostname
+        self._support = support
 
     def write_all(self, changes: TroubleChanges, *, now: datetime) -> list[Alert]:
         """Return the alerts of a look; nobody hears of the end of what he was not told of."""
@@ -50,6 +56,8 @@ class Scribe:
                 "It is tried before it replaces the old one. The link ends with the code that"
                 " works.\n"
             )
+        if self._support:
+            text += f"\nQuestions? Ask {self._support}.\n"
         recipients = [reminder.owner] if reminder.owner else self._settings.to or ()
         return [
             self._alert(

@@ -60,7 +60,9 @@ def mails_of_reminders(base: Foundation) -> WriteMails | None:
     """Return what writes the mails of reminders; None without [alerts]."""
     if not base.settings.alerts.is_on:
         return None
-    return Scribe(base.settings.alerts, base.settings.server.hostname).write_reminder
+    settings = base.settings
+    scribe = Scribe(settings.alerts, settings.server.hostname, support=settings.console.support)
+    return scribe.write_reminder
 
 
 class Alarms:

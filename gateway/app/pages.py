@@ -41,7 +41,12 @@ def build_pages(
     pages.include_router(
         renewal_routes(
             renewal_links,
-            RenewalDesk(find=desk.find, renew=desk.renew, clock=time.time),
+            RenewalDesk(
+                find=desk.find,
+                renew=desk.renew,
+                clock=time.time,
+                ask=base.settings.console.support,
+            ),
         )
     )
     pages.include_router(authorize.routes(partial(_finish, authorizing)))

@@ -177,6 +177,7 @@ class ConsoleSettings:
 
     address: str = "127.0.0.1:8080"
     public_url: str = "http://127.0.0.1:8080"
+    support: str | None = None  # whom tenants ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

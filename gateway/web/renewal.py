@@ -41,7 +41,6 @@ class Subject:
     provider: str
     steps: tuple[str, ...]  # how to make a code there
     generation: str
-    ask: str | None = None  # whom to ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +59,7 @@ class RenewalDesk:
     find: Callable[[str, str], Awaitable[Subject | None]]  # tenant, address
     renew: Callable[[str, str, str], Awaitable[Answer]]  # tenant, address, code
     clock: Callable[[], float]  # seconds since 1970
+    ask: str | None = None  # whom to ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,9 @@ def renewal_routes(links: RenewalLinks, desk: RenewalDesk) -> APIRouter:
     router = APIRouter()
     tries: defaultdict[str, deque[float]] = defaultdict(deque)
 
+    def gone() -> Response:
+        return _page(_say(GONE) + _whom(desk.ask), status_code=410)
+
     async def find(tenant: str, address: str, until: int, mark: str) -> Subject | None:
         subject = await desk.find(tenant, address)
         good = subject is not None and links.is_good(subject, until=until, mark=mark)
@@ -100,7 +103,7 @@ def renewal_routes(links: RenewalLinks, desk: RenewalDesk) -> APIRouter:
     @router.get("/renew/{tenant}/{address}")
     async def show(tenant: str, address: str, until: int = 0, mark: str = "") -> Response:
         subject = await find(tenant, address, until, mark)
-        return _page(_form(subject)) if subject else _page(_say(GONE), status_code=410)
+        return _page(_form(subject, ask=desk.ask)) if subject else gone()
 
     @router.post("/renew/{tenant}/{address}")
     async def take(
@@ -108,16 +111,17 @@ def renewal_routes(links: RenewalLinks, desk: RenewalDesk) -> APIRouter:
     ) -> Response:
         subject = await find(tenant, address, until, mark)
         if subject is None:
-            return _page(_say(GONE), status_code=410)
+            return gone()
         if not (code := await _code_of(request)):
-            return _page(_form(subject, Answer(is_ok=False, meaning="No code was entered.")))
+            nothing = Answer(is_ok=False, meaning="No code was entered.")
+            return _page(_form(subject, nothing, ask=desk.ask))
         if not _may_try(tries[subject.address], desk.clock()):
             said = "Too many tries in a short time. Wait ten minutes, then open the link again."
             return _page(_say(said), status_code=429)
         answer = await desk.renew(subject.tenant, subject.address, code)
         if answer.is_ok:
             return _page(_say(f"{subject.address}: {answer.meaning}"))
-        return _page(_form(subject, answer))
+        return _page(_form(subject, answer, ask=desk.ask))
 
     return router
 
@@ -142,12 +146,11 @@ def _may_try(tries: deque[float], now: float) -> bool:
     return True
 
 
-def _form(subject: Subject, answer: Answer | None = None) -> str:
+def _form(subject: Subject, answer: Answer | None = None, *, ask: str | None) -> str:
     steps = "".join(f"<li>{escape(one)}</li>" for one in subject.steps)
     said = (
         f"<p><strong>{escape(f'{answer.meaning} {answer.fix}')}</strong></p>" if answer else ""
     )
-    asked = f"<p>Questions? Ask {escape(subject.ask)}.</p>" if subject.ask else ""
     return (
         f"<h1>A new code for {escape(subject.address)}</h1>{said}"
         f"<p>{escape(subject.provider)} refuses the code in use, or will soon."
@@ -155,8 +158,12 @@ def _form(subject: Subject, answer: Answer | None = None) -> str:
         f"<ol>{steps}</ol>"
         '<form method="post"><p><label>New code <input type="password" name="code" required'
         ' autocomplete="off" maxlength="1000"></label> <button>Try and use it</button></p>'
-        f"</form>{asked}"
+        f"</form>{_whom(ask)}"
     )
+
+
+def _whom(ask: str | None) -> str:
+    return f"<p>Questions? Ask {escape(ask)}.</p>" if ask else ""
 
 
 def _say(sentence: str) -> str:

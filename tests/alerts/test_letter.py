@@ -6,7 +6,7 @@ from email import message_from_bytes, policy
 
 from gateway.alerts.letter import Scribe
 from gateway.config import AlertSettings
-from gateway.mail.trouble import KnownTrouble, Trouble, TroubleChanges
+from gateway.mail.trouble import KnownTrouble, Reminder, Trouble, TroubleChanges
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SETTINGS = AlertSettings(to=("it@gw.example",), sender="gateway@gw.example", host="127.0.0.1")
@@ -78,6 +78,13 @@ def test_a_name_cannot_add_a_header_field() -> None:
     bad = replace(TROUBLE, what="acme\r\nBcc: all@x.example")
     [told, _] = SCRIBE.write_all(TroubleChanges(told=(bad,)), now=NOON)
     assert message_from_bytes(told.content)["Bcc"] is None
+
+
+def test_a_reminder_names_whom_to_ask() -> None:
+    scribe = Scribe(SETTINGS, "gw.example", support="help@gw.example")
+    reminder = Reminder(about="a@qq.com", kind="dead", reason="It is dead.", fix="Renew it.")
+    [told] = scribe.write_reminder(reminder, NOON)
+    assert b"Questions? Ask help@gw.example." in told.content
 
 
 def test_a_test_goes_to_everyone_in_to() -> None:

@@ -42,7 +42,9 @@ class Page:
         self.subject = SUBJECT
         self.tried: list[str] = []
         self._app = FastAPI()
-        desk = RenewalDesk(find=self._find, renew=self._renew, clock=lambda: now)
+        desk = RenewalDesk(
+            find=self._find, renew=self._renew, clock=lambda: now, ask="help@<gw>.example"
+        )
         self._app.include_router(renewal_routes(self.links, desk))
 
     @property
@@ -86,6 +88,7 @@ def test_the_page_shows_the_steps_and_changes_nothing() -> None:
         assert "shop@163.com" in reply.text
         assert "Open &lt;Settings&gt;" in reply.text
     assert page.tried == []
+    assert "Ask help@&lt;gw&gt;.example." in reply.text
     assert reply.headers["referrer-policy"] == "no-referrer"
     assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
     assert "set-cookie" not in reply.headers
@@ -100,6 +103,7 @@ def test_a_link_survives_a_refused_code_and_dies_with_the_accepted_one() -> None
     assert "it works" in page.post(link, f"code={RIGHT}").text
     for reply in (page.get(link), page.post(link, f"code={RIGHT}")):
         assert reply.status_code == 410
+        assert "Ask help@&lt;gw&gt;.example." in reply.text
     assert page.tried == ["WRONG", RIGHT]
 
 
