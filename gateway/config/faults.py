@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 
 from gateway.config.settings import (
     AlertSettings,
@@ -49,7 +50,26 @@ def find_faults(settings: Settings) -> list[str]:
         faults.append(f"[submission] auth_failures: {error}")
     if not _is_listening_address(settings.console.address):
         faults.append('[console] address: write an IP address and a port: "127.0.0.1:8080"')
+    if (support := settings.console.support) is not None and (fault := _address_fault(support)):
+        faults.append(f"[console] support: {fault}")
+    faults.extend(_wait_faults(settings))
     return faults
+
+
+def _wait_faults(settings: Settings) -> list[str]:
+    """What is done again and again needs a wait in between."""
+    waits = {
+        "[delivery] retry_waits": settings.delivery.retry_waits,
+        "[routes] retry_waits": settings.routes.retry_waits,
+        "[alerts] retry_waits": settings.alerts.retry_waits,
+        "[mailboxes] login_waits": settings.mailboxes.login_waits,
+        "[mailboxes] poll_every": (settings.mailboxes.poll_every,),
+    }
+    return [
+        f'{where}: write durations that are not 0, such as "1m"'
+        for where, given in waits.items()
+        if not given or min(given) <= timedelta()
+    ]
 
 
 def _filter_faults(settings: FilterSettings) -> list[str]:
