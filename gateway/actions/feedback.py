@@ -68,7 +68,13 @@ def ids_of_attached(attachments: Sequence[Attachment]) -> tuple[str, ...]:
 
 
 def _attached(attachments: Sequence[Attachment]) -> list[Message]:
-    return [parse_message(one.content) for one in attachments if one.type in ATTACHED]
+    mails = (one for one in attachments if one.type in ATTACHED or _is_mail_file(one))
+    return [parse_message(one.content) for one in mails]
+
+
+def _is_mail_file(one: Attachment) -> bool:
+    """QQ attaches the mail as a file of no known type."""
+    return one.name.casefold().endswith(".eml")
 
 
 def _word(report: Message, name: str) -> str:

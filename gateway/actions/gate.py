@@ -28,7 +28,7 @@ BULK = frozenset({"bulk", "list", "junk"})
 NO_ANSWER = frozenset({"all", "oof", "autoreply"})
 
 ROBOTS = frozenset({"mailer-daemon", "postmaster", "listserv", "majordomo"})
-ROBOT_PREFIXES = ("owner-", "bounce")
+ROBOT_PREFIXES = ("owner-", "bounce", "microsoftexchange")  # the last one: of its bounces
 ROBOT_SUFFIXES = ("-owner", "-request", "-bounces")
 NO_REPLY = frozenset({"noreply", "donotreply"})
 
@@ -151,6 +151,12 @@ def recipients_of(message: Message) -> list[str]:
     return [address for name in RECIPIENT_FIELDS for _, address in message.addresses(name)]
 
 
+def is_robot(address: str) -> bool:
+    """Whether an address is a mail system's or a list's: nobody reads there (RFC 3834 §2)."""
+    local = _local(address)
+    return local in ROBOTS or local.startswith(ROBOT_PREFIXES) or local.endswith(ROBOT_SUFFIXES)
+
+
 def _find_switch(occasion: Occasion) -> str | None:
     return None if occasion.mailbox.answers else "answers are off for this mailbox"
 
@@ -161,14 +167,14 @@ def _find_robot(occasion: Occasion) -> str | None:
     if sender == "":
         return "the envelope sender is empty"
     for address in (sender or "", occasion.authenticity.header_from):
-        local = address.rpartition("@")[0].split("+", 1)[0].casefold()
-        if _is_robot(local) or (not occasion.strict and _is_no_reply(local)):
+        local = _local(address)
+        if is_robot(address) or (not occasion.strict and _is_no_reply(local)):
             return f"the sender is an automatic address ({local})"
     return None
 
 
-def _is_robot(local: str) -> bool:
-    return local in ROBOTS or local.startswith(ROBOT_PREFIXES) or local.endswith(ROBOT_SUFFIXES)
+def _local(address: str) -> str:
+    return address.rpartition("@")[0].split("+", 1)[0].casefold()
 
 
 def _is_no_reply(local: str) -> bool:

@@ -1,8 +1,9 @@
 """A bounce that comes later: a server took a mail and writes that it could not be delivered.
 
 A delivery status notification in a mailbox (RFC 3464), about a mail that the tenant sent: the
-attached header names it. Nothing is bounced by us for it: the mail goes on to the helpdesk as
-the policies say, and the recipient's failure is told as one at the sending would be.
+attached header names it. `returned` reads those that are for people alone. Nothing is bounced
+by us for it: the mail goes on to the helpdesk as the policies say, and the recipient's failure
+is told as one at the sending would be.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Undelivered:
 
     failures: tuple[Failure, ...]
     ids: tuple[str, ...]
+    names_failed: bool = True  # False: it names recipients, not which of them failed
 
 
 def read_undelivered(content: bytes, *, classify: Classify) -> Undelivered | None:
@@ -128,7 +130,7 @@ def _matched(undelivered: Undelivered, about: Sent) -> list[tuple[Failure, str]]
         (failure, recipient)
         for recipient in about.recipients
         for failure in undelivered.failures
-        if parse_address(recipient).key in failure.names
+        if undelivered.names_failed and parse_address(recipient).key in failure.names
     ]
     if not pairs and len(about.recipients) == 1:
         return [(undelivered.failures[0], about.recipients[0])]
@@ -142,7 +144,7 @@ def _note(db: Db, failure: Failure, recipient: str, *, about: Sent, arrival: Arr
         report=report, **{"class": failure.class_},
     )  # fmt: skip
     key = parse_address(recipient).key
-    if failure.class_ != DEAD or key not in failure.names:
+    if failure.class_ != DEAD or key not in failure.names or not _is_for_good(failure.reply):
         return
     entry = Suppression(
         tenant=arrival.tenant.id,
@@ -157,3 +159,8 @@ def _note(db: Db, failure: Failure, recipient: str, *, about: Sent, arrival: Arr
         expires_on=str(entry.expires_on),
         fix=f"if the address works again: {entry.remove_command}",
     )  # fmt: skip
+
+
+def _is_for_good(reply: Reply) -> bool:
+    """RFC 3463 §3.1: class 4 was given up after a time, it may go another time."""
+    return reply.code // 100 == 5 and not (reply.enhanced or "").startswith("4.")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gateway.actions.answer import Mark, is_loop_mark
 from gateway.actions.feedback import read_complaint
 from gateway.actions.gate import LOOP_FIELD
 from gateway.actions.marketplace_notice import read_notice
-from gateway.actions.perform import Judged
+from gateway.actions.perform import Judged, Reported
+from gateway.actions.returned import read_returned
 from gateway.actions.route import CONVERSATION_FIELD, LINKED_FIELD, SEQUENCE_FIELD
-from gateway.actions.undelivered import read_undelivered
+from gateway.actions.undelivered import Undelivered, read_undelivered
 from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
 from gateway.conversation.thread import Thread, take_in
@@ -32,6 +32,7 @@ from gateway.policy.scanning import limits_with
 from gateway.providers.catalogue import Provider
 from gateway.providers.diagnosis import diagnose
 from gateway.store import marks
+
 
 class Judge:
     """Runs a tenant's inbound chain on a message, in a thread of its own."""
@@ -53,13 +54,14 @@ class Judge:
         """
         now = self._now()
         tenant = self._base.directory.tenants[fetched.tenant]
+        report = await self._read_report(fetched, authenticity)
         chain = self._chains.chain_for(tenant, "inbound")
         if fetched.released:  # it goes on with the file after the one that held it
             chain = after(chain, fetched.released.file)
         judgement = await self._runner.run(
             chain,
             fetched.content,
-            await self._context(fetched, authenticity, tenant, now=now),
+            await self._context(fetched, authenticity, tenant, now=now, report=report),
             on_error=self._base.settings.policies.on_error,
             limits=self._limits,
         )
@@ -67,20 +69,34 @@ class Judge:
             marks.Mark(tenant=tenant.id, kind=one.kind, handle=one.handle, key=one.key)
             for one in judgement.noted
         )
-        judged = Judged(plan=judgement.plan, marked=marked)
+        return Judged(plan=judgement.plan, marked=marked, report=report)
+
+    async def _read_report(
+        self, fetched: Fetched, authenticity: Authenticity
+    ) -> Reported | None:
+        """Return what a message tells of one that was sent, whatever becomes of it."""
         if fetched.released:  # what it reports was taken in before
-            return judged
-        return await self._pool.run(
-            _with_report, judged, fetched, authenticity, self._base.catalogue
-        )
+            return None
+        catalogue = self._base.catalogue
+        return await self._pool.run(_read_report, fetched.content, authenticity, catalogue)
 
     async def _context(
-        self, fetched: Fetched, authenticity: Authenticity, tenant: Tenant, *, now: datetime
+        self,
+        fetched: Fetched,
+        authenticity: Authenticity,
+        tenant: Tenant,
+        *,
+        now: datetime,
+        report: Reported | None,
     ) -> Context:
         """Return what a chain may ask of; a released message goes on as it was when held."""
         hold = fetched.released
         thread = await self._base.store.write(
-            take_in, fetched, sender=authenticity.header_from, now=now
+            take_in,
+            fetched,
+            sender=authenticity.header_from,
+            now=now,
+            returned=report.ids if isinstance(report, Undelivered) else (),
         )
         before = hold or Effect(kind=EffectKind.HOLD, edits=self._edits(fetched, thread))
         return Context(
@@ -118,20 +134,18 @@ class Judge:
         return count
 
 
-def _with_report(
-    judged: Judged,
-    fetched: Fetched,
-    authenticity: Authenticity,
-    catalogue: Mapping[str, Provider],
-) -> Judged:
-    """Read what a message tells of one that was sent, whatever the policies do with it."""
-    content = fetched.content
-    report = (
+def _read_report(
+    content: bytes, authenticity: Authenticity, catalogue: Mapping[str, Provider]
+) -> Reported | None:
+    def classify(reply: Reply) -> str:
+        return _class_of(reply, catalogue)
+
+    return (
         read_complaint(content)
-        or read_undelivered(content, classify=lambda reply: _class_of(reply, catalogue))
+        or read_undelivered(content, classify=classify)
+        or read_returned(content, classify=classify)
         or read_notice(content, authenticity, catalogue)
     )
-    return replace(judged, report=report)
 
 
 def _class_of(reply: Reply, catalogue: Mapping[str, Provider]) -> str:

@@ -5,7 +5,8 @@ Everything here runs inside a transaction of the store: what is found is learnt 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.mail.delivery import Outgoing
@@ -33,13 +34,18 @@ class Thread:
     edits: tuple[Edit, ...] = ()
 
 
-def take_in(db: Db, fetched: Fetched, *, sender: str, now: datetime) -> Thread:
+def take_in(
+    db: Db, fetched: Fetched, *, sender: str, now: datetime, returned: Sequence[str] = ()
+) -> Thread:
     """Return the thread of a fetched mail and learn it; asked again, it says the same.
 
     `sender` is the address in From. Ids that an upstream rewrote are mapped back for those
     who take part; an id named by a stranger opens a new conversation, linked to the old one.
+    `returned` are the ids of the mail that a bounce gives back: it belongs where that one does.
     """
     message = parse_message(fetched.content)
+    if mail := _find_sent(db, fetched.tenant, returned):
+        return _take_bounce(db, fetched, message, mail=mail, now=now)
     found = _find_known(db, fetched.tenant, message)
     before = threads.conversation_of(db, fetched.id)
     is_reply = found is not None and threads.is_peer(
@@ -105,6 +111,27 @@ def ids_of(message: Message) -> list[str]:
     replied = _ids(message, "In-Reply-To")
     older = reversed(_ids(message, "References"))
     return list(dict.fromkeys([*replied, *older]))[:MAX_IDS]
+
+
+def _find_sent(db: Db, tenant: str, ids: Sequence[str]) -> threads.Known | None:
+    found = (_find(db, tenant, id_) for id_ in ids)
+    return next((one for one in found if one and one.direction == "out"), None)
+
+
+def _take_bounce(
+    db: Db, fetched: Fetched, message: Message, *, mail: threads.Known, now: datetime
+) -> Thread:
+    """A mail system takes no part: what it writes later is judged as a stranger's."""
+    if _is_id(message.message_id):
+        own = replace(mail, ours=message.message_id, direction="in")
+        _learn_id(db, own.ours, tenant=fetched.tenant, own=own, now=now)
+    edits = [Edit(name, value) for name in REFERENCE_FIELDS for value in (None, mail.ours)]
+    return Thread(
+        conversation=mail.conversation,
+        sequence=threads.set_conversation(db, fetched.id, mail.conversation),
+        is_reply=True,
+        edits=tuple(edits),
+    )
 
 
 def _find_known(db: Db, tenant: str, message: Message) -> threads.Known | None:

@@ -1,6 +1,9 @@
-"""Reports as others send them: of feedback loops (RFC 5965), of servers (RFC 3464)."""
+"""Reports as others send them: of feedback loops (RFC 5965), of servers (RFC 3464 or not)."""
 
 from __future__ import annotations
+
+from email.message import EmailMessage
+from email.policy import SMTP
 
 
 def arf(message_id: str, *, recipient: str = "", kind: str = "abuse") -> bytes:
@@ -81,3 +84,103 @@ def failed(
         f"Action: failed\r\nStatus: {status}\r\nRemote-MTA: dns; mx2.example\r\n"
         f"Diagnostic-Code: smtp; {said}"
     )
+
+
+def qmail(message_id: str, *recipients: str, said: str = "") -> bytes:
+    """Return a bounce in qmail's format (QSBMF): paragraphs, then the mail itself."""
+    why = said or "192.0.2.7 does not like recipient.\nRemote host said: 550 5.1.1 no such user"
+    told = "\n".join(f"<{one}>:\n{why}\nGiving up on 192.0.2.7.\n" for one in recipients)
+    return _plain(
+        "MAILER-DAEMON@mx.example",
+        "failure notice",
+        f"Hi. This is the qmail-send program at mx.example.\nI'm afraid I wasn't able to"
+        f" deliver your message.\n\n{told}\n--- Below this line is a copy of the message.\n\n"
+        f"Return-Path: <support@acme.example>\nMessage-ID: {message_id}\n"
+        f"To: {', '.join(recipients)}\nSubject: Offer\n\nBuy now. Or ask eve@example.org.\n",
+    )
+
+
+def exim(message_id: str, *reasons: tuple[str, str]) -> bytes:
+    """Return a bounce as Exim writes it: an address a line, and below it why."""
+    told = "\n".join(f"  {one}\n    {why}" for one, why in reasons)
+    return _plain(
+        "Mail Delivery System <Mailer-Daemon@mx.example>",
+        "Mail delivery failed: returning message to sender",
+        "A message that you sent could not be delivered to one or more of its\nrecipients."
+        f" This is a permanent error. The following address(es) failed:\n\n{told}\n\n"
+        "------ This is a copy of the message, including all the headers. ------\n\n"
+        f"Received: from desk by mx.example\nMessage-Id: {message_id}\nTo: eve@example.org\n",
+    )
+
+
+def delayed_by_exim(message_id: str, recipient: str) -> bytes:
+    """Return what Exim writes of a mail that it still tries."""
+    return _plain(
+        "Mail Delivery System <Mailer-Daemon@mx.example>",
+        "Warning: message 1cDwkI-0008LG-PH delayed 24 hours",
+        "A message that you sent has not yet been delivered to one or more of its recipients"
+        f" after more than 24 hours on the queue.\n\nMessage-ID: {message_id}\n\n"
+        f"  {recipient}\n    Delay reason: mailbox is full\n",
+    )
+
+
+def exchange(message_id: str, recipient: str) -> bytes:
+    """Return a bounce of Exchange whose report for programs was lost on the way."""
+    return _plain(
+        "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@mx.example",
+        "Undeliverable: Offer",
+        f"Delivery has failed to these recipients or groups:\n\n{recipient}\nThe address is not"
+        " known here.\n\nDiagnostic information for administrators:\n\nGenerating server:"
+        f" mx.example\n\n{recipient}\n#550 5.1.1 RESOLVER.ADR.RecipNotFound; not found ##\n\n"
+        f"Original message headers:\n\nReceived: from desk.example\nMessage-ID: {message_id}\n",
+    )
+
+
+def netease(message_id: str, *recipients: str, said: str = "用户不存在") -> bytes:
+    """Return a bounce of NetEase: whom the mail was for, one reason for them all."""
+    message = _report("Postmaster@163.com", "系统退信")
+    message.set_content(
+        "抱歉，您的邮件被退回来了……\n原邮件信息：\n  时　间 2026-11-24 10:00:00\n"
+        f"  主　题 Offer\n  收件人 {', '.join(recipients)}\n退信原因：\n  {said}\n"
+        "建议解决方案：\n  请稍后再试。\n",
+        charset="gb2312",
+    )
+    message.add_attachment(_returned(message_id))
+    return message.as_bytes(policy=SMTP)
+
+
+def qq(message_id: str, recipient: str) -> bytes:
+    """Return a bounce of QQ: a page, and the mail as a file."""
+    message = _report('"PostMaster" <PostMaster@qq.com>', "来自qq.com的退信")
+    message.set_content(
+        f"<table><tr><td>无法发送到 {recipient}</td></tr>"
+        "<tr><td>退信原因</td><td>收件人空间不足<br>"
+        "host mx.example[192.0.2.7] said: 552 5.2.2 mailbox full</td></tr>"
+        "<tr><td>解决方案</td><td>请联系您的收件人</td></tr></table>",
+        subtype="html",
+    )
+    message.add_attachment(
+        _returned(message_id).as_bytes(policy=SMTP),
+        maintype="application", subtype="octet-stream", filename="mail.eml",
+    )  # fmt: skip
+    return message.as_bytes(policy=SMTP)
+
+
+def _plain(sender: str, subject: str, text: str) -> bytes:
+    message = _report(sender, subject)
+    message.set_content(text)
+    return message.as_bytes(policy=SMTP)
+
+
+def _report(sender: str, subject: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = sender, "support@acme.example", subject
+    return message
+
+
+def _returned(message_id: str) -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "support@acme.example", "Offer"
+    mail["Message-ID"] = message_id
+    mail.set_content("Buy now.\n")
+    return mail

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.actions.reported import Arrival, Taken
+from gateway.actions.returned import read_returned
 from gateway.actions.undelivered import Undelivered, read_undelivered, take_undelivered
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
@@ -18,7 +19,7 @@ from gateway.mail.suppression import SuppressionReason
 from gateway.store import inbox, journal, queue, suppressions
 from gateway.store.sqlite import Store
 from tests.actions.occasions import ACME, NOON, fetched
-from tests.actions.reports import arf, dsn, failed
+from tests.actions.reports import arf, dsn, failed, netease, qmail
 
 SENT, MAIL = "01ARZ3NDEKTSV4SENT", "<1@acme.example>"
 GOLDEN = Path(__file__).parents[1] / "golden/notifications"
@@ -33,11 +34,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def classify(reply: Reply) -> str:
-    return "recipient-dead" if reply.enhanced == "5.1.1" else "unknown"
+    return "recipient-dead" if (reply.enhanced or "").endswith(".1.1") else "unknown"
 
 
 def read(content: bytes) -> Undelivered | None:
-    return read_undelivered(content, classify=classify)
+    return read_undelivered(content, classify=classify) or read_returned(
+        content, classify=classify
+    )
 
 
 def send(store: Store, *recipients: str) -> None:
@@ -137,6 +140,32 @@ def test_a_full_mailbox_is_told_and_not_suppressed(store: Store) -> None:
     full = failed("ann@example.org", status="5.2.2", said="552 5.2.2 full")
     assert take(store, dsn(MAIL, full)).recipients == ("ann@example.org",)
     assert suppressed(store) == []
+
+
+def test_what_was_given_up_after_a_time_suppresses_nobody(store: Store) -> None:
+    """RFC 3463 §3.1: class 4 says nothing about another time."""
+    send(store, "ann@example.org")
+    late = failed("ann@example.org", status="4.1.1", said="450 4.1.1 unverified address")
+    assert take(store, dsn(MAIL, late)).recipients == ("ann@example.org",)
+    assert suppressed(store) == []
+
+
+def test_a_bounce_for_people_is_told_and_suppresses_whom_it_names(store: Store) -> None:
+    send(store, "ann@example.org", "ben@example.org")
+    taken = take(store, qmail(MAIL, "Ann@example.org"))
+    (event,) = taken.told
+    assert json.loads(event.content)["data"]["class"] == "recipient-dead"
+    assert suppressed(store) == [("ann@example.org", SuppressionReason.RECIPIENT_DEAD)]
+
+
+@pytest.mark.parametrize("recipients", [("ann@example.org",), ("ann@example.org", "b@x.org")])
+def test_where_a_bounce_does_not_name_who_failed_the_only_recipient_did(
+    store: Store, recipients: tuple[str, ...]
+) -> None:
+    send(store, *recipients)
+    is_known = len(recipients) == 1
+    assert take(store, netease(MAIL, "ann@example.org")).recipients == recipients[:is_known]
+    assert [address for address, _ in suppressed(store)] == list(recipients[:is_known])
 
 
 def test_the_failure_of_where_a_mail_is_forwarded_suppresses_nobody(store: Store) -> None:

@@ -140,6 +140,26 @@ def test_a_stranger_who_names_an_id_opens_a_conversation_of_their_own(store: Sto
     assert (thread.linked, thread.sequence) == (conversation, 1)
 
 
+def test_a_bounce_belongs_where_the_mail_does_that_it_gives_back(store: Store) -> None:
+    conversation = send(store, "<ticket-1@desk>")
+    learn = {"tenant": "acme", "ours": "<ticket-1@desk>", "theirs": "<by-the-upstream@x>"}
+    assert store.write_now(learn_rewritten, now=NOON, **learn)
+    fetched, first = receive(store, "<b@mx>", sender="mailer-daemon@mx.example")
+    assert first.conversation != conversation
+    given_back = ["<of-nobody@x>", "<by-the-upstream@x>"]
+    thread = store.write_now(
+        take_in, fetched, sender="mailer-daemon@mx.example", now=NOON, returned=given_back
+    )
+    assert (thread.conversation, thread.is_reply) == (conversation, True)
+    message = parse_message(apply_edits(fetched.content, thread.edits))
+    assert [message.text(name) for name in ("In-Reply-To", "References")] == [
+        "<ticket-1@desk>",
+        "<ticket-1@desk>",
+    ]
+    _, later = receive(store, "<c@mx>", "<ticket-1@desk>", sender="mailer-daemon@mx.example")
+    assert not later.is_reply
+
+
 def test_nothing_crosses_tenants(store: Store) -> None:
     conversation = send(store, "<ours@desk>")
     _, thread = receive(store, "<1@x>", "<ours@desk>", tenant="other")

@@ -8,7 +8,7 @@ from email.message import Message
 
 import pytest
 
-from tests.actions.reports import arf, dsn, failed
+from tests.actions.reports import arf, dsn, failed, qmail
 from tests.journeys.customer import Customer
 from tests.journeys.test_in import (
     BOX,
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.servers
 
 OFFER, EVE = "<offer-1@acme.example>", "eve@customer.example"
 NEWS, BOB = "<news-1@acme.example>", "bob@customer.example"
+NOTE, DAN = "<note-1@acme.example>", "dan@customer.example"
 
 
 def test_complaints_and_later_bounces_are_told_and_a_broken_report_stops_nothing(
@@ -38,34 +39,40 @@ def test_complaints_and_later_bounces_are_told_and_a_broken_report_stops_nothing
     write_policy(gateway, RECEIVED)
     gateway.start()
     wait_until_watched(gateway)
-    for id_, to in ((OFFER, EVE), (NEWS, BOB)):
+    for id_, to in ((OFFER, EVE), (NEWS, BOB), (NOTE, DAN)):
         message = letter(to=to)
         message["Message-ID"] = id_
         submit(gateway, message, security="starttls")
     wait_until(
-        lambda: len(postfix.delivered()) == 2, what=lambda: f"the mails\n{gateway.log()}"
+        lambda: len(postfix.delivered()) == 3, what=lambda: f"the mails\n{gateway.log()}"
     )
     redacted, broken = arf(OFFER), arf(OFFER)[:450]
     stranger = arf("<another@acme.example>", recipient="eve@b.example")
-    for content in (broken, redacted, stranger, dsn(NEWS, failed(BOB))):
+    bounces = dsn(NEWS, failed(BOB)), qmail(NOTE, DAN)
+    for content in (broken, redacted, stranger, *bounces):
         dovecot.deliver("support", content)
     dovecot.deliver("support", Customer(zone).write(to=BOX, subject="after them"))
     wait_until(
-        lambda: len(helpdesk.of_type("message.received")) == 5,
-        what=lambda: f"all five mails\n{gateway.log()}",
+        lambda: len(helpdesk.of_type("message.received")) == 6,
+        what=lambda: f"all six mails\n{gateway.log()}",
     )
     gateway.wait_for_empty_queue()
     (event,) = helpdesk.of_type("message.complained")
     data = event.payload["data"]
     assert (data["message_id"], data["recipient"]) == (OFFER, EVE)
-    (bounce,) = helpdesk.of_type("message.bounced")
-    told = bounce.payload["data"]
-    assert (told["message_id"], told["recipient"]) == (NEWS, BOB)
-    assert (told["class"], told["text"]) == ("recipient-dead", "5.1.1 no such user")
+    told = {
+        one.payload["data"]["message_id"]: one.payload["data"]
+        for one in helpdesk.of_type("message.bounced")
+    }
+    for id_, recipient in ((NEWS, BOB), (NOTE, DAN)):
+        assert (told[id_]["recipient"], told[id_]["class"]) == (recipient, "recipient-dead")
+        assert told[id_]["text"].startswith("5.1.1 no such user")
+        assert threads_of(helpdesk)[id_] == told[id_]["conversation"]
     entries = {one["address"]: one for one in gateway.json("suppression", "list")}
     assert {key: one["reason"] for key, one in entries.items()} == {
         EVE: "complaint",
         BOB: "recipient-dead",
+        DAN: "recipient-dead",
     }
     assert data["report"] in entries[EVE]["evidence"]
     assert "message.complained" in events_of(gateway, OFFER)
@@ -73,6 +80,12 @@ def test_complaints_and_later_bounces_are_told_and_a_broken_report_stops_nothing
     assert [one["To"] for one in answers(postfix)] == [Customer.address]
     with pytest.raises(smtplib.SMTPRecipientsRefused, match="This address complained"):
         submit(gateway, letter(to=EVE.upper()), security="starttls")
+
+
+def threads_of(helpdesk: Helpdesk) -> dict[str, str]:
+    """Return the conversation of each mail that names another one, by that one's id."""
+    mails = [one.payload["data"] for one in helpdesk.of_type("message.received")]
+    return {one["in_reply_to"]: one["conversation"] for one in mails if one["in_reply_to"]}
 
 
 def answers(postfix: Postfix) -> list[Message]:
