@@ -7,13 +7,15 @@ makes its JSON from them, so both are told the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
 from gateway.actions.answer import Mark
 from gateway.actions.event import find_listeners, webhook_recipient
-from gateway.actions.gate import Occasion, recipients_of
+from gateway.actions.feedback import MAX_NAMED, MAX_READ_BYTES
+from gateway.actions.gate import Occasion, is_robot, recipients_of
 from gateway.actions.letter import encoded, plain
 from gateway.mail.address import MAX_LOCAL_BYTES, Address, parse_address
 from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
@@ -36,6 +38,7 @@ AUTH_FIELD = "X-Gateway-Auth"
 BACKFILL_FIELD = "X-Gateway-Backfill"
 JUNK_FIELD = "X-Gateway-Junk"
 RETURN_MARK = "+r-"
+TOKEN = re.compile(rb"\+r-[0-9a-z]{1,40}-[0-9a-z]{1,20}@[\w.-]{1,255}", re.ASCII)
 ARRIVAL_FIELDS = ("Delivered-To", "X-Original-To", "Envelope-To")
 SMTP_TYPES = ("smtp", "lmtp")
 
@@ -109,10 +112,17 @@ def find_returned(address: Address, *, mark: Mark) -> str | None:
 
 
 def find_returning(occasion: Occasion, *, mark: Mark) -> str | None:
-    """Return which message of ours a bounce was sent back for, by its return token, or None."""
+    """Return which message of ours a bounce was sent back for, by its return token, or None.
+
+    Of a mail system's mail it is looked for in the mail that is given back, too.
+    """
     message = occasion.message
     written = [field.value for name in ARRIVAL_FIELDS for field in message.all(name)]
-    for text in [*written, *recipients_of(message)]:
+    given_back: list[str] = []
+    if is_robot(occasion.authenticity.header_from):
+        found_in = TOKEN.findall(message.content[:MAX_READ_BYTES])
+        given_back = [one.decode("ascii") for one in found_in[:MAX_NAMED]]
+    for text in [*written, *recipients_of(message), *given_back]:
         with suppress(ValueError):  # no address
             if found := find_returned(parse_address(text.strip(" \t<>")), mark=mark):
                 return found

@@ -48,6 +48,19 @@ def test_what_the_helpdesks_server_sends_back_is_not_sent_to_it_again(field: str
     assert carry(by_smtp, office(forged)).outcome == "routed"
 
 
+@pytest.mark.parametrize(
+    ("sender", "outcome"), [("mailer-daemon@b.example", "held"), ("ann@example.org", "routed")]
+)
+def test_it_is_known_by_the_mail_that_a_mail_system_gives_back(
+    sender: str, outcome: str
+) -> None:
+    by_smtp = effect(EffectKind.STORE, "billing")
+    (forward,) = carry(by_smtp, office()).outgoing
+    bounce = mail(f"It failed.\r\n\r\nReturn-Path: <{forward.envelope.return_path}>\r\n")
+    here = office(bounce, authenticity=replace(PROOF, header_from=sender))
+    assert carry(by_smtp, here).outcome == outcome
+
+
 @pytest.mark.parametrize("target", ["INBOX", "none", ""])
 def test_without_a_route_the_message_is_held_with_that_reason(target: str) -> None:
     carried = carry(effect(EffectKind.STORE, target), office(tenant=replace(ACME, route=None)))
