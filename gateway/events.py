@@ -303,6 +303,11 @@ def message_unanswered(*, message_id: str, tenant: str, mailbox: str, hours: int
     _warn("message.unanswered", id=message_id, tenant=tenant, mailbox=mailbox, hours=hours)
 
 
+def message_warned(*, message_id: str, tenant: str) -> None:
+    """Record that a mail to a buyer at Amazon holds what Amazon may not pass on."""
+    _warn("message.warned", id=message_id, tenant=tenant)
+
+
 def policy_refused(*, tenant: str, chain: str, fault: str, running: str) -> None:
     """Record that a tenant's chain does not compile; `running` is the version that runs on.
 

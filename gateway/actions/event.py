@@ -17,12 +17,6 @@ from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.ids import new_id
 from gateway.mail.tenant import Tenant
 
-TYPES = frozenset({
-    "message.received", "message.delivered", "message.deferred", "message.bounced",
-    "message.complained", "message.held", "message.unanswered", "answer.sent", "answer.drafted",
-    "mailbox.state_changed", "upstream.state_changed",
-})  # fmt: skip
-
 
 def write_event(
     tenant: Tenant,

@@ -1,20 +1,26 @@
 """Pure: what Amazon forbids in a mail to a buyer, as far as a program can find it.
 
-Asked of what no person wrote; a false alarm costs a hand-over to a person, a miss may cost a
-seller the account. Amazon's own filter has the last word.
+What no person wrote is refused for it: a miss may cost a seller the account. A person is
+warned of words, which may be right: an answer is owed within 24 hours, and Amazon's own filter
+has the last word. Whom Amazon would not take it from, and what it never passes on, is refused
+to both.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gateway.actions.parts import Attachment, Parts, read_parts, text_of_html
+from gateway.mail.message import parse_message
 
 MAX_LOOKED_AT = 256 * 1024  # characters of a text
 MAX_ATTACHED_BYTES = 10 * 1024 * 1024
 MAX_SHOWN = 60
+MOST_NAMED = 3
+IMPORTANT = "[Important]"  # makes Amazon pass on what a buyer does not want: misuse is punished
 ENDINGS = frozenset({
     "pdf", "doc", "docx", "txt", "jpg", "jpeg", "png", "gif", "tif", "tiff", "bmp", "csv",
     "xls", "xlsx",
@@ -58,10 +64,42 @@ ADVERTISING = re.compile(
 )
 
 
-def find_forbidden(content: bytes) -> list[str]:
-    """Return what a mail to a buyer must not hold, each in some words, each once."""
-    parts = read_parts(content)
-    return list(dict.fromkeys([*_of_words(parts), *_of_attachments(parts.attachments)]))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forbidden:
+    """What a mail to a buyer must not hold, each in some words, each once."""
+
+    words: tuple[str, ...] = ()
+    attached: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()  # that only a person may set
+
+    @property
+    def to_robots(self) -> tuple[str, ...]:
+        """What an automatic mail is refused for."""
+        return (*self.words, *self.attached, *self.marks)
+
+
+def find_forbidden(content: bytes) -> Forbidden:
+    """Return what Amazon forbids in a mail."""
+    parts, subject = read_parts(content), parse_message(content).text("Subject")
+    return Forbidden(
+        words=tuple(dict.fromkeys(_of_words(parts))),
+        attached=tuple(dict.fromkeys(_of_attachments(parts.attachments))),
+        marks=(IMPORTANT,) if IMPORTANT.casefold() in subject.casefold() else (),
+    )
+
+
+def find_wrong_sender(header_from: str, registered: Sequence[str]) -> str | None:
+    """Return why Amazon would not pass a mail on, or None.
+
+    `registered` are the mailboxes that buyers write to; none: nothing is known.
+    """
+    if not registered or header_from.casefold() in {one.casefold() for one in registered}:
+        return None
+    right = " or ".join(f"<{one}>" for one in registered[:MOST_NAMED])
+    return (
+        f"Amazon takes mail to this buyer only from the address that is registered there: write"
+        f" as {right}, not as <{header_from}>"
+    )
 
 
 def _of_words(parts: Parts) -> Iterator[str]:

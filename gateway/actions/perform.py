@@ -24,11 +24,11 @@ from gateway.actions.undelivered import Undelivered, take_undelivered
 from gateway.config import AnswerSettings
 from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
-from gateway.mail.marketplace import find_waiting_buyer, waiting_since
+from gateway.mail.marketplace import find_proven_buyer, find_waiting_buyer, waiting_since
 from gateway.mail.message import parse_message
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.tenant import Mailbox, Tenant
-from gateway.store import alerts, folders, inbox, marks, suppressions, unanswered
+from gateway.store import alerts, buyers, folders, inbox, marks, suppressions, unanswered
 from gateway.store.sqlite import Db, Store
 
 MAX_TRIES = 3
@@ -124,6 +124,8 @@ class Performer:
         )
         if not is_new:
             return None
+        if buyer := find_proven_buyer(authenticity):
+            buyers.learn(db, tenant=fetched.tenant, buyer=buyer, mailbox=fetched.mailbox)
         if buyer := find_waiting_buyer(fetched, authenticity, judged.plan):
             unanswered.begin(db, fetched, buyer, since=waiting_since(fetched))
         tenant = self._near.tenants().get(fetched.tenant)

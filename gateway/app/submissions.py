@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from gateway import events
 from gateway.actions.event import write_event
-from gateway.actions.marketplace import find_forbidden
+from gateway.actions.marketplace import find_forbidden, find_wrong_sender
 from gateway.actions.notice import Held, NoticePath, write_hold_notices
 from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
 from gateway.conversation.thread import find_conversation, take_out
-from gateway.mail.address import Address
+from gateway.mail.address import Address, parse_address
 from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity
 from gateway.mail.marketplace import is_alias
@@ -28,11 +28,15 @@ from gateway.policy.chain import Chain, Judgement, after
 from gateway.policy.files import Chains
 from gateway.policy.outgoing import decide
 from gateway.sieve.interface import CompileError, Limits
-from gateway.store import alerts, marks, people, plans, queue, unanswered
+from gateway.store import alerts, buyers, journal, marks, people, plans, queue, unanswered
 from gateway.store.sqlite import Db
 
 HOUR = timedelta(hours=1)
 MOST_TOLD = 5
+FIX_OF_WARNING = (
+    "It was sent all the same. If Amazon writes that it did not pass it on, send it again"
+    " without that; repeated, it may cost the seller the account."
+)
 NO_CHAIN = Reply(451, "4.3.5", "The mail policies have a fault: the message was not taken")
 
 
@@ -44,6 +48,7 @@ class Judged:
     plan: Plan | None = None  # None: there was no file to run
     marked: tuple[marks.Mark, ...] = ()
     discarded_by: str = ""
+    warned: tuple[str, ...] = ()  # what Amazon may not pass on
     told: tuple[Outgoing, ...] = ()  # events for the tenant's webhooks
     notices: tuple[Alert, ...] = ()
 
@@ -71,6 +76,8 @@ class Submissions:
             size_bytes, keep, judged, per_hour=per_hour, now=now
         ):
             return Reply(450, "4.7.1", f"Your login may send {per_hour} messages an hour: wait")
+        if judged.warned:
+            events.message_warned(message_id=outgoing.id, tenant=outgoing.tenant)
         return Reply(250, "2.0.0", f"queued as {outgoing.id}")
 
     async def judge(
@@ -81,13 +88,34 @@ class Submissions:
         `hold` is what it is released from: the policies behind that one judge it.
         """
         judged = await self._judge_by_policies(outgoing, now=now, hold=hold)
-        if isinstance(judged, Reply) or not buyers_of(outgoing):
+        people = buyers_of(outgoing)
+        if isinstance(judged, Reply) or not people:
             return judged
-        leaving = apply_edits(judged.outgoing.content, judged.outgoing.edits)
-        if not parse_message(leaving).auto_submitted:
-            return judged
-        forbidden = await self._pool.run(find_forbidden, leaving)
-        return _forbidden(forbidden) if forbidden else judged
+        return await self._judge_for_buyer(judged, people[0], now=now, is_new=hold is None)
+
+    async def _judge_for_buyer(
+        self, judged: Judged, buyer: Address, *, now: datetime, is_new: bool
+    ) -> Judged | Reply:
+        """Amazon's rules, for what leaves after all policies; a person is warned once."""
+        outgoing = judged.outgoing
+        tenant = self._base.directory.find_tenant(outgoing.tenant) or Tenant(id="")
+        known = await self._base.store.read(
+            buyers.find_registered, tenant=tenant.id, buyer=buyer
+        )
+        registered = [one for one in known if one in tenant.mailboxes] or [*tenant.mailboxes]
+        if wrong := find_wrong_sender(outgoing.header_from, registered):
+            return Reply(550, "5.7.1", wrong)
+        leaving = apply_edits(outgoing.content, outgoing.edits)
+        found = await self._pool.run(find_forbidden, leaving)
+        is_of_robot = bool(parse_message(leaving).auto_submitted)
+        if refused := found.to_robots if is_of_robot else found.attached:
+            return _forbidden(refused, is_of_robot=is_of_robot)
+        if registered:  # Amazon looks at the envelope, too
+            path = parse_address(outgoing.header_from)
+            outgoing = replace(outgoing, envelope=replace(outgoing.envelope, return_path=path))
+        warned = found.words if is_new else ()
+        told = _warning(outgoing, buyer, tenant, warned, now=now) if warned else []
+        return replace(judged, outgoing=outgoing, warned=warned, told=(*judged.told, *told))
 
     async def _judge_by_policies(
         self, outgoing: Outgoing, *, now: datetime, hold: Effect | None
@@ -217,6 +245,9 @@ def keep(db: Db, judged: Judged, *, per_hour: int | None, now: datetime) -> bool
     if judged.plan is not None:
         plans.store(db, id_, judged.plan, now=now)
         marks.add(db, judged.marked, now=now)
+    if judged.warned:
+        found = list(judged.warned)
+        journal.write(db, id_, "message.warned", now=now, found=found, fix=FIX_OF_WARNING)
     tell(db, judged, now=now)
     if judged.discarded_by:
         people.discard(db, id_, rule=judged.discarded_by, now=now)
@@ -243,9 +274,25 @@ def _is_of_person(outgoing: Outgoing) -> bool:
     return not parse_message(outgoing.content).auto_submitted
 
 
-def _forbidden(found: Sequence[str]) -> Reply:
+def _forbidden(found: Sequence[str], *, is_of_robot: bool) -> Reply:
     said = ", ".join(found[:MOST_TOLD])
-    return Reply(550, "5.7.1", f"Amazon forbids this in an automatic mail to a buyer: {said}")
+    mail = "an automatic mail" if is_of_robot else "a mail"
+    return Reply(550, "5.7.1", f"Amazon forbids this in {mail} to a buyer: {said}")
+
+
+def _warning(
+    outgoing: Outgoing, buyer: Address, tenant: Tenant, found: Sequence[str], *, now: datetime
+) -> list[Outgoing]:
+    data = {
+        "id": outgoing.id,
+        "tenant": tenant.id,
+        "message_id": outgoing.message_id,
+        "from": outgoing.header_from,
+        "recipient": str(buyer),
+        "found": list(found),
+        "fix": FIX_OF_WARNING,
+    }
+    return write_event(tenant, "message.warned", data, now=now, origin=outgoing.id)
 
 
 def _names(plan: Plan) -> list[str]:

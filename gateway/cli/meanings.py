@@ -47,6 +47,8 @@ MEANINGS = {
     "message.complained": "A recipient marked the message as unwanted: mail to that address is"
     " refused at once from now on.",
     "message.unanswered": "A buyer waits for an answer to this; the tenant was told.",
+    "message.warned": "The mail to a buyer holds what Amazon may not pass on; the tenant was"
+    " told.",
     "message.bounced": "A server took the message, and wrote later that it did not arrive.",
     "complaint.taken": "The message reports that a mail of the tenant is unwanted.",
     "complaint.unmatched": "The message reports a mail as unwanted that the tenant did not"

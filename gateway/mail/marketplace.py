@@ -19,6 +19,16 @@ def is_alias(address: str) -> bool:
     return address.rpartition("@")[2].casefold().startswith(PREFIX)
 
 
+def find_proven_buyer(authenticity: Authenticity) -> Address | None:
+    """Return the buyer who is proven to have written a mail, or None."""
+    if not is_alias(authenticity.proven):
+        return None
+    try:
+        return parse_address(authenticity.proven)
+    except ValueError:
+        return None
+
+
 def find_waiting_buyer(
     fetched: Fetched, authenticity: Authenticity, plan: Plan
 ) -> Address | None:

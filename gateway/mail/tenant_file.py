@@ -50,8 +50,8 @@ NAME_FIELD = {"sender": "address", "mailbox": "address"}
 ROUTE_TYPES = ("smtp", "lmtp", "webhook", "imap")
 EVENTS = (
     "message.received", "message.delivered", "message.deferred", "message.bounced",
-    "message.complained", "message.held", "message.unanswered", "answer.sent", "answer.drafted",
-    "mailbox.state_changed", "upstream.state_changed",
+    "message.complained", "message.held", "message.unanswered", "message.warned",
+    "answer.sent", "answer.drafted", "mailbox.state_changed", "upstream.state_changed",
 )  # fmt: skip
 
 Items = dict[tuple[str, str], dict[str, Any]]

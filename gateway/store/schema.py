@@ -321,6 +321,13 @@ CREATE TABLE unanswered (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX unanswered_by_buyer ON unanswered(tenant, buyer);
 
+CREATE TABLE buyers (
+    tenant TEXT NOT NULL,
+    buyer TEXT NOT NULL,
+    mailbox TEXT NOT NULL,
+    PRIMARY KEY (tenant, buyer)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE threads (
     tenant TEXT NOT NULL,
     id TEXT NOT NULL,

@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from gateway.actions.marketplace import find_forbidden
+from gateway.actions.marketplace import Forbidden, find_forbidden, find_wrong_sender
 
 ENDLESS_SECONDS = 20.0  # a search that looks back at each character takes an hour
 
@@ -40,7 +40,7 @@ def attached(name: str, content: bytes = b"x") -> bytes:
     ],
 )
 def test_what_is_forbidden_is_found(text: str, found: str) -> None:
-    assert find_forbidden(mail(text)) == [found]
+    assert find_forbidden(mail(text)).to_robots == (found,)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_is_forbidden_is_found(text: str, found: str) -> None:
     ],
 )
 def test_an_answer_about_an_order_is_free_of_it(text: str) -> None:
-    assert find_forbidden(mail(text)) == []
+    assert find_forbidden(mail(text)) == Forbidden()
 
 
 def test_pictures_and_links_of_a_page_are_found() -> None:
@@ -63,17 +63,30 @@ def test_pictures_and_links_of_a_page_are_found() -> None:
         '<img width=1 height=1 src="https://track.acme.example/o.gif">'
         '<a href="//acme.example/x">here</a> <a href="https://www.amazon.com/x">order</a></html>'
     )
-    assert find_forbidden(mail(page, kind="text/html")) == [
+    assert find_forbidden(mail(page, kind="text/html")).words == (
         "a link to track.acme.example",
         "a link to acme.example",
-    ]
+    )
 
 
 def test_attachments_are_of_the_kinds_and_the_size_that_pass() -> None:
-    assert find_forbidden(attached("invoice.PDF")) == []
-    assert find_forbidden(attached("setup.exe")) == ["the attachment setup.exe"]
+    assert find_forbidden(attached("invoice.PDF")) == Forbidden()
+    assert find_forbidden(attached("setup.exe")).attached == ("the attachment setup.exe",)
     large = attached("a.pdf", b"0123456789abcdef\r\n" * 600_000)
-    assert find_forbidden(large) == ["attachments of more than 10 MB"]
+    assert find_forbidden(large).attached == ("attachments of more than 10 MB",)
+
+
+def test_what_makes_a_mail_important_is_for_a_person_to_write() -> None:
+    urgent = mail("Which size?").replace(b"Re: order", b"[IMPORTANT] Which size?")
+    assert find_forbidden(urgent) == Forbidden(marks=("[Important]",))
+
+
+def test_a_buyer_is_written_to_from_the_mailbox_that_is_registered() -> None:
+    assert find_wrong_sender("me@acme.example", []) is None
+    assert find_wrong_sender("Shop@qq.com", ["shop@qq.com"]) is None
+    assert str(find_wrong_sender("me@acme.example", ["shop@qq.com", "b@163.com"])).endswith(
+        "write as <shop@qq.com> or <b@163.com>, not as <me@acme.example>"
+    )
 
 
 @pytest.mark.parametrize("made", ["1 " * 200_000, "0." * 200_000, "a@" * 200_000, "(" * 300_000,

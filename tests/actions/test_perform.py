@@ -16,12 +16,13 @@ from gateway.actions.feedback import Complaint
 from gateway.actions.notice import NoticePath
 from gateway.actions.perform import Judged, Neighbours, Performer
 from gateway.config import AnswerSettings
+from gateway.mail.address import parse_address
 from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.mail.tenant import Hook, Tenant
-from gateway.store import books, inbox, journal, marks, suppressions
+from gateway.store import books, buyers, inbox, journal, marks, suppressions
 from gateway.store.sqlite import Db, Store
 from tests.actions.occasions import ACME, NOON, PROOF, SHOP, WAY, fetched, mark
 
@@ -55,12 +56,13 @@ class Scene:
     fails: bool = False
     way_fails: bool = False
     complaint: Complaint | None = None
+    proof: Authenticity = PROOF
 
     async def authenticate(self, _: Fetched) -> Authenticity:
-        return PROOF
+        return self.proof
 
     async def judge(self, _: Fetched, authenticity: Authenticity) -> Judged:
-        assert authenticity == PROOF
+        assert authenticity == self.proof
         self.judged += 1
         if self.fails:
             raise RuntimeError("killed")
@@ -271,6 +273,13 @@ def test_a_complaint_is_taken_in_once_with_the_plan(store: Store) -> None:
     timeline = store.read_now(journal.timeline, id_)
     assert timeline is not None
     assert [one.event for one in timeline.entries].count("complaint.unmatched") == 1
+
+
+def test_the_mailbox_that_a_proven_buyer_writes_to_is_remembered(store: Store) -> None:
+    buyer = parse_address("x1+a7@marketplace.amazon.de")
+    scene = Scene(store, proof=replace(PROOF, header_from=str(buyer), proven=str(buyer)))
+    assert scene.perform(scene.receive()) == "routed"
+    assert store.read_now(buyers.find_registered, tenant="acme", buyer=buyer) == [SHOP]
 
 
 def test_who_is_suppressed_gets_no_automatic_answer_either(store: Store) -> None:

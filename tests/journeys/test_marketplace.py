@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+from typing import Any
 
 import pytest
 
@@ -48,15 +49,33 @@ def test_a_buyer_gets_a_persons_answer_and_nothing_that_amazon_forbids(
     crowd["Cc"] = "boss@acme.example"
     robot = letter("Track it: https://track.acme.example/1\n", to=BUYER)
     robot["Auto-Submitted"] = "auto-generated"
-    for message, reason in ((crowd, "written to alone"), (robot, "a link to track.acme")):
+    packed = letter(to=BUYER)
+    packed.add_attachment(b"PK", maintype="application", subtype="zip", filename="all.zip")
+    stranger = letter(to=BUYER)
+    stranger.replace_header("From", "support+eu@acme.example")
+    for message, reason in (
+        (crowd, "written to alone"),
+        (robot, "a link to track.acme"),
+        (packed, "the attachment all.zip"),
+        (stranger, "write as <support@acme.example>, not as <support[+]eu@acme.example>"),
+    ):
         with pytest.raises(smtplib.SMTPDataError, match=reason):
             submit(gateway, message, security="starttls")
-    submit(gateway, letter("It is on its way.\n", to=BUYER), security="starttls")
+    written = "It is on its way: https://track.acme.example/1\n"
+    submit(gateway, letter(written, to=BUYER), security="starttls")
     wait_until(postfix.delivered, what=lambda: f"the answer\n{gateway.log()}")
     gateway.wait_for_empty_queue()
     assert len(postfix.delivered()) == 1
+    (warning,) = (one.payload["data"] for one in helpdesk.of_type("message.warned"))
+    assert warning["found"] == ["a link to track.acme.example"]
+    (told,) = (one for one in trace(gateway, warning["id"]) if one["event"] == "message.warned")
+    assert (told["detail"]["found"], told["fix"]) == (warning["found"], warning["fix"])
 
 
 def suppressions(gateway: Gateway, id_: str) -> list[str]:
-    entries = gateway.json("log", "trace", id_)["events"]
+    entries = trace(gateway, id_)
     return [one["detail"]["reason"] for one in entries if one["event"] == "answer.suppressed"]
+
+
+def trace(gateway: Gateway, id_: str) -> list[dict[str, Any]]:
+    return list(gateway.json("log", "trace", id_)["events"])

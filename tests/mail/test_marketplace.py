@@ -8,7 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.mail.inbound import Authenticity, Fetched
-from gateway.mail.marketplace import find_waiting_buyer, is_alias, waiting_since
+from gateway.mail.marketplace import (
+    find_proven_buyer,
+    find_waiting_buyer,
+    is_alias,
+    waiting_since,
+)
 from gateway.mail.plan import Effect, EffectKind, Plan
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -33,6 +38,12 @@ DISCARD = Effect(kind=EffectKind.DISCARD)
 )
 def test_an_alias_is_known_by_its_domain(address: str, is_one: bool) -> None:
     assert is_alias(address) is is_one
+
+
+@pytest.mark.parametrize("proven", [BUYER, "ann@example.org", "", "x<y@marketplace.amazon.de"])
+def test_only_who_is_proven_to_be_a_buyer_is_learned_from(proven: str) -> None:
+    found = find_proven_buyer(Authenticity(header_from=BUYER, proven=proven))
+    assert (str(found) if found else None) == (BUYER if proven == BUYER else None)
 
 
 @pytest.mark.parametrize(
