@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
+import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, nullcontext, redirect_stdout, suppress
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from gateway import log_formats
 from gateway.app import reactor
@@ -25,6 +28,7 @@ from gateway.cli.demo_files import (
     ANN,
     BOB,
     HOOK_SECRET,
+    LOGIN,
     MAILBOX_CODE,
     PASSWORD,
     SUPPORT,
@@ -32,7 +36,7 @@ from gateway.cli.demo_files import (
 )
 from gateway.cli.demo_renewal import show_renewal
 from gateway.cli.demo_stage import WAIT_SECONDS, Stage
-from gateway.cli.output import print_line
+from gateway.cli.output import print_json, print_line
 from gateway.cli.refusal import Refusal
 from gateway.config import load_settings
 from gateway.mail.message import parse_message
@@ -40,15 +44,19 @@ from gateway.sandbox.transaction import Captured
 from gateway.sandbox.world import WorldSettings, open_world
 
 
-def run_demo(*, once: bool) -> None:
+def run_demo(*, once: bool, as_json: bool = False) -> None:
     """Run the tour; with `once` end after it, else stay up until SIGINT or SIGTERM.
 
-    Raises Refusal when a step of the tour did not happen.
+    With `as_json` what is told to people goes to standard error, and one document to standard
+    output when the tour is over. Raises Refusal when a step of the tour did not happen.
     """
     demo = Demo()
 
     async def begin() -> bool:
-        await demo.run()
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            tour = await demo.run()
+        if as_json:
+            print_json(tour)
         return not once
 
     try:
@@ -64,14 +72,23 @@ class Demo:
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
 
-    async def run(self) -> None:
-        """Start everything and lead through it. Raises TimeoutError when a step fails."""
+    async def run(self) -> dict[str, Any]:
+        """Start everything, lead through it, and return what was shown.
+
+        Raises TimeoutError when a step fails.
+        """
         stage = await self._set_up()
         first = await _send_from_helpdesk(stage)
         second = await _write_from_stranger(stage)
         third = await show_renewal(stage)
         await _print_timelines(stage, first, second, third)
         _print_what_to_try(stage)
+        return {
+            "steps": [asdict(one) for one in stage.steps],
+            "messages": [first, second, third],
+            "config": str(stage.config),
+            "login": {"username": LOGIN, "password": PASSWORD, "server": stage.server},
+        }
 
     async def close(self) -> None:
         """Stop everything and remove the directory."""
@@ -157,12 +174,12 @@ async def _prove(stage: Stage, captured: Captured) -> str:
 
 
 def _print_what_to_try(stage: Stage) -> None:
-    server = f"127.0.0.1:{stage.ports.plain}"
+    server = stage.server
     print_line("")
     print_line("The books balance: " + f"gateway status --config {stage.config}")
-    print_line(f"Your login: shop.helpdesk, password {PASSWORD}, server {server}")
+    print_line(f"Your login: {LOGIN}, password {PASSWORD}, server {server}")
     print_line(
-        f"Try it: swaks --server {server} --auth PLAIN --auth-user shop.helpdesk"
+        f"Try it: swaks --server {server} --auth PLAIN --auth-user {LOGIN}"
         f" --auth-password {PASSWORD} --from {SUPPORT} --to {ANN}"
     )
     print_line("Stop it: Ctrl-C")

@@ -28,6 +28,7 @@ BOB = "bob@customer.example"
 CAROL = "carol@customer.example"
 OWNER = "it@shop.example"  # who is asked for a new code
 ALERTS = "alerts"  # the login of the path that tells of troubles
+LOGIN = "shop.helpdesk"
 PASSWORD = secrets.token_urlsafe(32)
 ALERTS_KEY = secrets.token_urlsafe(16)
 MAILBOX_CODE = secrets.token_urlsafe(12)

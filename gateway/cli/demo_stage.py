@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from gateway.cli.demo_files import PASSWORD, SUPPORT, Ports
+from gateway.cli.demo_files import LOGIN, PASSWORD, SUPPORT, Ports
 from gateway.cli.output import print_line
 from gateway.sandbox.helpdesk import Hook
 from gateway.sandbox.transaction import Captured
@@ -32,6 +32,15 @@ class Sent:
     message_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of the tour, as it was told."""
+
+    name: str
+    seconds: float  # since the start
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Everything that is up while the tour runs; waits raise TimeoutError."""
@@ -42,10 +51,18 @@ class Stage:
     world: World
     customer: Callable[[bytes], bytes]  # signs as the customers' provider does
     begun: float = field(default_factory=time.monotonic)
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def server(self) -> str:
+        """Where a helpdesk hands in on this machine."""
+        return f"127.0.0.1:{self.ports.plain}"
 
     def step(self, name: str, sentence: str) -> None:
-        """Print a step with the time since the start."""
-        print_line(f"{time.monotonic() - self.begun:6.2f} s  {name:<10} {sentence}")
+        """Print a step with the time since the start, and keep it."""
+        seconds = time.monotonic() - self.begun
+        self.steps.append(Step(name=name, seconds=round(seconds, 2), detail=sentence))
+        print_line(f"{seconds:6.2f} s  {name:<10} {sentence}")
 
     async def submit(self, to: str, *, subject: str, text: str) -> Sent:
         """Hand in a mail as the helpdesk does; raises OSError and SMTPException."""
@@ -101,7 +118,7 @@ class Stage:
         trusted = ssl.create_default_context(cafile=str(self.home / "state/ca.pem"))
         with smtplib.SMTP("localhost", self.ports.starttls, timeout=WAIT_SECONDS) as client:
             client.starttls(context=trusted)
-            client.login("shop.helpdesk", PASSWORD)
+            client.login(LOGIN, PASSWORD)
             client.mail(SUPPORT)
             client.rcpt(to)
             code, reply = client.data(message.as_bytes(policy=SMTP))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.opening import Config, find_config
+from gateway.cli.opening import Config, Json, find_config
 from gateway.config import load_settings
 
 
@@ -40,8 +40,12 @@ def serve(
 
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the tour.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Show the whole circle with a sandbox provider, and stay up to be played with."""
+    """Show the whole circle with a sandbox provider, and stay up to be played with.
+
+    With --json the tour is told on standard error, and its steps then in one document.
+    """
     from gateway.cli.demo import run_demo  # noqa: PLC0415 - as in serve
 
-    run_demo(once=once)
+    run_demo(once=once, as_json=as_json)

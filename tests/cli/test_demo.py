@@ -1,7 +1,8 @@
-"""The demo as a process: every step of the circle, and README shows what it prints."""
+"""The demo as a process: every step of the circle, for people and scripts, as README shows."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -28,16 +29,23 @@ def steps_of(text: str) -> list[tuple[str, str]]:
 
 def test_the_demo_leads_through_the_whole_circle_as_readme_shows_it() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "gateway", "demo", "--once"],
+        [sys.executable, "-m", "gateway", "demo", "--once", "--json"],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    steps = steps_of(done.stdout)
+    steps = steps_of(done.stderr)  # people read there what a script does not
     assert [name for name, _ in steps] == list(STEPS)
     (shown,) = SHOWN.findall(README.read_text("utf-8"))
     assert steps == steps_of(shown)
-    assert LINK.search(done.stdout)
-    assert done.stdout.count("$ gateway log trace") == 3
+    assert LINK.search(done.stderr)
+    assert done.stderr.count("$ gateway log trace") == 3
+    tour = json.loads(done.stdout)
+    assert [one["name"] for one in tour["steps"]] == list(STEPS)
+    (waits,) = (one for one in tour["steps"] if one["name"] == "waits")
+    assert waits["detail"].startswith(f"{tour['messages'][2]} is not bounced")
+    seconds = [one["seconds"] for one in tour["steps"]]
+    assert seconds == sorted(seconds)
+    assert tour["login"]["username"] == "shop.helpdesk"
