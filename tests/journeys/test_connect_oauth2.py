@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -28,6 +29,7 @@ from tests.net.test_service_account import PRIVATE, ROBOT, key_file
 from tests.net.web_server import WebServer
 from tests.servers.dovecot import Dovecot
 from tests.servers.gateway import Gateway
+from tests.servers.ports import wait_until
 
 __all__ = ["dovecot", "gateway", "introspection", "loop", "world"]
 
@@ -111,19 +113,21 @@ def test_a_script_waits_for_the_yes_and_a_no_saves_nothing(
     gateway.run("tenant", "add", "acme")
     gateway.start()
     world.tokens.says_yes = False
-    refused, told = run_script(gateway, world)
+    refused, told = run_script(gateway, script(gateway, world))
     assert (refused.returncode, "access_denied" in told) == (1, True)
     assert "the mailbox was not saved: " in told
     assert gateway.json("mailbox", "list") == []
     world.tokens.says_yes = True
-    done, _ = run_script(gateway, world)
+    done, _ = run_script(gateway, script(gateway, world))
     assert done.returncode == 0
     assert json.loads(done.stdout)["ok"]
 
 
-def run_script(gateway: Gateway, world: World) -> tuple[subprocess.CompletedProcess[str], str]:
+def run_script(
+    gateway: Gateway, words: list[str]
+) -> tuple[subprocess.CompletedProcess[str], str]:
     """Return what a script that connects came to, and what it said on the way."""
-    command = [sys.executable, "-m", "gateway", *script(gateway, world), "--json"]
+    command = [sys.executable, "-m", "gateway", *words, "--json"]
     with subprocess.Popen(
         command, env=os.environ | {"GATEWAY_CONFIG": str(gateway.config)}, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -138,22 +142,32 @@ def run_script(gateway: Gateway, world: World) -> tuple[subprocess.CompletedProc
     return done, told + rest
 
 
-def test_a_program_of_the_organisation_is_connected_to_a_real_dovecot_without_a_person(
+def test_a_real_dovecot_opens_to_a_persons_yes_and_to_a_program_of_the_organisation(
     gateway: Gateway, world: World, dovecot: Dovecot, introspection: WebServer
 ) -> None:
-    introspection.text = json.dumps({"active": "true", "username": DOVECOTS}).encode()
+    def ask_sandbox(body: bytes) -> bytes:
+        (token,) = parse_qs(body.decode())["token"]
+        opens = world.tokens.opens(DOVECOTS, token)
+        return json.dumps({"active": str(opens).lower(), "username": DOVECOTS}).encode()
+
+    introspection.judge = ask_sandbox
     gateway.run("tenant", "add", "acme")
     words = [
-        *script(gateway, world, address=DOVECOTS), "--grant", "client-credentials",
+        *script(gateway, world, address=DOVECOTS),
         "--host", "localhost", "--port", str(dovecot.imaps_port), "--security", "tls",
         "--ca-file", str(dovecot.ca_file),
     ]  # fmt: skip
-    done = gateway.run(*words, "--json")
-    assert json.loads(done.stdout)["sends"]
     gateway.start()
-    wait_for_state(gateway, "ok")
-    assert list(world.tokens.asked) == ["client_credentials"]
-    assert b"access-" in introspection.posted[-1].body
+    done, told = run_script(gateway, words)
+    assert (done.returncode, json.loads(done.stdout)["sends"]) == (0, True), told
+    wait_until(lambda: "mailbox.connected" in gateway.log(), what=gateway.log)
+    dovecot.deliver(DOVECOTS, b"From: ann@example.net\r\nSubject: 1\r\n\r\nHello\r\n")
+    wait_until(lambda: "message.fetched" in gateway.log(), what=gateway.log)
+    gateway.run("mailbox", "delete", DOVECOTS, "--force")
+    program = gateway.run(*words, "--grant", "client-credentials", "--json")
+    assert json.loads(program.stdout)["sends"]
+    wait_until(lambda: gateway.log().count("mailbox.connected") == 2, what=gateway.log)
+    assert list(world.tokens.asked) == ["authorization_code", "client_credentials"]
 
 
 def test_a_service_account_of_google_is_asked_for_its_key_alone(

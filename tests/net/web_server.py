@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,12 +21,13 @@ class Posted:
 
 @dataclass
 class WebServer:
-    """Where it listens, what came, what it answers next."""
+    """Where it listens, what came, what it answers: `text`, or what `judge` makes of it."""
 
     port: int = 0
     status: int = 200
     text: bytes = b"ok"
     location: str | None = None
+    judge: Callable[[bytes], bytes] | None = None
     posted: list[Posted] = field(default_factory=list)
 
     def url(self, *, scheme: str = "http", host: str = "127.0.0.1") -> str:
@@ -45,13 +46,15 @@ def web_server(context: ssl.SSLContext | None = None) -> Iterator[WebServer]:
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             fields = {name.lower(): value for name, value in self.headers.items()}
-            told.posted.append(Posted(self.path, fields, self.rfile.read(length)))
+            body = self.rfile.read(length)
+            told.posted.append(Posted(self.path, fields, body))
+            text = told.judge(body) if told.judge else told.text
             self.send_response(told.status)
-            self.send_header("Content-Length", str(len(told.text)))
+            self.send_header("Content-Length", str(len(text)))
             if told.location:
                 self.send_header("Location", told.location)
             self.end_headers()
-            self.wfile.write(told.text)
+            self.wfile.write(text)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
