@@ -209,7 +209,7 @@ class AlertSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
-    """[tenants]: what tenants may point us at."""
+    """[tenants]: what tenants may point us at; only the operator, who is exempt, can yet."""
 
     private_networks: tuple[str, ...] = ()
 
