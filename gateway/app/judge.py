@@ -57,7 +57,7 @@ class Judge:
         report = await self._read_report(fetched, authenticity)
         chain = self._chains.chain_for(tenant, "inbound")
         if fetched.released:  # it goes on with the file after the one that held it
-            chain = after(chain, fetched.released.file)
+            chain = after(chain, fetched.released)
         judgement = await self._runner.run(
             chain,
             fetched.content,

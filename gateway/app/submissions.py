@@ -128,7 +128,7 @@ class Submissions:
         except CompileError:
             return NO_CHAIN
         if hold is not None:
-            chain = after(chain, hold.file)
+            chain = after(chain, hold)
         elif not chain.files:
             return Judged(outgoing=outgoing)
         judgement = await self._run(chain, outgoing, tenant, now=now, hold=hold)

@@ -40,6 +40,7 @@ class Effect:
     edits: tuple[Edit, ...] = ()  # the message as it was at that moment
     arguments: dict[str, Any] = field(default_factory=dict)  # of vacation, reject, hold, ...
     globals: tuple[tuple[str, str], ...] = ()  # of a hold: what files behind it may ask for
+    held_by: str = ""  # of a hold: the file of the chain; `file` may be one that it includes
 
 
 def end_of_hold(hold: Effect, *, begun_at: datetime) -> datetime | None:

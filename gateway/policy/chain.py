@@ -144,8 +144,12 @@ def run_files(
     )
 
 
-def after(chain: Chain, path: str) -> Chain:
-    """Return the chain from behind a file on; all of it when the file is not there any more."""
+def after(chain: Chain, hold: Effect) -> Chain:
+    """Return the chain from behind the file that held a message on.
+
+    All of it when that file is not there any more.
+    """
+    path = hold.held_by or hold.file
     paths = [file.path for file in chain.files]
     if path not in paths:
         return chain
@@ -241,6 +245,7 @@ class _Run:
                 edits=self._edits(self.passed.edits, self.actions),
                 arguments={"reason": error.message, "failed": True},
                 globals=self._globals(),
+                held_by=self.kept_by,
             )
 
     def _default(self, envelope: Mapping[str, str]) -> Effect:
@@ -277,6 +282,7 @@ class _Run:
             edits=self._edits(action.edits, before),
             arguments=arguments,
             globals=self._globals() if action.kind == "hold" else (),
+            held_by=self.kept_by if action.kind == "hold" else "",
         )
 
     def _globals(self) -> tuple[tuple[str, str], ...]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from gateway.mail.tenant import Tenant
 from gateway.policy.chain import Chain
 from gateway.policy.compiling import compile_chain, read_list
-from gateway.sieve.interface import CompileError, Diagnostic, Limits
+from gateway.sieve.interface import CompileError, Diagnostic, Included, Limits
 
 CHECK_SECONDS = 1.0
 MAX_TEXT_BYTES = 1024 * 1024
@@ -64,12 +64,17 @@ def load_chain(
     return compile_chain(texts, shown, kind, limits=limits, strict=strict)
 
 
-def include_paths(tenant: str, location: str, name: str) -> list[str]:
-    """Return where a script to include may stand; nowhere for a name with a path in it."""
+def find_included(
+    read: Callable[[str], str | None], tenant: str, location: str, name: str
+) -> Included | None:
+    """Return a script to include, `read` by its path; None for a name with a path in it."""
     if name.startswith(".") or "/" in name or "\x00" in name:
-        return []
+        return None
     own = f"tenants/{tenant}/lib" if location == "personal" else "lib"
-    return [f"{own}/{name}.sieve", f"{own}/{name}"]
+    for path in (f"{own}/{name}.sieve", f"{own}/{name}"):
+        if (text := read(path)) is not None:
+            return Included(path, text)
+    return None
 
 
 class Chains:
@@ -164,10 +169,9 @@ class Texts:
     tenant: Tenant
     _read: dict[str, str] = field(default_factory=dict)
 
-    def include(self, location: str, name: str) -> str | None:
+    def include(self, location: str, name: str) -> Included | None:
         """Return a script of `lib/`, the tenant's own for `personal` (RFC 6609 §3.2)."""
-        found = map(self.text, include_paths(self.tenant.id, location, name))
-        return next((text for text in found if text), None)
+        return find_included(self.text, self.tenant.id, location, name)
 
     def text(self, path: str) -> str | None:
         """Return a text inside of the directory, None when there is none to read."""

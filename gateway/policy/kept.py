@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from gateway.mail.tenant import Tenant
 from gateway.policy.chain import Chain
 from gateway.policy.compiling import compile_chain, read_list
-from gateway.policy.files import include_paths
-from gateway.sieve.interface import CompileError, Limits
+from gateway.policy.files import find_included
+from gateway.sieve.interface import CompileError, Included, Limits
 
 
 def write_kept(chain: Chain) -> str:
@@ -39,9 +39,8 @@ class _KeptTexts:
     tenant: Tenant
     texts: dict[str, str]
 
-    def include(self, location: str, name: str) -> str | None:
-        paths = include_paths(self.tenant.id, location, name)
-        return next((self.texts[path] for path in paths if path in self.texts), None)
+    def include(self, location: str, name: str) -> Included | None:
+        return find_included(self.text, self.tenant.id, location, name)
 
     def text(self, path: str) -> str | None:
         return self.texts.get(path)

@@ -12,7 +12,14 @@ from gateway.sieve.addresses import parse_mailboxes, parse_path, parse_single
 from gateway.sieve.bench_settings import Settings
 from gateway.sieve.checker import Language
 from gateway.sieve.extensions.actions import is_mailbox_name
-from gateway.sieve.interface import Action, CompileError, Outside, Passed, Result
+from gateway.sieve.interface import (
+    Action,
+    CompileError,
+    Included,
+    Outside,
+    Passed,
+    Result,
+)
 from gateway.sieve.language import LANGUAGE
 from gateway.sieve.mailto import compose_notification, parse_mailto, without
 from gateway.sieve.message import Message, edited
@@ -119,10 +126,11 @@ class Bench:
         }
         return known.get(name)
 
-    def include(self, location: str, name: str) -> str | None:
+    def include(self, location: str, name: str) -> Included | None:
         """The script of that name: `included/` is personal, `included-global/` is global."""
         folder = "included" if location == "personal" else "included-global"
-        return _read(self.directory / folder / f"{name}.sieve", self.directory / folder)
+        text = _read(self.directory / folder / f"{name}.sieve", self.directory / folder)
+        return None if text is None else Included(f"{folder}/{name}.sieve", text)
 
     def text(self, path: str) -> str | None:
         """A file beside the script or above it."""

@@ -132,11 +132,19 @@ class Outside(Protocol):
         """A read-only variable such as `message.subject`; None when nobody defines it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Included:
+    """A script that another one includes: where it stands, as people know it, and its text."""
+
+    file: str
+    text: str
+
+
 class Loader(Protocol):
     """What the compiler may read; None means that it does not exist."""
 
-    def include(self, location: str, name: str) -> str | None:
-        """The text of a script to include; location is `personal` or `global`."""
+    def include(self, location: str, name: str) -> Included | None:
+        """A script to include; location is `personal` or `global`."""
 
     def text(self, path: str) -> str | None:
         """The text behind a string `file:PATH`."""

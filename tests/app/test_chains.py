@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app.chains import LARGE_BYTES, ChainRunner, Child, ChildFault, ChildLost, is_large
+from gateway.mail.plan import Effect, EffectKind
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context
 from gateway.policy.chain import Chain, Judgement, after, run_chain
@@ -70,7 +71,7 @@ def test_the_result_is_that_of_a_thread(runner: ChainRunner, chain: Chain) -> No
     assert there == run_chain(chain, LARGE, context)
     assert [one.target for one in there.plan.effects] == ["billing", "desk"]
     (child,) = children(runner)
-    rest = after(chain, "inbound/10.sieve")
+    rest = after(chain, Effect(kind=EffectKind.HOLD, held_by="inbound/10.sieve"))
     assert run(runner, rest) == run_chain(rest, LARGE, CONTEXT)
     assert [one.process.pid for one in children(runner)] == [child.process.pid]
 

@@ -11,6 +11,7 @@ from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.tenant import Route, Tenant
 from gateway.policy.asked import Context
 from gateway.policy.chain import Chain, ChainFile, Judgement, after, run_chain
+from gateway.sieve.interface import Included
 from gateway.sieve.script import compile_script
 from gateway.store import rows
 
@@ -29,9 +30,13 @@ CONTEXT = Context(
 MAIL = b"From: Ann <ann@example.org>\r\nTo: shop@acme.example\r\nSubject: Hi\r\n\r\nHello\r\n"
 
 
-class NoTexts:
-    def include(self, location: str, name: str) -> str | None:
-        return None
+INCLUDED = {"look": 'hold "look";', "fail": 'error "broken";'}
+
+
+class Library:
+    def include(self, location: str, name: str) -> Included | None:
+        text = INCLUDED.get(name)
+        return None if text is None else Included(f"lib/{name}.sieve", text)
 
     def text(self, path: str) -> str | None:
         return None
@@ -44,7 +49,7 @@ def chain_of(*texts: str, lists: dict[str, frozenset[str]] | None = None) -> Cha
     files = tuple(
         ChainFile(
             path=f"{number}.sieve",
-            script=compile_script(text, name=f"{number}.sieve", loader=NoTexts()),
+            script=compile_script(text, name=f"{number}.sieve", loader=Library()),
         )
         for number, text in enumerate(texts, start=1)
     )
@@ -209,7 +214,7 @@ def test_header_edits_of_a_script_reach_the_effects_that_come_later_only() -> No
 
 
 def shadowed(text: str, rest: str = 'fileinto "desk";') -> Judgement:
-    script = compile_script(text, name="1.shadow.sieve", loader=NoTexts())
+    script = compile_script(text, name="1.shadow.sieve", loader=Library())
     first = ChainFile(path="inbound/1.shadow.sieve", script=script)
     chain = chain_of(rest)
     return run_chain(replace(chain, files=(first, *chain.files)), MAIL, CONTEXT)
@@ -234,13 +239,25 @@ def test_a_shadow_file_that_fails_holds_nothing() -> None:
 
 def test_a_released_message_goes_on_behind_the_file_that_held_it() -> None:
     chain = chain_of('hold "look";', "stop;", 'if hasflag "vip" { fileinto "desk"; }')
-    rest = after(chain, "1.sieve")
+    (hold,) = run_chain(chain, MAIL, CONTEXT).plan.effects
+    rest = after(chain, hold)
     assert [file.path for file in rest.files] == ["2.sieve", "3.sieve"]
     plan = run_chain(rest, MAIL, replace(CONTEXT, flags=("vip",))).plan
     assert [(one.kind.value, one.target, one.flags) for one in plan.effects] == [
         ("store", "desk", ("vip",))
     ]
-    assert after(chain, "gone.sieve") is chain
+    assert after(chain, replace(hold, held_by="gone.sieve")) is chain
+
+
+def test_a_hold_in_an_included_script_is_released_behind_the_file_that_includes_it() -> None:
+    for script, reason in (("look", "look"), ("fail", "the policy failed: broken")):
+        chain = chain_of("", f'include :global "{script}";', 'fileinto "desk";')
+        (hold,) = run_chain(chain, MAIL, CONTEXT).plan.effects
+        assert (hold.kind, hold.file, hold.reason) == (
+            EffectKind.HOLD, f"lib/{script}.sieve", reason,
+        )  # fmt: skip
+        stored = rows.read(Effect, rows.write(hold))
+        assert [file.path for file in after(chain, stored).files] == ["3.sieve"]
 
 
 def test_global_variables_pass_on_over_a_hold() -> None:
@@ -251,7 +268,7 @@ def test_global_variables_pass_on_over_a_hold() -> None:
     (hold,) = run_chain(chain, MAIL, CONTEXT).plan.effects
     assert hold.globals == (("who", "ann"),)
     stored = rows.read(Effect, rows.write(hold))
-    rest = run_chain(after(chain, hold.file), MAIL, replace(CONTEXT, globals=stored.globals))
+    rest = run_chain(after(chain, stored), MAIL, replace(CONTEXT, globals=stored.globals))
     assert shown(rest.plan) == [("store", "desk")]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from gateway.sieve.interface import Passed, Result
+from gateway.sieve.interface import Included, Passed, Result
 from gateway.sieve.script import compile_script
 
 LETTER = (
@@ -73,8 +73,9 @@ class World:
     def variable(self, name: str) -> str | None:
         return self.variables.get(name)
 
-    def include(self, location: str, name: str) -> str | None:
-        return self.scripts.get(name)
+    def include(self, location: str, name: str) -> Included | None:
+        text = self.scripts.get(name)
+        return None if text is None else Included(f"{name}.sieve", text)
 
     def text(self, path: str) -> str | None:
         return self.texts.get(path)

@@ -34,24 +34,27 @@ def _build_include(given: Given, builder: Builder) -> Command:
             builder.error(place, f"'{name}' includes itself")
         return _nothing
     block = _compiled(key, given, builder)
-    file = f"{name}.sieve"
 
     def include(run: Run) -> None:
         if once and key in run.included:
             return
         run.included.add(key)
-        _run_included(block, run, file=file)
+        block(run)
 
     return include
 
 
-def _run_included(block: Command, run: Run, *, file: str) -> None:
-    """Run with variables and match values of its own."""
-    variables, matches, outer = run.variables, run.matches, run.file
-    run.variables, run.matches, run.file = {}, (), file
-    with suppress(_Return):
-        block(run)
-    run.variables, run.matches, run.file = variables, matches, outer
+def _included(block: Command, file: str) -> Command:
+    """Return what runs a file's commands with variables and match values of their own."""
+
+    def run_included(run: Run) -> None:
+        variables, matches, outer = run.variables, run.matches, run.file
+        run.variables, run.matches, run.file = {}, (), file
+        with suppress(_Return):
+            block(run)
+        run.variables, run.matches, run.file = variables, matches, outer
+
+    return run_included
 
 
 def _compiled(key: Key, given: Given, builder: Builder) -> Command:
@@ -67,8 +70,8 @@ def _compiled(key: Key, given: Given, builder: Builder) -> Command:
     if len(unit.includes) >= limits.include_files:
         builder.error(place, f"more than {limits.include_files} scripts are included")
         return _nothing
-    text = builder.loader.include(location, name)
-    if text is None:
+    found = builder.loader.include(location, name)
+    if found is None:
         if not given.has("optional"):
             known = builder.loader.names("include") or ()
             builder.error(
@@ -76,9 +79,9 @@ def _compiled(key: Key, given: Given, builder: Builder) -> Command:
                 f"there is no {location} script '{name}'{builder.source.suggest(name, known)}",
             )
         return _nothing
-    source = Source(text, f"{name}.sieve")
+    source = Source(found.text, found.file)
     unit.include_stack.append(key)
-    block = unit.compile(source)
+    block = _included(unit.compile(source), found.file)
     unit.include_stack.pop()
     unit.includes[key] = block
     _take_over(source, name, place, builder)
