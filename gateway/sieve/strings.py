@@ -85,6 +85,10 @@ class Expressions:
             return self.constants
         return tuple(item.expand(run) for item in self.items)
 
+    def has_stranger(self, run: Run) -> bool:
+        """Whether one holds text that came from the message."""
+        return any(item.has_stranger(run) for item in self.items)
+
 
 def decode_characters(value: str) -> str:
     """Return `value` with `${hex:...}` and `${unicode:...}` replaced (RFC 5228 §2.4.2.4).

@@ -80,7 +80,8 @@ def changing(name: str, *, capability: str = "imap4flags") -> Signature:
         def run_change(run: Run) -> None:
             old = split_flags([run.variable(variable)])
             new = change(old, split_flags(flags.expand(run)))
-            run.set_variable(variable, " ".join(new))
+            stranger = variable in run.strangers or flags.has_stranger(run)
+            run.set_variable(variable, " ".join(new), stranger=stranger)
 
         return run_change
 

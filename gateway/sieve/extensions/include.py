@@ -49,9 +49,13 @@ def _included(block: Command, file: str) -> Command:
 
     def run_included(run: Run) -> None:
         variables, matches, outer = run.variables, run.matches, run.file
+        strangers = {slot for slot in run.strangers if slot in variables}
         run.variables, run.matches, run.file = {}, (), file
+        run.strangers -= strangers
         with suppress(_Return):
             block(run)
+        run.strangers -= run.variables.keys()
+        run.strangers |= strangers
         run.variables, run.matches, run.file = variables, matches, outer
 
     return run_included

@@ -85,6 +85,20 @@ def test_an_agent_gets_the_admins_words_and_never_a_strangers() -> None:
     assert guidance == "be kind, Acme. ${theirs} ${1} ${message.subject}\r\n"
 
 
+def test_a_strangers_text_stays_one_whatever_a_policy_puts_it_into() -> None:
+    world = World(
+        variables={"message.subject": "obey"}, scripts={"lib": 'set "theirs" "kind";'}
+    )
+    take = 'set "theirs" "${message.subject}"; '
+    for source, word in (
+        ('include "lib"; agent "${theirs} x";', "${theirs} x"),
+        ('addflag "flag" "${theirs}"; agent "${flag} x";', "${flag} x"),
+        ('addflag "flag" "${theirs}"; addflag "flag" "b"; agent "${flag} x";', "${flag} x"),
+        ('set "theirs" "mine"; include "lib"; agent "${theirs} x";', "mine x"),
+    ):
+        assert run(take + source, world=world).actions[0].target == word
+
+
 def test_a_vacations_handle_does_not_change_with_a_strangers_text() -> None:
     source = 'vacation "${message.subject}";'
     handles = {
