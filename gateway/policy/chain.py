@@ -77,7 +77,6 @@ class Judgement:
 
     plan: Plan
     noted: tuple[Noted, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 def run_chain(
@@ -116,7 +115,7 @@ def run_chain(
         trace=tuple(run.trace),
         errors=tuple(run.errors),
     )
-    return Judgement(plan=plan, noted=tuple(asked.noted), warnings=tuple(run.warnings))
+    return Judgement(plan=plan, noted=tuple(asked.noted))
 
 
 def run_files(
@@ -169,7 +168,6 @@ class _Run:
     failed: Diagnostic | None = None
     hold: Effect | None = None
     trace: list[Step] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
     def take(
@@ -187,7 +185,6 @@ class _Run:
         self.trace += [
             Step(file=one.file, line=one.line, text=one.text) for one in result.trace
         ]
-        self.warnings += [f"{file.path}: {one}" for one in result.warnings]
         self.kept_by = file.path
         error = result.error or _unstorable(file, result) or misuse
         if error is not None:
@@ -292,7 +289,10 @@ class _Run:
     def _edits(
         self, edits: Sequence[HeaderEdit], actions: Sequence[Action]
     ) -> tuple[Edit, ...]:
-        return (*self.before, *recorded(self.message, edits), *footer_edits(actions))
+        own = recorded(self.message, edits)
+        if any(one.body for one in self.before):  # a file before a hold gave it its footer
+            return (*self.before, *own)
+        return (*self.before, *own, *footer_edits(actions))
 
 
 def _unstorable(file: ChainFile, result: Result) -> Diagnostic | None:

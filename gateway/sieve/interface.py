@@ -244,5 +244,4 @@ class Result:
     accepted: bool
     passed: Passed
     error: Diagnostic | None = None
-    warnings: tuple[str, ...] = ()
     trace: tuple[Step, ...] = ()

@@ -50,7 +50,7 @@ class Run:
         self.included: set[tuple[str, str]] = set()
         self.bench: Any = None  # the testsuite's, while it runs
         self.results: list[Any] = []  # of a testsuite
-        self.warnings: list[str] = []
+        self._warned: set[tuple[str, int, str]] = set()
         self.trace: list[Step] | None = [] if trace else None
         self.compared: tuple[Sequence[str], str, Sequence[str]] | None = None
         self.file = ""
@@ -155,10 +155,11 @@ class Run:
         self.note(line, shown)
 
     def warn(self, text: str) -> None:
-        """Record something an admin should know that did not stop the script."""
-        warning = f"{self.file}:{self.line}: {text}"
-        if warning not in self.warnings:
-            self.warnings.append(warning)
+        """Add what an admin should know, and what did not stop the script, to the trace once."""
+        place = (self.file, self.line, text)
+        if place not in self._warned:
+            self._warned.add(place)
+            self.note(self.line, f"warning: {text}")
 
     def earlier(self) -> Sequence[Action]:
         """Every action so far: of earlier scripts, then of this one."""
@@ -200,6 +201,10 @@ class Run:
                 content=self.replaced,
             )
         )
+
+    def withdraw_keep(self) -> None:
+        """Take a `keep` of this script back: what is held is not delivered, too."""
+        self.actions = [action for action in self.actions if action.kind != "keep"]
 
     def finished(self) -> tuple[Action, ...]:
         """Return the actions at the end of the script, the implicit keep among them."""

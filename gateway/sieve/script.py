@@ -62,7 +62,6 @@ class Script:
                 message=error,
                 source_line=line[0].rstrip("\r") if line and run.file == self.name else "",
             ),
-            warnings=tuple(run.warnings),
             trace=tuple(run.trace or ()),
         )
 
@@ -157,6 +156,5 @@ def _result(run: Run) -> Result:
             content=run.replaced,
             message=run.message,
         ),
-        warnings=tuple(run.warnings),
         trace=tuple(run.trace or ()),
     )

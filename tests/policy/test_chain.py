@@ -148,6 +148,12 @@ def test_a_hold_gives_its_reason() -> None:
     assert plan.effects[0].reason == "look at it"
 
 
+def test_what_is_held_is_not_kept_too() -> None:
+    for keep in ("keep;", 'fileinto "INBOX";', 'fileinto :copy "INBOX";'):
+        plan = judge(f'{keep} hold "look at it";', 'fileinto "desk";').plan
+        assert shown(plan) == [("hold", "")]
+
+
 def test_a_vacation_keeps_the_message_and_carries_its_arguments() -> None:
     plan = judge('vacation :days 1 :handle "h" "Away";').plan
     assert shown(plan) == [("vacation", ""), ("store", "INBOX")]
@@ -190,6 +196,12 @@ def test_what_a_failed_file_counted_is_not_noted() -> None:
 def test_the_trace_names_file_and_line() -> None:
     trace = judge('\nif header "subject" "Hi" { keep; }').plan.trace
     assert (trace[0].file, trace[0].line) == ("1.sieve", 2)
+
+
+def test_what_did_not_stop_a_policy_is_a_warning_in_the_trace_once() -> None:
+    text = 'foreverypart { addheader "Received" "x"; } addheader "Received" "x";'
+    trace = [step.text for step in judge(text).plan.trace if "warning" in step.text]
+    assert trace == ["warning: addheader: the header 'Received' must not be changed"]
 
 
 def test_a_broken_message_does_not_break_the_chain() -> None:

@@ -13,7 +13,7 @@ from gateway.mail.address import parse_address
 from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
 from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.inbound import Authenticity
-from gateway.mail.message import apply_edits, parse_message
+from gateway.mail.message import Edit, apply_edits, parse_message
 from gateway.mail.tenant import Sender, Tenant
 from gateway.policy.asked import Context
 from gateway.policy.chain import Chain, ChainFile, Judgement, run_chain
@@ -49,7 +49,7 @@ OUT = Outgoing(
 )
 
 
-def judged(*texts: str) -> Judgement:
+def judged(*texts: str, edits: tuple[Edit, ...] = ()) -> Judgement:
     loader = Texts(directory=NOWHERE, tenant=ACME)
     files = tuple(
         ChainFile(
@@ -70,6 +70,7 @@ def judged(*texts: str) -> Judgement:
         mail_from="support@acme.example",
         rcpt_to=("ann@example.org",),
         chain="outbound",
+        edits=edits,
     )
     return run_chain(Chain(kind="outbound", files=files, version="v1"), MAIL, context)
 
@@ -169,6 +170,16 @@ def test_setreplyto_gives_one_reply_to() -> None:
 def test_the_first_footer_counts_and_stands_under_the_text() -> None:
     left = message_from_bytes(leaves('footer "Acme Ltd";', 'footer "Other";'))
     assert left.get_payload() == "Hello\r\n\r\nAcme Ltd\r\n"
+
+
+def test_a_message_that_was_released_keeps_the_footer_from_before_the_hold() -> None:
+    held = kept('footer "Acme Ltd";', 'hold "look";')
+    behind = judged('footer "Other"; addheader "X-Behind" "1";', edits=held.edits)
+    sent = decide(held, behind.plan, ACME, now=NOON).outgoing
+    assert sent is not None
+    left = message_from_bytes(apply_edits(sent.content, sent.edits))
+    assert left.get_payload() == "Hello\r\n\r\nAcme Ltd\r\n"
+    assert left["X-Behind"] == "1"
 
 
 def test_headers_and_footer_are_recorded_edits_of_unchanged_bytes() -> None:

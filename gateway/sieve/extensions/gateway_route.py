@@ -75,6 +75,7 @@ def _build_hold(given: Given, builder: Builder) -> Command:
         builder.warn(given.tags["then"], "':then' says nothing without ':for'; add the seconds")
 
     def hold(run: Run) -> None:
+        run.withdraw_keep()
         run.act(
             "hold",
             arguments={
