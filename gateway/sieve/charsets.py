@@ -11,13 +11,13 @@ _NOT_OF_MAIL = ("escape", "idna", "punycode")  # codecs of the language
 @lru_cache(maxsize=256)
 def is_charset(name: str) -> bool:
     """Whether text can be decoded by that name."""
-    if any(word in name for word in _NOT_OF_MAIL) or not name.isascii():
+    if not name.isascii():
         return False
     try:
-        codecs.lookup(name)
+        codec = codecs.lookup(name)
     except (LookupError, ValueError):
         return False
-    return True
+    return not any(word in codec.name for word in _NOT_OF_MAIL)
 
 
 def decode_octets(octets: bytes, charset: str, *, errors: str = "replace") -> str:

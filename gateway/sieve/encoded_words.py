@@ -20,7 +20,8 @@ def decode_words(text: str) -> str:
     if "=?" not in text:
         return text
     parts: list[str] = []
-    pending, charset = b"", ""
+    pending: list[bytes] = []
+    charset = ""
     at = 0
     while at < len(text):
         start = text.find("=?", at)
@@ -31,14 +32,15 @@ def decode_words(text: str) -> str:
         gap = text[at:start] if word else text[at:]
         if not (charset and word and not gap.strip(" \t")):
             parts.append(_decoded(pending, charset) + gap)
-            pending, charset = b"", ""
+            pending, charset = [], ""
         if word is None:
             break
         word_charset, octets, at = word
         if charset and word_charset != charset:
             parts.append(_decoded(pending, charset))
-            pending = b""
-        pending, charset = pending + octets, word_charset
+            pending = []
+        pending.append(octets)
+        charset = word_charset
     parts.append(_decoded(pending, charset))
     return "".join(parts)
 
@@ -80,8 +82,8 @@ def _octets(encoding: str, encoded: str) -> bytes | None:
     return None
 
 
-def _decoded(octets: bytes, charset: str) -> str:
-    return decode_octets(octets, charset) if charset else ""
+def _decoded(octets: list[bytes], charset: str) -> str:
+    return decode_octets(b"".join(octets), charset) if charset else ""
 
 
 def encode_words(text: str, *, controls: bool = False) -> str:

@@ -227,6 +227,7 @@ class Passed:
     globals: dict[str, str] = field(default_factory=dict)
     actions: tuple[Action, ...] = ()  # of earlier scripts: for conflicts and doubles
     steps: int = 0
+    seconds: float = 0.0  # that the scripts before took
     content: bytes | None = None  # the message where a script replaced it (RFC 5703), else None
     message: Any = field(default=None, compare=False, repr=False)  # as it was read, to share
 

@@ -65,15 +65,11 @@ class Part:
             return binascii.a2b_qp(body)[:limit]
         return body[:limit] if encoding in _IDENTITY else b""
 
-    def text(self, limit: int) -> str:
-        """Return the body as characters, of at most `limit` bytes."""
+    def text_of(self, decoded: bytes, *, readable: bool) -> str:
+        """Return the decoded body as characters; with `readable` what a person would see."""
         charset = self.type.parameters.get("charset", "utf-8")
-        return decode_octets(self.decoded(limit), charset, errors="surrogateescape")
-
-    def readable(self, limit: int) -> str:
-        """Return the text a person would see: markup is left out."""
-        text = self.text(limit)
-        return text_of_html(text) if self.type.value in _HTML else text
+        text = decode_octets(decoded, charset, errors="surrogateescape")
+        return text_of_html(text) if readable and self.type.value in _HTML else text
 
 
 _ENCODING = "content-transfer-encoding"

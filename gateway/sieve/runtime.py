@@ -56,7 +56,8 @@ class Run:
         self.file = ""
         self.line = 0
         self._last_step = min(limits.chain_steps, passed.steps + limits.steps)
-        self._deadline = monotonic() + limits.chain_seconds
+        self._began_at = monotonic() - passed.seconds
+        self._deadline = self._began_at + limits.chain_seconds
 
     def _begin(self, content: bytes) -> None:
         """Take the message of the script before, read and edited, if there was one."""
@@ -95,6 +96,11 @@ class Run:
             except TooManyParts as error:
                 raise RunError(str(error)) from error
         return self._root
+
+    @property
+    def seconds(self) -> float:
+        """How long the chain has run so far."""
+        return monotonic() - self._began_at
 
     @property
     def separators(self) -> str:
@@ -155,7 +161,7 @@ class Run:
         self.note(line, shown)
 
     def warn(self, text: str) -> None:
-        """Add what an admin should know, and what did not stop the script, to the trace once."""
+        """Add to the trace, once a place, what went wrong and did not stop the script."""
         place = (self.file, self.line, text)
         if place not in self._warned:
             self._warned.add(place)

@@ -153,6 +153,7 @@ def _result(run: Run) -> Result:
             globals=dict(run.globals),
             actions=(*run.passed.actions, *run.actions),
             steps=run.steps,
+            seconds=run.seconds,
             content=run.replaced,
             message=run.message,
         ),

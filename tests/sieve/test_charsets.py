@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from gateway.sieve.charsets import decode_octets, is_charset
 
 
-@pytest.mark.parametrize("name", ["idna", "unicode_escape", "punycode", "nonsense", "ü"])
+@pytest.mark.parametrize(
+    "name", ["idna", "unicode_escape", "punycode", "PunyCode", "nonsense", "ü"]
+)
 def test_what_is_no_charset_of_mail_is_not_taken(name: str) -> None:
     assert not is_charset(name)
 

@@ -80,6 +80,22 @@ def test_a_limit_is_a_run_time_error_without_actions(
     assert said in failure(source, limits=limits)
 
 
+def test_a_chain_has_its_time_once_and_not_once_a_file() -> None:
+    spent = run("keep;", passed=Passed(seconds=Limits().chain_seconds))
+    assert spent.error is not None
+    assert "too long" in spent.error.message
+    assert run("keep;", passed=Passed(seconds=1.0)).passed.seconds > 1.0
+
+
+def test_text_counts_as_it_is_decoded_and_the_cut_is_in_the_trace() -> None:
+    part = b"--x\r\nContent-Type: text/html\r\n\r\n<b></b>\r\n"
+    letter = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + part * 3 + b"--x\r\n\r\nend"
+    script = compile_script('if body :text :contains "end" { keep; }', name="x", loader=World())
+    for limit, warnings in ((23, 1), (25, 0)):
+        trace = script.run(letter, World(), limits=Limits(body_text_bytes=limit)).trace
+        assert sum("warning: text of the body was cut" in one.text for one in trace) == warnings
+
+
 def test_a_run_time_error_names_its_line() -> None:
     result = run('keep;\nerror "not today";\n')
     assert result.error is not None

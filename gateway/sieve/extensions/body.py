@@ -82,8 +82,9 @@ def take_text(run: Run, part: Part, *, readable: bool) -> str:
     known = run.texts.get((id(part), readable))
     if known is not None:
         return known
-    text = part.readable(run.text_left) if readable else part.text(run.text_left)
-    run.text_left -= min(len(text), run.text_left)
+    decoded = part.decoded(run.text_left)
+    text = part.text_of(decoded, readable=readable)
+    run.text_left -= len(decoded)
     if not run.text_left:
         run.warn(f"text of the body was cut at {run.limits.body_text_bytes} bytes")
     run.texts[id(part), readable] = text
