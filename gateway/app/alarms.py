@@ -15,12 +15,12 @@ from gateway.alerts.letter import Scribe
 from gateway.alerts.path import AlertPath
 from gateway.alerts.postman import Postman
 from gateway.app.foundation import Foundation
+from gateway.app.policies import CurrentChains
 from gateway.app.reminding import WriteMails
 from gateway.config import ConfigError
 from gateway.mail.trouble import KnownTrouble, Trouble
 from gateway.net.concurrency import spawn_lasting
 from gateway.net.tls import expiry
-from gateway.policy.files import Chains
 from gateway.store import alerts, books
 from gateway.store.errors import StoreError
 from gateway.store.lanes import LaneState, lane_states
@@ -41,7 +41,7 @@ class _Seen:
     known: dict[str, KnownTrouble]
 
 
-def begin_alerts(base: Foundation, chains: Chains) -> list[asyncio.Task[None]]:
+def begin_alerts(base: Foundation, chains: CurrentChains) -> list[asyncio.Task[None]]:
     """Begin to look for troubles and to send what tells of them, until cancelled.
 
     Without [alerts] nothing is begun. An alert that is being sent at the end is sent again
@@ -68,7 +68,7 @@ def mails_of_reminders(base: Foundation) -> WriteMails | None:
 class Alarms:
     """Looks for troubles and sends what tells of them."""
 
-    def __init__(self, base: Foundation, chains: Chains) -> None:
+    def __init__(self, base: Foundation, chains: CurrentChains) -> None:
         self._base = base
         self._chains = chains
         settings = base.settings

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 from gateway import events
 from gateway.app.foundation import Foundation
+from gateway.app.policies import CurrentChains
 from gateway.app.submissions import Judged, Submissions, tell
 from gateway.delivery.scheduler import Record
 from gateway.mail.delivery import Attempt, Batch, Decision, Phase, Result, Verdict
 from gateway.mail.plan import Plan
 from gateway.mail.reply import Reply
-from gateway.policy.files import Chains
 from gateway.policy.outgoing import refusal
 from gateway.store import marks, outbound_holds, people
 from gateway.store.errors import StoreError
@@ -32,7 +32,7 @@ class HeldSubmissions:
     def __init__(
         self,
         base: Foundation,
-        chains: Chains,
+        chains: CurrentChains,
         *,
         record: Record,
         queued: Callable[[], None],

@@ -15,6 +15,7 @@ from gateway.app.accounts import Accounts
 from gateway.app.alarms import mails_of_reminders
 from gateway.app.foundation import Foundation
 from gateway.app.judge import Judge
+from gateway.app.policies import CurrentChains
 from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
 from gateway.app.tokens import NOT_AUTHORIZED, AccessTokens
@@ -33,9 +34,7 @@ from gateway.mailbox.watchers import Watchers
 from gateway.net.concurrency import spawn_lasting, stop_tasks
 from gateway.net.imap import ImapPools
 from gateway.net.oauth import TokenRefused
-from gateway.policy.files import Chains
 from gateway.providers.catalogue import Provider
-from gateway.sieve.interface import CompileError
 from gateway.store.states import MailboxState
 
 
@@ -46,7 +45,7 @@ class Inbound:
         self,
         base: Foundation,
         accounts: Accounts,
-        chains: Chains,
+        chains: CurrentChains,
         *,
         tokens: AccessTokens,
         queued: Callable[[], None],
@@ -119,23 +118,17 @@ class Inbound:
         self._watched = {
             id_: tenant
             for id_, tenant in self._base.directory.tenants.items()
-            if tenant.mailboxes and self._has_chain(tenant)
+            if tenant.mailboxes and self._chains.has_chain(tenant, "inbound")
         }
         self.watchers.update(self._watched)
 
     def look_at_chains(self) -> None:
         """Notice a chain that compiles now, or for the first time."""
         tenants = self._base.directory.tenants.values()
-        ready = {one.id for one in tenants if one.mailboxes and self._has_chain(one)}
+        with_mail = (one for one in tenants if one.mailboxes)
+        ready = {one.id for one in with_mail if self._chains.has_chain(one, "inbound")}
         if ready != set(self._watched):
             self.refresh()
-
-    def _has_chain(self, tenant: Tenant) -> bool:
-        try:
-            self._chains.chain_for(tenant, "inbound")
-        except CompileError:
-            return False
-        return True
 
     def _neighbours(self) -> Neighbours:
         return Neighbours(

@@ -12,12 +12,12 @@ from socket import socket
 
 from gateway.app.accounts import Accounts
 from gateway.app.foundation import Foundation
+from gateway.app.policies import CurrentChains
 from gateway.app.submissions import Submissions
 from gateway.mail.delivery import Outgoing
 from gateway.mail.envelope import Refused
 from gateway.mail.reply import Reply
 from gateway.net.tls import ServerTls
-from gateway.policy.files import Chains
 from gateway.store import suppressions
 from gateway.submission.listener import Listeners
 from gateway.submission.login import Login, SignIn
@@ -35,7 +35,7 @@ class Intake:
         self,
         base: Foundation,
         *,
-        chains: Chains,
+        chains: CurrentChains,
         tls: ServerTls,
         sockets: Sequence[socket],
         queued: Callable[[], None],

@@ -15,6 +15,7 @@ from gateway.actions.route import CONVERSATION_FIELD, LINKED_FIELD, SEQUENCE_FIE
 from gateway.actions.undelivered import Undelivered, read_undelivered
 from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
+from gateway.app.policies import CurrentChains
 from gateway.conversation.thread import Thread, take_in
 from gateway.delivery.verdict import failure_class
 from gateway.mail.delivery import Decision, Verdict
@@ -27,7 +28,6 @@ from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
 from gateway.policy.chain import after
 from gateway.policy.edits import foreign_marks
-from gateway.policy.files import Chains
 from gateway.policy.scanning import limits_with
 from gateway.providers.catalogue import Provider
 from gateway.providers.diagnosis import diagnose
@@ -38,7 +38,7 @@ class Judge:
     """Runs a tenant's inbound chain on a message, in a thread of its own."""
 
     def __init__(
-        self, base: Foundation, chains: Chains, *, now: Callable[[], datetime]
+        self, base: Foundation, chains: CurrentChains, *, now: Callable[[], datetime]
     ) -> None:
         self._base = base
         self._chains = chains
@@ -55,7 +55,7 @@ class Judge:
         now = self._now()
         tenant = self._base.directory.tenants[fetched.tenant]
         report = await self._read_report(fetched, authenticity)
-        chain = self._chains.chain_for(tenant, "inbound")
+        chain = await self._chains.chain_for(tenant, "inbound")
         if fetched.released:  # it goes on with the file after the one that held it
             chain = after(chain, fetched.released)
         judgement = await self._runner.run(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from gateway import events
 from gateway.app.foundation import Foundation
 from gateway.mail.tenant import Tenant
-from gateway.net.concurrency import spawn
+from gateway.net.concurrency import Pool, spawn
 from gateway.policy.chain import Chain
 from gateway.policy.files import Chains, Report
 from gateway.policy.kept import read_kept, write_kept
@@ -20,8 +20,52 @@ from gateway.store import chains as kept_chains
 from gateway.store.chains import KeptChain
 from gateway.store.sqlite import Store
 
+KINDS = ("inbound", "outbound")
 
-async def open_chains(base: Foundation, *, report: Report | None = None) -> Chains:
+
+class CurrentChains:
+    """The chains of all tenants, each read and compiled in one thread, for the event loop.
+
+    A large policy, or the files of hundreds of tenants, take longer than others may wait.
+    """
+
+    def __init__(self, chains: Chains) -> None:
+        self._chains = chains
+        self._pool = Pool("policy files", threads=1)
+
+    async def chain_for(self, tenant: Tenant, kind: str) -> Chain:
+        """Return the newest chain that compiles; raises CompileError when none ever did."""
+        if (known := self._chains.known_chain(tenant, kind)) is not None:
+            return known
+        return await self._pool.run(self._chains.chain_for, tenant, kind)
+
+    async def compile_all(self, tenants: Iterable[Tenant]) -> None:
+        """Compile what changed, both ways of every tenant; who waits for one may go between.
+
+        A broken file is so reported when it is written, and a good one kept, before mail asks.
+        """
+        for tenant, kind in await self._pool.run(self._changed, list(tenants)):
+            with suppress(CompileError):  # reported by the chains themselves
+                await self._pool.run(self._chains.chain_for, tenant, kind)
+
+    def has_chain(self, tenant: Tenant, kind: str) -> bool:
+        """Whether a chain of that kind compiled when it was last asked for."""
+        return self._chains.has_chain(tenant, kind)
+
+    def faults(self) -> dict[tuple[str, str], CompileError]:
+        """Return (tenant, kind) of each chain whose newest files do not compile, and why."""
+        return self._chains.faults()
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self._pool.close()
+
+    def _changed(self, tenants: Iterable[Tenant]) -> list[tuple[Tenant, str]]:
+        pairs = ((tenant, kind) for tenant in tenants for kind in KINDS)
+        return [pair for pair in pairs if not self._chains.is_current(*pair)]
+
+
+async def open_chains(base: Foundation, *, report: Report | None = None) -> CurrentChains:
     """Return the chains of all tenants, compiled when they are first asked for.
 
     One whose files do not compile is the one that the store kept of an earlier life; that
@@ -29,27 +73,24 @@ async def open_chains(base: Foundation, *, report: Report | None = None) -> Chai
     """
     directory = base.settings.resolve(base.settings.policies.directory)
     shelf = _Shelf(base.store, await base.store.read(kept_chains.load_all))
-    return Chains(
+    chains = Chains(
         directory,
         clock=time.monotonic,
-        report=report or _report_broken_chain,
-        keep=shelf.keep,
+        report=_on_this_loop(report or _report_broken_chain),
+        keep=_on_this_loop(shelf.keep),
         recall=shelf.recall,
     )
+    return CurrentChains(chains)
 
 
-async def compile_all(chains: Chains, tenants: Iterable[Tenant]) -> None:
-    """Compile what changed, both ways of every tenant, a chain at a time.
+def _on_this_loop(work: Callable[..., None]) -> Callable[..., None]:
+    """Return what has `work` done by the running loop, whatever thread asks for it."""
+    loop = asyncio.get_running_loop()
 
-    A broken file is so reported when it is written, and a good one kept, before mail asks.
-    """
-    for tenant in tenants:
-        for kind in ("inbound", "outbound"):
-            if chains.is_current(tenant, kind):
-                continue
-            with suppress(CompileError):  # reported by the chains themselves
-                chains.chain_for(tenant, kind)
-            await asyncio.sleep(0)
+    def ask_loop(*given: object) -> None:
+        loop.call_soon_threadsafe(work, *given)
+
+    return ask_loop
 
 
 class _Shelf:

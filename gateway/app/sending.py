@@ -38,9 +38,11 @@ async def hand_in(
     )
     if isinstance(outgoing, Reply):
         return outgoing
-    submissions = Submissions(base, await open_chains(base, report=report))
+    chains = await open_chains(base, report=report)
+    submissions = Submissions(base, chains)
     try:
         reply = await submissions.accept(outgoing, per_hour=None)
     finally:
         submissions.close()
+        chains.close()
     return outgoing if reply.code // 100 == 2 else reply

@@ -31,7 +31,7 @@ from gateway.app.intake import Intake
 from gateway.app.listening import renew_certificate, report_own_certificate, server_tls
 from gateway.app.outbound import Outbound
 from gateway.app.pages import build_pages
-from gateway.app.policies import compile_all, open_chains
+from gateway.app.policies import CurrentChains, open_chains
 from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
 from gateway.app.tokens import AccessTokens
@@ -40,7 +40,6 @@ from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import spawn_lasting, stop_tasks
 from gateway.net.open_files import raise_limit
-from gateway.policy.files import Chains
 from gateway.store import alerts, books, figures
 from gateway.store.capturing import set_capturing
 from gateway.store.checkpoints import keep_log_short
@@ -106,7 +105,7 @@ class Server:
         links = _links(base)
         hooks = HookCarrier(base, link=links.make)
         stack.push_async_callback(hooks.close)
-        chains = await open_chains(base)
+        chains = await self._open_chains(base)
         tokens = AccessTokens(base, holder=f"{settings.server.hostname}/")
         stack.push_async_callback(tokens.close)
         outbound = Outbound(base, tokens, webhook=hooks.attempt, capture=self._capture)
@@ -138,8 +137,14 @@ class Server:
         stack.push_async_callback(stop_tasks, tasks)
         _report_start(base, ports, inbound)
 
+    async def _open_chains(self, base: Foundation) -> CurrentChains:
+        chains = await open_chains(base)
+        self._stack.callback(chains.close)
+        await chains.compile_all(base.directory.tenants.values())
+        return chains
+
     async def _start_intake(
-        self, base: Foundation, chains: Chains, outbound: Outbound
+        self, base: Foundation, chains: CurrentChains, outbound: Outbound
     ) -> list[int]:
         """Take mail here, or in workers beside; return the ports of the listeners."""
         settings, stack = self._settings, self._stack
@@ -172,7 +177,7 @@ class Server:
         self,
         base: Foundation,
         outbound: Outbound,
-        chains: Chains,
+        chains: CurrentChains,
         *,
         tokens: AccessTokens,
         renewals: Renewals,
@@ -219,19 +224,19 @@ class Server:
     async def _look(
         self,
         base: Foundation,
-        chains: Chains,
+        chains: CurrentChains,
         outbound: Outbound,
         inbound: Inbound | None,
     ) -> None:
         """Act within a second on what the command line wrote, and on changed policies."""
         while True:
-            await compile_all(chains, list(base.directory.tenants.values()))
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 written, changed = await base.directory.look()
             except StoreError as error:  # it may pass
                 events.task_failed(task="look for changes", error=error)
                 continue
+            await chains.compile_all(base.directory.tenants.values())
             if written:
                 outbound.scheduler.wake()
             if inbound is None:
@@ -254,7 +259,7 @@ class Server:
         )
 
 
-def _held(base: Foundation, chains: Chains, outbound: Outbound) -> HeldSubmissions:
+def _held(base: Foundation, chains: CurrentChains, outbound: Outbound) -> HeldSubmissions:
     record, wake = outbound.outcomes.record, outbound.scheduler.wake
     return HeldSubmissions(base, chains, record=record, queued=wake)
 

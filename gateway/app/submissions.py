@@ -12,6 +12,7 @@ from gateway.actions.marketplace import find_forbidden, find_wrong_sender
 from gateway.actions.notice import Held, NoticePath, write_hold_notices
 from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
+from gateway.app.policies import CurrentChains
 from gateway.conversation.thread import find_conversation, take_out
 from gateway.mail.address import Address, parse_address
 from gateway.mail.delivery import Outgoing
@@ -25,7 +26,6 @@ from gateway.mail.trouble import Alert
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
 from gateway.policy.chain import Chain, Judgement, after
-from gateway.policy.files import Chains
 from gateway.policy.outgoing import decide
 from gateway.sieve.interface import CompileError, Limits
 from gateway.store import alerts, buyers, journal, marks, people, plans, queue, unanswered
@@ -56,7 +56,7 @@ class Judged:
 class Submissions:
     """Runs the outbound chain of a tenant; without files it costs nothing."""
 
-    def __init__(self, base: Foundation, chains: Chains) -> None:
+    def __init__(self, base: Foundation, chains: CurrentChains) -> None:
         self._base = base
         self._chains = chains
         self._pool = Pool("outbound policy", threads=2)
@@ -124,7 +124,7 @@ class Submissions:
         if tenant is None:
             return Judged(outgoing=outgoing)
         try:
-            chain = self._chains.chain_for(tenant, "outbound")
+            chain = await self._chains.chain_for(tenant, "outbound")
         except CompileError:
             return NO_CHAIN
         if hold is not None:

@@ -65,9 +65,11 @@ class Worker:
         store = open_store(settings)
         stack.callback(store.close)
         base = await lay_foundation(settings, store)
+        chains = await open_chains(base)
+        stack.callback(chains.close)
         intake = Intake(
             base,
-            chains=await open_chains(base),
+            chains=chains,
             tls=server_tls(settings),
             sockets=self._sockets,
             queued=self._tell_soon,

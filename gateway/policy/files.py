@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +26,7 @@ from gateway.sieve.interface import CompileError, Diagnostic, Included, Limits
 
 CHECK_SECONDS = 1.0
 MAX_TEXT_BYTES = 1024 * 1024
-FOLDERS_READ = ("lib", "lists", "tenants", "templates", "inbound", "inbound-after",
-                "outbound", "outbound-after", "guidance")  # fmt: skip
+TESTS = "tests"  # no chain reads them
 
 Report = Callable[[Tenant, str, CompileError, Chain | None], None]
 """Told once of a chain that does not compile: tenant, kind, every fault, what runs instead."""
@@ -113,15 +113,31 @@ class Chains:
             raise kept.error or CompileError([])
         return kept.chain
 
+    def known_chain(self, tenant: Tenant, kind: str) -> Chain | None:
+        """Return what `chain_for` would where no file has to be looked at, else None."""
+        is_due = self._clock() - self._looked_at >= CHECK_SECONDS
+        kept = self._kept.get((tenant.id, kind))
+        if is_due or kept is None or not self._is_newest(kept, tenant):
+            return None
+        return kept.chain
+
+    def has_chain(self, tenant: Tenant, kind: str) -> bool:
+        """Whether a chain of that kind compiled when it was last asked for."""
+        kept = self._kept.get((tenant.id, kind))
+        return kept is not None and kept.chain is not None
+
     def is_current(self, tenant: Tenant, kind: str) -> bool:
         """Whether `chain_for` has nothing to compile."""
         self._look()
         kept = self._kept.get((tenant.id, kind))
-        return kept is not None and kept.seen is self._seen and kept.names == _names(tenant)
+        return kept is not None and self._is_newest(kept, tenant)
 
     def faults(self) -> dict[tuple[str, str], CompileError]:
         """Return (tenant, kind) of each chain whose newest files do not compile, and why."""
         return {key: kept.error for key, kept in self._kept.items() if kept.error}
+
+    def _is_newest(self, kept: _Kept, tenant: Tenant) -> bool:
+        return kept.seen is self._seen and kept.names == _names(tenant)
 
     def _look(self) -> None:
         now = self._clock()
@@ -240,15 +256,18 @@ def _unreadable(shown: str, what: str) -> CompileError:
     return CompileError([Diagnostic(file=shown, line=1, column=1, message=f"the file {what}")])
 
 
-def _stamps(directory: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield name, time and size of every file that a chain may read, in a fixed order."""
-    for folder in FOLDERS_READ:
-        for root, folders, names in os.walk(directory / folder):
-            folders.sort()
-            for name in sorted(names):
-                path = Path(root, name)
-                try:
-                    found = path.stat()
-                except OSError:  # gone between the look and the touch
-                    continue
-                yield str(path), found.st_mtime_ns, found.st_size
+def _stamps(directory: Path) -> Iterator[tuple[object, ...]]:
+    """Yield what changes with a file, of every one that a chain may read, in a fixed order.
+
+    A file that took the place of another may have the time and size of that one.
+    """
+    for root, folders, names in os.walk(directory):
+        is_top = root == str(directory)
+        folders[:] = sorted(
+            one for one in folders if not one.startswith(".") and not (is_top and one == TESTS)
+        )
+        for name in sorted(names):
+            path = f"{root}/{name}"
+            with suppress(OSError):  # gone between the look and the touch
+                found = os.stat(path)  # noqa: PTH116 - thousands of files, once a second
+                yield path, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +115,25 @@ def test_a_change_is_seen_after_a_second_and_not_looked_for_before(tmp_path: Pat
     assert chains.chain_for(ACME, "inbound") is first
     clock.seconds += 1.0
     assert len(chains.chain_for(ACME, "inbound").files) == 2
+
+
+@pytest.mark.parametrize("folder", ["templates", "texts/deep"])
+def test_a_text_in_any_folder_is_looked_for(tmp_path: Path, folder: str) -> None:
+    clock = Clock()
+    write(tmp_path, "inbound/1.sieve", f'vacation "file:{folder}/a.txt";\n')
+    text = write(tmp_path, f"{folder}/a.txt", "one")
+    chains = Chains(tmp_path, clock=clock, report=lambda *_: None)
+    first = chains.chain_for(ACME, "inbound")
+    assert chains.known_chain(ACME, "inbound") is first
+    before = text.stat()
+    other = write(tmp_path, "tests/a.txt", "two")  # of the same size, and then the same time
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    clock.seconds += 1.0
+    assert chains.known_chain(ACME, "inbound") is None
+    assert chains.chain_for(ACME, "inbound") is first
+    other.rename(text)
+    clock.seconds += 1.0
+    assert chains.chain_for(ACME, "inbound").version != first.version
 
 
 def test_files_that_did_not_change_are_current_and_those_that_did_are_not(
