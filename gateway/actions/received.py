@@ -8,11 +8,11 @@ ours, which is in no mailbox, has no `mailbox`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.actions import route
-from gateway.actions.parts import clean, read_parts
+from gateway.actions.parts import Attachment, clean, read_parts
 from gateway.actions.quotes import without_quotes
 from gateway.actions.route import told
 from gateway.mail.delivery import Batch, Kind
@@ -57,17 +57,21 @@ def received(batch: Batch, *, link: Link) -> dict[str, Any]:
         "auth": _auth(edits),
         "backfill": bool(told(edits, route.BACKFILL_FIELD)),
         "junk": bool(told(edits, route.JUNK_FIELD)),
-        "attachments": [
-            {
-                "name": one.name,
-                "type": one.type,
-                "size_bytes": len(one.content),
-                "url": link(id_, str(number)),
-            }
-            for number, one in enumerate(parts.attachments, start=1)
-        ],
+        "attachments": _attachments(parts.attachments, id_, link),
         "raw_url": link(id_, "raw"),
     }
+
+
+def _attachments(found: Sequence[Attachment], id_: str, link: Link) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": one.name,
+            "type": one.type,
+            "size_bytes": len(one.content),
+            "url": link(id_, str(number)),
+        }
+        for number, one in enumerate(found, start=1)
+    ]
 
 
 def _id_of(batch: Batch) -> str:
