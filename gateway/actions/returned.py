@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -81,7 +81,8 @@ def read_returned(content: bytes, *, classify: Classify) -> Undelivered | None:
     ids = (*ids_of_attached(parts.attachments), *ID.findall(copy))
     if not ids:
         return None
-    reasons = _reasons(said)
+    own = {_key(address) for _, address in message.addresses("To")}
+    reasons = _reasons(said, but=own)
     if reasons:
         failures = [_failure([name], why, classify) for name, why in reasons.items()]
     else:
@@ -118,8 +119,11 @@ def _divided(text: str) -> tuple[str, str]:
     return text[: min(at, MAX_LOOKED_AT)], text[at:]
 
 
-def _reasons(said: str) -> dict[str, str]:
-    """Return each address that is said to have failed, with what is said behind it."""
+def _reasons(said: str, *, but: Collection[str]) -> dict[str, str]:
+    """Return each address that is said to have failed, with what is said behind it.
+
+    Not those of `but`: whom the bounce is for is greeted in some.
+    """
     lines = (line for line in said.splitlines() if not _is_label(line))
     text = "\n".join(lines)
     found = list(ADDRESS.finditer(text))
@@ -128,7 +132,7 @@ def _reasons(said: str) -> dict[str, str]:
         end = found[at + 1].start() if at + 1 < len(found) else len(text)
         if key := _key(one[0]):
             reasons[key] = f"{reasons.get(key, '')} {text[one.end() : end].strip(EDGES)}"
-    return {key: why for key, why in reasons.items() if why.strip(EDGES)}
+    return {key: why for key, why in reasons.items() if key not in but and why.strip(EDGES)}
 
 
 def _echoed(said: str) -> list[str]:
@@ -162,10 +166,10 @@ def _status_of(why: str) -> str | None:
 
 
 def _within(text: str, begins: Sequence[str], ends: Sequence[str]) -> str:
-    """Return the part of a text behind the first of `begins` and before the first of `ends`."""
+    """Return the part of a text behind the last of `begins` and before the first of `ends`."""
     lowered = text.lower()
     starts = [at + len(one) for one in begins if (at := lowered.find(one)) >= 0]
-    start = min(starts, default=0)
+    start = max(starts, default=0)
     stops = [at for one in ends if (at := lowered.find(one, start)) >= 0]
     return text[start : min(stops, default=len(text))].strip(EDGES)
 

@@ -141,8 +141,8 @@ def netease(message_id: str, *recipients: str, said: str = "用户不存在") ->
     message = _report("Postmaster@163.com", "系统退信")
     message.set_content(
         "抱歉，您的邮件被退回来了……\n原邮件信息：\n  时　间 2026-11-24 10:00:00\n"
-        f"  主　题 Offer\n  收件人 {', '.join(recipients)}\n退信原因：\n  {said}\n"
-        "建议解决方案：\n  请稍后再试。\n",
+        f"  主　题 Offer\n  收件人 {', '.join(recipients)}\n退信原因/\nBounce reason：\n"
+        f"  {said}\n建议解决方案：\n  请稍后再试。\n",
         charset="gb2312",
     )
     message.add_attachment(_returned(message_id))
@@ -153,6 +153,7 @@ def qq(message_id: str, recipient: str) -> bytes:
     """Return a bounce of QQ: a page, and the mail as a file."""
     message = _report('"PostMaster" <PostMaster@qq.com>', "来自qq.com的退信")
     message.set_content(
+        "<p>尊敬的 support@acme.example：</p>"
         f"<table><tr><td>无法发送到 {recipient}</td></tr>"
         "<tr><td>退信原因</td><td>收件人空间不足<br>"
         "host mx.example[192.0.2.7] said: 552 5.2.2 mailbox full</td></tr>"
