@@ -1,0 +1,98 @@
+"""Mail to Amazon's buyers: from which address of a tenant with several it is taken."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway.app.foundation import lay_foundation
+from gateway.app.policies import open_chains
+from gateway.app.submissions import Submissions
+from gateway.config import Settings
+from gateway.mail.address import parse_address
+from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
+from gateway.mail.envelope import Envelope, Recipient
+from gateway.mail.ids import new_id
+from gateway.mail.reply import Reply
+from gateway.mail.tenant_file import read_tenant_file
+from gateway.store import buyers, tenants
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Store
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+ANN, BEN = "x1@marketplace.amazon.de", "y2@marketplace.amazon.de"
+SHOP, OTHER = "shop@qq.com", "other@163.com"
+ACME = f"""
+tenant = "acme"
+[mailboxes."{SHOP}"]
+provider = "qq"
+[mailboxes."{OTHER}"]
+provider = "netease-163"
+"""
+GLOBEX = 'tenant = "globex"\n'
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(tmp_path / "gateway.db")
+    seal = Seal.load(tmp_path / "secret.key")
+    for text in (ACME, GLOBEX):
+        file = read_tenant_file(tomllib.loads(text))
+        opened.write_now(tenants.apply_tenant, file, {}, seal, now=NOON)
+    yield opened
+    opened.close()
+
+
+def submit(store: Store, home: Path, sender: str, *, to: str, tenant: str = "acme") -> Reply:
+    outgoing = Outgoing(
+        id=new_id(), tenant=tenant, lane=Lane(tenant, LaneKind.NONE, ""), kind=Kind.SUBMISSION,
+        envelope=Envelope(
+            return_path=parse_address("verp@acme.example"),
+            recipients=(Recipient(parse_address(to)),),
+        ),
+        content=f"From: {sender}\r\nTo: {to}\r\n\r\nHello\r\n".encode(),
+        message_id="<1@acme.example>", header_from=sender,
+    )  # fmt: skip
+
+    async def work() -> Reply:
+        base = await lay_foundation(Settings(path=home / "gateway.conf"), store)
+        chains = await open_chains(base)
+        submissions = Submissions(base, chains)
+        try:
+            return await submissions.accept(outgoing, per_hour=None)
+        finally:
+            submissions.close()
+            chains.close()
+
+    return asyncio.run(work())
+
+
+def return_paths(store: Store) -> list[str]:
+    def look(db: sqlite3.Connection) -> list[str]:
+        return [row[0] for row in db.execute("SELECT return_path FROM message ORDER BY id")]
+
+    return store.read_now(look)
+
+
+def test_a_buyer_is_written_to_from_the_mailbox_that_the_buyer_wrote_to(
+    store: Store, tmp_path: Path
+) -> None:
+    assert submit(store, tmp_path, OTHER, to=ANN).code == 250  # nothing is known yet
+    store.write_now(buyers.learn, tenant="acme", buyer=parse_address(ANN), mailbox=SHOP)
+    for buyer in (ANN, BEN):
+        refused = submit(store, tmp_path, OTHER, to=buyer)
+        assert (refused.code, refused.enhanced) == (550, "5.7.1")
+        assert refused.text.endswith(f"write as <{SHOP}>, not as <{OTHER}>")
+        assert submit(store, tmp_path, SHOP, to=buyer).code == 250
+    assert return_paths(store) == [OTHER, SHOP, SHOP]
+
+
+def test_of_a_tenant_without_mailboxes_nothing_is_known(store: Store, tmp_path: Path) -> None:
+    assert submit(store, tmp_path, OTHER, to=ANN, tenant="globex").code == 250
+    assert return_paths(store) == ["verp@acme.example"]
