@@ -36,6 +36,7 @@ PREFIX = "whsec_"
 MAX_SHOWN = 200  # characters of a reply
 GONE = 410
 NO_ANSWER = 451  # what stands in the place of a status when there was none
+OF_SETTINGS = "mend the url or secret_file in the tenant's file, or [routes] private_networks"
 REPLAY = "mend the webhook, then: gateway queue release ID"
 
 
@@ -72,15 +73,18 @@ class Webhooks:
             reply = await self.http.post(
                 target.url, body=body, headers=headers, ca_file=target.ca_file
             )
-        except Refused as refused:
-            return self._results(batch, _none(target, str(refused), now), now=now)
-        except (Unreachable, WrongSecret) as error:
+        except (Refused, WrongSecret) as error:  # a person's turn, not that of its server
+            attempt = _none(target, str(error), now)
+            return self._results(batch, attempt, fix=OF_SETTINGS, now=now)
+        except Unreachable as error:
             return self._results(batch, _none(target, str(error), now), now=now)
         return self._results(batch, _answered(target, reply, now), now=now)
 
-    def _results(self, batch: Batch, attempt: Attempt, *, now: datetime) -> list[Result]:
+    def _results(
+        self, batch: Batch, attempt: Attempt, *, fix: str | None = None, now: datetime
+    ) -> list[Result]:
         return [
-            judge(delivery, attempt, settings=self.settings, now=now)
+            judge(delivery, attempt, settings=self.settings, fix=fix, now=now)
             for delivery in batch.deliveries
         ]
 
@@ -114,9 +118,17 @@ def sign(
 
 
 def judge(
-    delivery: Delivery, attempt: Attempt, *, settings: RouteSettings, now: datetime
+    delivery: Delivery,
+    attempt: Attempt,
+    *,
+    settings: RouteSettings,
+    fix: str | None = None,
+    now: datetime,
 ) -> Result:
-    """Return what one attempt means for a delivery (pure): it is never bounced."""
+    """Return what one attempt means for a delivery (pure): it is never bounced.
+
+    `fix` is what a person does, where that is known better than by the code.
+    """
     code = attempt.reply.code
     if code // 100 == 2:
         verdict = Verdict(
@@ -135,7 +147,7 @@ def judge(
         )
         return _result(delivery, attempt, verdict)
     verdict = Verdict(
-        decision=Decision.DEFER, cause="webhook-failed", meaning=meaning, fix=_fix(code)
+        decision=Decision.DEFER, cause="webhook-failed", meaning=meaning, fix=fix or _fix(code)
     )
     waits = settings.retry_waits
     wait = waits[min(delivery.attempts, len(waits) - 1)]

@@ -72,6 +72,9 @@ def row_of(
 
     One that was never tried is suspect: nothing proves yet that its sign-in works.
     """
+    reason, fix = (state.reason, state.fix) if state else (UNTRIED, UNTRIED_FIX)
+    if state and state.paused:
+        reason, fix = "paused by a person", f"gateway mailbox resume {mailbox.address}"
     return {
         "address": mailbox.address,
         "tenant": tenant,
@@ -86,8 +89,8 @@ def row_of(
             renewed_on=code.renewed_on if code else None,
         ),
         "last_fetched_at": stamp(state.last_fetched_at) if state else None,
-        "reason": state.reason if state else UNTRIED,
-        "fix": state.fix if state else UNTRIED_FIX,
+        "reason": reason,
+        "fix": fix,
     }
 
 
