@@ -21,6 +21,7 @@ from gateway.mail.tenant_file import (
     read_tenant_file,
 )
 from gateway.net.service_account import read_key
+from gateway.net.tls import expiry
 from gateway.providers.catalogue import load_catalogue
 from gateway.providers.misfit import find_misfits
 
@@ -64,6 +65,7 @@ def load_source(path: Path) -> Source:
                 secrets[kind, name] = secret
             if secret := _load_client_secret(kind, item) or _load_key(kind, item):
                 secrets["client", name] = secret
+            _check_authority(item)
         except SchemaError as error:
             faults.append(f"{_section(kind, name)} {error}")
     if faults:
@@ -193,6 +195,15 @@ def _load_key(kind: str, item: Mapping[str, Any]) -> str | None:
         raise SchemaError(KEY, f"{item[KEY]}: {why}") from error
     except ValueError as error:
         raise SchemaError(KEY, f"{item[KEY]}: {error}") from error
+
+
+def _check_authority(item: Mapping[str, Any]) -> None:
+    """Raise SchemaError for a `ca_file` that holds no certificate."""
+    if name := item.get("ca_file"):
+        try:
+            expiry(Path(name))
+        except ConfigError as error:
+            raise SchemaError("ca_file", str(error)) from error
 
 
 def _only_key(item: Mapping[str, Any], keys: Sequence[str]) -> str | None:

@@ -62,12 +62,11 @@ def read_table(
 
 def unknown_key(key: str, known: typing.Iterable[str], *, thing: str = "key") -> str:
     """Return the sentence for an unknown key, with the nearest known one."""
-    nearest = get_close_matches(key, list(known), n=1, cutoff=0.6)
-    hint = (
-        f"; did you mean '{nearest[0]}'?"
-        if nearest
-        else f" (known: {', '.join(sorted(known))})"
-    )
+    names = sorted(known)
+    if not names:
+        return f"there is no {thing} '{key}', nor any other"
+    nearest = get_close_matches(key, names, n=1, cutoff=0.6)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else f" (known: {', '.join(names)})"
     return f"there is no {thing} '{key}'{hint}"
 
 

@@ -84,7 +84,10 @@ def read_tenant_file(table: Mapping[str, Any]) -> TenantFile:
     items: Items = {}
     for section, (kind, _) in SECTIONS.items():
         for name, item in _tables(table, section):
-            items[kind, _folded(kind, name, section)] = dict(item)
+            folded = _folded(kind, name, section)
+            if (kind, folded) in items:
+                raise SchemaError(f"[{section}]", f"{folded} stands there twice")
+            items[kind, folded] = dict(item)
     return TenantFile(tenant=build_tenant(id_, settings, items), settings=settings, items=items)
 
 
@@ -103,11 +106,12 @@ def find_faults(tenant: Tenant, *, providers: Collection[str]) -> Iterator[str]:
     """Yield a sentence for each name in the tenant that nothing carries."""
     if tenant.route is not None and tenant.route not in tenant.routes:
         yield f"route: {unknown_key(tenant.route, tenant.routes, thing='route')}"
-    for address in tenant.notify:
+    named = [("owner", tenant.owner)] if tenant.owner else []
+    for key, address in (*named, *(("notify", one) for one in tenant.notify)):
         try:
             parse_address(address)
         except ValueError as error:
-            yield f"notify: {error}"
+            yield f"{key}: {error}"
     try:
         ZoneInfo(tenant.timezone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -224,6 +228,8 @@ def _mailbox_faults(tenant: Tenant) -> Iterator[str]:
             yield f"{where} upstream: {sentence}"
         if mailbox.provider == "generic" and not mailbox.host:
             yield f"{where} host: this key is missing: a provider or a host"
+        if not mailbox.folders or not all(one.strip() for one in mailbox.folders):
+            yield f'{where} folders: write one or more, such as ["INBOX"]'
         if mailbox.junk not in ("route", "report", "off"):
             yield f'{where} junk: write "route", "report" or "off"'
         if not re.fullmatch(r"now|\d{1,4}d", mailbox.fetch_from):
@@ -257,6 +263,13 @@ def _route_faults(tenant: Tenant) -> Iterator[str]:
             yield f"{where} url: this key is missing"
         if route.type in ("smtp", "lmtp", "imap") and not route.host:
             yield f"{where} host: this key is missing"
+        if route.type == "imap" and not route.username:
+            yield f"{where} username: this key is missing"
+        if route.to is not None:
+            try:
+                parse_address(route.to)
+            except ValueError as error:
+                yield f"{where} to: {error}"
 
 
 def _hook_faults(tenant: Tenant) -> Iterator[str]:

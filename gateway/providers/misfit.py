@@ -1,14 +1,16 @@
-"""What a tenant's accounts ask of their presets that those cannot do; pure.
+"""What a tenant's accounts ask of their presets that those cannot do, URLs included; pure.
 
 Keys written beside `provider` override the preset: an account with a `host` of its own is
-never refused here. The names of unknown providers are for `mail.tenant_file.find_faults`.
+refused only where it would sign in to it in the clear. The names of unknown providers are for
+`mail.tenant_file.find_faults`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gateway.mail.tenant import Mailbox, Tenant, Upstream
+from gateway.config import is_loopback
+from gateway.mail.tenant import Mailbox, Route, Security, Tenant, Upstream
 from gateway.net.http import Refused, parse_url
 from gateway.providers.catalogue import Provider
 
@@ -31,6 +33,28 @@ def find_misfits(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[
             yield from _of_mailbox(mailbox, provider)
         if provider and mailbox.oauth2:
             yield from _of_client(mailbox, provider)
+    webhooks = {
+        f"[routes.{one.name}]": one.url
+        for one in tenant.routes.values()
+        if one.type == "webhook"
+    }
+    webhooks |= {f"[hooks.{one.name}]": one.url for one in tenant.hooks.values()}
+    for where, url in webhooks.items():
+        if url and (fault := _url_fault(url)):
+            yield f"{where} url: {fault}"
+    yield from _in_the_clear(tenant)
+
+
+def _in_the_clear(tenant: Tenant) -> Iterator[str]:
+    """A password goes in the clear to this machine alone."""
+    signs_in: dict[str, Upstream | Mailbox | Route] = {
+        f"[upstreams.{one.name}]": one for one in tenant.upstreams.values()
+    }
+    signs_in |= {f'[mailboxes."{one.address}"]': one for one in tenant.mailboxes.values()}
+    signs_in |= {f"[routes.{one.name}]": one for one in tenant.routes.values() if one.username}
+    for where, one in signs_in.items():
+        if one.security is Security.NONE and not is_loopback(one.host or ""):
+            yield f'{where} security: "none" is for loopback only: write "starttls" or "tls"'
 
 
 def _of_upstream(upstream: Upstream, provider: Provider) -> Iterator[str]:

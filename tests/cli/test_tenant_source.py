@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trustme
 
 from gateway.cli.refusal import Refusal
 from gateway.cli.tenant_source import load_source, missing_secrets
@@ -32,6 +33,7 @@ def faults(path: Path) -> list[str]:
 
 def test_a_secret_is_read_from_a_file_beside_the_tenant_file(tmp_path: Path) -> None:
     text = UPSTREAM + 'password_file = "secret"\nca_file = "ca.pem"\n'
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     source = load_source(tenant_file(tmp_path, text, secret="geheim\r\n"))
     assert source.secrets == {("upstream", "own"): "geheim"}
     assert source.file.items["upstream", "own"]["password_file"] == str(tmp_path / "secret")
@@ -89,6 +91,13 @@ def test_a_file_that_is_not_one_line_is_refused(tmp_path: Path, secret: str) -> 
     [fault] = faults(path)
     assert fault.endswith("expects one line with the secret")
     assert "one\n" not in fault
+
+
+@pytest.mark.parametrize("name", ["none", "secret"])
+def test_a_ca_file_that_is_none_is_a_fault(tmp_path: Path, name: str) -> None:
+    text = f'{UPSTREAM}ca_file = "{name}"\n'
+    [fault] = faults(tenant_file(tmp_path, text, secret="x"))
+    assert fault.startswith(f"[upstreams.own] ca_file: {tmp_path / name}: is not a cert")
 
 
 def test_a_secret_where_none_belongs_is_an_unknown_key(tmp_path: Path) -> None:

@@ -59,6 +59,10 @@ def test_a_tenant_written_out_reads_back_as_the_same() -> None:
         ("tenant = 'acme'\n[upstreams.own]\nhots = 'x'", r"\[upstreams.own\] hots: .*'host'"),
         ("tenant = 'acme'\n[senders.support]", "is not an address"),
         ("tenant = 'acme'\ndomains = 5", "domains: expects tables"),
+        (
+            "tenant = 'acme'\n[mailboxes.'a@b.example']\n[mailboxes.'A@b.example']",
+            r"\[mailboxes\]: a@b.example stands there twice",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_with_section_and_key(text: str, sentence: str) -> None:
@@ -76,6 +80,10 @@ def test_what_does_not_fit_is_told_with_section_and_key(text: str, sentence: str
         (('"rewrite"', '"rewrit"'), 'write "enforce" or "rewrite"'),
         (("10.1.0.0/16", "10.1.0.0/99"), r"\[credentials.zammad\] networks"),
         (('type = "webhook"', 'type = "webhok"'), "did you mean 'webhook'"),
+        (('route = "helpdesk"\ntime', 'owner = "it"\nroute = "helpdesk"\ntime'), "owner: 'it'"),
+        (("issued", "folders = []\nissued"), "folders: write one or more"),
+        (('type = "webhook"', 'type = "imap"\nhost = "h"'), "username: this key is missing"),
+        (('type = "webhook"', 'type = "smtp"\nhost = "h"\nto = "x"'), "to: 'x' is not"),
     ],
 )
 def test_a_name_that_nothing_carries_is_a_fault(change: tuple[str, str], sentence: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.mail.tenant import Mailbox, Tenant, Upstream
+from gateway.mail.tenant import Hook, Mailbox, Route, Security, Tenant, Upstream
 from gateway.providers.catalogue import load_catalogue
 from gateway.providers.misfit import find_misfits
 
@@ -71,12 +71,35 @@ def test_a_service_account_opens_mailboxes_of_google_alone() -> None:
     assert told("generic", host="imap.example", token_url="https://t.example/") == []
 
 
+def test_no_password_goes_in_the_clear_to_another_machine() -> None:
+    keys: dict[str, Any] = {"host": "mail.acme.example", "security": Security.NONE}
+    box, own = Mailbox(address="a@acme.example", **keys), Upstream(name="own", **keys)
+    desk = Route(name="desk", type="lmtp", username="u", **keys)
+    tenant = Tenant(
+        id="acme", upstreams={"own": own}, mailboxes={box.address: box}, routes={"desk": desk}
+    )
+    told = list(find_misfits(tenant, CATALOGUE))
+    assert [one.partition(" ")[0] for one in told] == [
+        "[upstreams.own]", '[mailboxes."a@acme.example"]', "[routes.desk]"
+    ]  # fmt: skip
+    here: dict[str, Any] = {"host": "127.0.0.1", "security": Security.NONE}
+    assert misfits(Mailbox(address="a@acme.example", **here)) == []
+    nobody = Route(name="desk", type="lmtp", **keys)
+    assert list(find_misfits(Tenant(id="acme", routes={"desk": nobody}), CATALOGUE)) == []
+
+
 def test_a_url_that_is_none_is_told() -> None:
     wrong = "login.example/token"
     [told] = misfits(
         Mailbox(address="a@acme.example", provider="m365", client_id="1", token_url=wrong)
     )
     assert told.endswith("token_url: the URL needs the form https://host/path")
+    route = Route(name="desk", type="webhook", url="desk.example/in")
+    hook = Hook(name="events", url="ftp://desk.example/", events=())
+    tenant = Tenant(id="acme", routes={"desk": route}, hooks={"events": hook})
+    assert [one.partition(" ")[0] for one in find_misfits(tenant, CATALOGUE)] == [
+        "[routes.desk]", "[hooks.events]"
+    ]  # fmt: skip
 
 
 def test_a_client_where_no_sign_in_by_oauth2_is_known_is_refused() -> None:
