@@ -21,9 +21,9 @@ from gateway.delivery.verdict import failure_class
 from gateway.mail.delivery import Decision, Verdict
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import Edit, Message, parse_message
-from gateway.mail.plan import Effect, EffectKind
+from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.reply import Reply
-from gateway.mail.tenant import Tenant
+from gateway.mail.tenant import Mailbox, Tenant
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
 from gateway.policy.chain import after
@@ -32,6 +32,8 @@ from gateway.policy.scanning import limits_with
 from gateway.providers.catalogue import Provider
 from gateway.providers.diagnosis import diagnose
 from gateway.store import marks
+
+JUNK = "it lies in the folder for junk"
 
 
 class Judge:
@@ -55,6 +57,9 @@ class Judge:
         now = self._now()
         tenant = self._base.directory.tenants[fetched.tenant]
         report = await self._read_report(fetched, authenticity)
+        if _is_reported(fetched, tenant.mailboxes.get(fetched.mailbox)):
+            context = await self._context(fetched, authenticity, tenant, now=now, report=report)
+            return Judged(plan=self._hold_junk(context), report=report)
         chain = await self._chains.chain_for(tenant, "inbound")
         if fetched.released:  # it goes on with the file after the one that held it
             chain = after(chain, fetched.released)
@@ -118,6 +123,15 @@ class Judge:
     def _edits(self, fetched: Fetched, thread: Thread) -> tuple[Edit, ...]:
         return _edits_before(parse_message(fetched.content), thread, self._base.seal.mark)
 
+    def _hold_junk(self, context: Context) -> Plan:
+        """Hold a mail of the junk folder for as long as its content is kept."""
+        kept = self._base.settings.retention.received.total_seconds()
+        arguments = {"reason": JUNK, "seconds": int(kept), "then": "discard"}
+        hold = Effect(
+            kind=EffectKind.HOLD, reason=JUNK, edits=context.edits, arguments=arguments
+        )
+        return Plan(effects=(hold,), version="")
+
     def close(self) -> None:
         """Judge nothing more."""
         self._runner.close()
@@ -132,6 +146,12 @@ class Judge:
             return self._base.store.read_now(marks.count, mark, since=since)
 
         return count
+
+
+def _is_reported(fetched: Fetched, mailbox: Mailbox | None) -> bool:
+    """Whether a mail is in junk, told of there and not handed on: no policy sees it so far."""
+    is_new = fetched.junk and fetched.released is None
+    return is_new and mailbox is not None and mailbox.junk == "report"
 
 
 def _read_report(
