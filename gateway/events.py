@@ -236,6 +236,11 @@ def after_fetch_refused(*, mailbox: str, action: str, uid: int, text: str) -> No
     _warn("mailbox.after_fetch_refused", mailbox=mailbox, action=action, uid=uid, text=text)
 
 
+def folder_not_opened(*, mailbox: str, folder: str, text: str) -> None:
+    """Record that nothing is fetched from a folder: the server does not open it."""
+    _warn("mailbox.folder_not_opened", mailbox=mailbox, folder=folder, text=text)
+
+
 def mailbox_connected(*, mailbox: str, host: str, idle: bool) -> None:
     """Record that a mailbox is signed in and watched."""
     _info("mailbox.connected", mailbox=mailbox, host=host, idle=idle)

@@ -123,8 +123,8 @@ async def _check_folders(
     for name in names:
         folder = await session.select(name)
         if isinstance(folder, ImapRefused):
-            if name == names[0] or folder.code == "BYE":
-                return folder
+            if name in account.mailbox.folders or folder.code == "BYE":
+                return folder  # what was not looked into is not compared either
             continue
         page = await ledger.check(session, folder, junk=name == junk)
         if isinstance(page, ImapRefused):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from gateway import events
 from gateway.config import MailboxSettings
@@ -29,6 +30,8 @@ from gateway.store import queue, states
 from gateway.store.sqlite import Db, Store
 from gateway.store.states import MailboxState
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+FOLDERS = "Make the folder, or mend folders in the tenant's file."
 SIGN_IN = frozenset({"token", "imap-login", "imap-select"})
 
 
@@ -71,11 +74,23 @@ class Standing:
         self._evidence = read_evidence(self._state.evidence) if self._state else ()
         return bool(self._state and self._state.paused)
 
-    async def succeeded(self) -> None:
-        """One success heals."""
-        if self._state is None or self._state.state != Health.OK or self._evidence:
+    async def succeeded(self, unopened: Mapping[str, str] = NOTHING) -> None:
+        """One success heals; what is said of folders that it could not open stays in sight.
+
+        `unopened` holds the server's words by folder.
+        """
+        reason = "; ".join(
+            f"the folder {one} cannot be opened: {unopened[one]}" for one in unopened
+        )
+        known = self._state
+        is_known = known is not None and known.state == Health.OK and not self._evidence
+        if known is None or not is_known or known.reason != (reason or None):
             self._evidence = ()
-            await self._save(Health.OK, reason=None, fix=None)
+            for folder, text in unopened.items():
+                events.folder_not_opened(
+                    mailbox=self._account.address, folder=folder, text=text
+                )
+            await self._save(Health.OK, reason=reason or None, fix=FOLDERS if reason else None)
 
     async def refused(self, refused: ImapRefused) -> tuple[Diagnosis, timedelta | None]:
         """Add a refusal; return what it means and when to sign in again (`next_sign_in`)."""

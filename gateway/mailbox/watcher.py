@@ -21,6 +21,7 @@ from gateway.mail.delivery import Outgoing
 from gateway.mailbox.account import Account
 from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger
+from gateway.mailbox.rounds import Rounds
 from gateway.mailbox.sign_in import open_mailbox, watched_folders
 from gateway.mailbox.slots import Slots
 from gateway.mailbox.standing import Standing
@@ -194,10 +195,10 @@ class Watcher:
         """Fetch and wait in turns; returns at a refusal, or when a fresh sign-in is due."""
         idles = self.account.may_idle and await session.offers("IDLE")
         names, junk = await watched_folders(session, self.account)
-        rounds = _Rounds(session, names=names, junk=junk, first=first if idles else None)
+        rounds = Rounds(session, names=names, junk=junk, first=first if idles else None)
         if refused := await self._begin(rounds):
             return refused
-        await self._standing.succeeded()
+        await self._standing.succeeded(rounds.unopened)
         events.mailbox_connected(
             mailbox=self.account.address, host=self.account.endpoint.host, idle=idles
         )
@@ -211,6 +212,7 @@ class Watcher:
             if self._failures:
                 self._answers_again(self.account.endpoint.host)
             self._failures = 0
+            await self._standing.succeeded(rounds.unopened)
             longest = min(until - time.monotonic(), RETRY_OPEN_SECONDS if still_open else DAY)
             if idles:
                 refused = await self._idle(rounds, longest=longest)
@@ -224,7 +226,7 @@ class Watcher:
         """Return how long a connection lasts, so that not all end at the same time."""
         return self._around.fresh_sign_in.total_seconds() * random.uniform(0.8, 0.95)  # noqa: S311
 
-    async def _begin(self, rounds: _Rounds) -> ImapRefused | None:
+    async def _begin(self, rounds: Rounds) -> ImapRefused | None:
         """Settle where every folder begins before anybody is told that mail is watched."""
         for name in rounds.names:
             folder = await rounds.select(name)
@@ -247,7 +249,7 @@ class Watcher:
         secret = await self._around.secret(self.account.tenant, self.account.address)
         return paused is not self._paused or secret != self._secret
 
-    async def _fetch(self, rounds: _Rounds) -> int | ImapRefused:
+    async def _fetch(self, rounds: Rounds) -> int | ImapRefused:
         still_open = 0
         for name in rounds.names:
             folder = await rounds.select(name)
@@ -262,7 +264,7 @@ class Watcher:
             still_open += taken
         return still_open
 
-    async def _take(self, rounds: _Rounds, folder: Folder) -> int | ImapRefused:
+    async def _take(self, rounds: Rounds, folder: Folder) -> int | ImapRefused:
         """Fetch what is new, and once a day whatever was missed, too."""
         junk = folder.name == rounds.junk
         if await self._ledger.is_due(folder.name):
@@ -270,7 +272,7 @@ class Watcher:
             return page if isinstance(page, ImapRefused) else page.still_open
         return await self._fetcher.fetch(rounds.session, folder, junk=junk)
 
-    async def _idle(self, rounds: _Rounds, *, longest: float) -> ImapRefused | None:
+    async def _idle(self, rounds: Rounds, *, longest: float) -> ImapRefused | None:
         """Idle in the main folder; the others are asked about by STATUS (RFC 9051 §6.3.11)
         in between, which costs a tenth of opening each of them in turn."""
         until = time.monotonic() + min(longest, self.account.idle_for.total_seconds())
@@ -352,48 +354,3 @@ class Watcher:
     def _back_off(self) -> timedelta:
         self._failures += 1
         return self._around.backoff.after(self._failures, chance=random.random())  # noqa: S311
-
-
-class _Rounds:
-    """The folders of a session in the order of a round: the first one last, to idle in it."""
-
-    def __init__(
-        self, session: ImapSession, *, names: list[str], junk: str | None, first: Folder | None
-    ) -> None:
-        self.session = session
-        self.names = names[::-1]
-        self.others = names[:0:-1]
-        self._main = names[0]
-        self.junk = junk
-        self._selected = first
-        self._opened: dict[str, Folder] = {}
-
-    async def select(self, name: str) -> Folder | ImapRefused:
-        """Open a folder; the only one of a session that idles stays open."""
-        if not self.others and self._selected is not None:
-            return self._selected
-        opened = await self.session.select(name)
-        if not isinstance(opened, ImapRefused):
-            self._opened[name] = opened
-        return opened
-
-    async def others_have_news(self) -> bool | ImapRefused:
-        """Whether a folder beside the main one may hold more than when it was opened."""
-        for name in self.others:
-            folder = await self.session.status(name)
-            if isinstance(folder, ImapRefused) and folder.code == "BYE":
-                return folder
-            if isinstance(folder, ImapRefused) or self._has_grown(folder):
-                return True
-        return False
-
-    def _has_grown(self, folder: Folder) -> bool:
-        before = self._opened.get(folder.name)
-        if before is None or before.next_uid is None:
-            return True
-        return (before.uidvalidity, before.next_uid) != (folder.uidvalidity, folder.next_uid)
-
-    def ends(self, name: str, refused: ImapRefused) -> bool:
-        """Whether a refusal to open a folder is the end: the main one brings mail without
-        the others."""
-        return name == self._main or refused.code == "BYE"

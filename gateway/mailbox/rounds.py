@@ -1,0 +1,57 @@
+"""The folders of one session, looked into by turns."""
+
+from __future__ import annotations
+
+from gateway.net.imap import Folder, ImapRefused, ImapSession
+
+
+class Rounds:
+    """The folders of a session in the order of a round: the first one last, to idle in it.
+
+    `unopened` holds those that cannot be opened, by the server's words: a slip in `folders`.
+    """
+
+    def __init__(
+        self, session: ImapSession, *, names: list[str], junk: str | None, first: Folder | None
+    ) -> None:
+        self.session = session
+        self.names = names[::-1]
+        self.others = names[:0:-1]
+        self._main = names[0]
+        self.junk = junk
+        self._selected = first
+        self._opened: dict[str, Folder] = {}
+        self.unopened: dict[str, str] = {}
+
+    async def select(self, name: str) -> Folder | ImapRefused:
+        """Open a folder; the only one of a session that idles stays open."""
+        if not self.others and self._selected is not None:
+            return self._selected
+        opened = await self.session.select(name)
+        if isinstance(opened, ImapRefused):
+            self.unopened[name] = opened.text
+        else:
+            self._opened[name] = opened
+            self.unopened.pop(name, None)
+        return opened
+
+    async def others_have_news(self) -> bool | ImapRefused:
+        """Whether a folder beside the main one may hold more than when it was opened."""
+        for name in self.others:
+            folder = await self.session.status(name)
+            if isinstance(folder, ImapRefused) and folder.code == "BYE":
+                return folder
+            if isinstance(folder, ImapRefused) or self._has_grown(folder):
+                return True
+        return False
+
+    def _has_grown(self, folder: Folder) -> bool:
+        before = self._opened.get(folder.name)
+        if before is None or before.next_uid is None:
+            return True
+        return (before.uidvalidity, before.next_uid) != (folder.uidvalidity, folder.next_uid)
+
+    def ends(self, name: str, refused: ImapRefused) -> bool:
+        """Whether a refusal to open a folder is the end: the main one brings mail without
+        the others."""
+        return name == self._main or refused.code == "BYE"

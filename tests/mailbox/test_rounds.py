@@ -1,0 +1,60 @@
+"""A mailbox with several folders: one that cannot be opened is said aloud, and takes nothing
+from the others."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gateway.mailbox.account import account_of
+from gateway.mailbox.fetch import Fetcher
+from gateway.mailbox.ledger import Ledger, Page, check_all
+from gateway.net.imap import ImapRefused
+from gateway.sandbox.mailbox import MailboxServer
+from tests.mailbox.world import CATALOGUE, SECONDS, World, mailbox_at, run, until, world
+
+ADDRESS, CODE = "shop@acme.example", "code"
+MAIL = b"From: ann@example.net\r\nSubject: 1\r\n\r\nWhere is my order?\r\n"
+
+
+def test_a_folder_that_is_not_there_is_told_until_it_is(tmp_path: Path) -> None:
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(ADDRESS, CODE)
+        async with world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here:
+            here.watch(folders=("INBOX", "Orders"))
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            assert "the folder Orders cannot be opened" in await reason(here)
+            server.deliver(ADDRESS, MAIL)
+            await here.messages(1)
+            assert isinstance(await compared(here), ImapRefused)
+            server.account(ADDRESS).create("Orders")
+            async with asyncio.timeout(SECONDS):
+                while await reason(here):  # noqa: ASYNC110 - told by another task
+                    await asyncio.sleep(0.01)
+            server.deliver(ADDRESS, MAIL, "Orders")
+            await here.messages(2)
+            assert await compared(here) == Page(server=2, known=2)
+        await server.stop()
+
+    run(work)
+
+
+async def reason(here: World) -> str:
+    state = await here.state()
+    return (state and state.reason) or ""
+
+
+async def compared(here: World) -> Page | ImapRefused:
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    account = account_of(
+        "acme", here.tenant.mailboxes[ADDRESS], provider=CATALOGUE["generic"],
+        poll_every=timedelta(minutes=2),
+    )  # fmt: skip
+    fetcher = Fetcher(account, here.store, arrived=here.arrived.append, now=now)
+    ledger = Ledger(account, here.store, fetcher, now=now)
+    return await check_all(ledger, account, CODE, pools=here.pools)
