@@ -303,16 +303,16 @@ def _forget_grant(db: Db, tenant: str, mailbox: str) -> None:
 def _apply_secret(
     db: Db, seal: Seal, key: tuple[str, str, str], secret: str, now: datetime
 ) -> bool:
-    hashed = seal.hash_password(secret)
     where = "tenant = ? AND kind = ? AND name = ?"
     row = db.execute(f"SELECT applied_hash FROM secrets WHERE {where}", key).fetchone()
-    if row is not None and row[0] == hashed:
-        return False
+    if row is not None and row[0] is not None and seal.matches(secret, row[0]):
+        return False  # also when the key has been rotated since
     tenant, kind, name = key
     if kind == "mailbox" and codes.is_in_use(db, tenant, name):
         codes.propose(db, seal, tenant, name, secret, now=now)
     else:
         put_secret(db, seal, *key, secret, now=now)
+    hashed = seal.hash_password(secret)
     db.execute(f"UPDATE secrets SET applied_hash = ? WHERE {where}", (hashed, *key))
     return True
 

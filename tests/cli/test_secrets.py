@@ -21,3 +21,9 @@ def test_every_secret_is_sealed_by_a_new_key_and_passwords_still_work(cli: Cli) 
     hashed = cli.write_store(tenants.credentials)["acme.zammad"].hashed
     assert Seal.load(path).matches(login["password"], hashed)
     assert "3 secrets sealed by a new key" in cli.say("secrets", "rotate")
+
+
+def test_a_secret_applied_before_a_new_key_is_not_applied_again(cli: Cli) -> None:
+    cli.apply()
+    cli.say("secrets", "rotate")
+    assert "acme: nothing to change" in cli.say("apply", "acme.toml")
