@@ -36,6 +36,7 @@ class Transaction(smtp.Envelope):
         self.content: bytes = b""
         self.mail: MailArguments | None = None
         self.recipients: dict[Address, Recipient] = {}
+        self.refused = 0  # recipients
 
 
 class Commands(Wire):
@@ -178,11 +179,11 @@ class Commands(Wire):
             return
         said = parse_rcpt(argument or "", smtputf8=mail.smtputf8)
         if isinstance(said, Reply):
-            await self.push(said.as_line())
+            await self._refuse_recipient(said)
         elif self._is_full_for(said):
             await self.push(f"452 4.5.3 A message takes {self._max_recipients} recipients")
         elif refusal := await self.event_handler.find_refusal_of(self, mail, said):
-            await self.push(refusal.as_line())
+            await self._refuse_recipient(refusal)
         else:
             self.envelope.recipients.setdefault(said.address, said)
             await self.push("250 2.1.5 Recipient OK")
@@ -250,6 +251,17 @@ class Commands(Wire):
         return smtp.AuthResult(
             success=True, auth_data=result.login, message=result.reply.as_line()
         )
+
+    async def _refuse_recipient(self, refusal: Reply) -> None:
+        """Refuse one of a list: a wrong address is no fault of the session.
+
+        Else nobody could write to a list in which many have died.
+        """
+        self.envelope.refused += 1
+        if self.envelope.refused > self._max_recipients:
+            await self.push(refusal.as_line())
+        else:
+            await self.push_harmless(refusal.as_line())
 
     async def _take_message(self, size_bytes: int) -> None:
         """Take a message that is said to be so large, once there is room for that."""

@@ -98,11 +98,11 @@ def _find_fault(content: bytes) -> Reply | None:
     if pairs != content.count(b"\r") or pairs != content.count(b"\n"):
         return Reply(550, "5.6.0", "The message has a CR or LF alone: lines end with CR LF")
     if b"\0" in content:
-        return Reply(550, "5.6.0", "The message has a NUL byte (RFC 5322 §4)")
+        return Reply(550, "5.6.0", "The message has a NUL byte (RFC 5322, section 4)")
     if _has_long_line(content):
         return Reply(
-            550, "5.6.0", f"A line is longer than {MAX_LINE_BYTES} bytes (RFC 5322 §2.1.1):"
-            " send the text as quoted-printable or Base64",
+            550, "5.6.0", f"A line is longer than {MAX_LINE_BYTES} bytes (RFC 5322, section"
+            " 2.1.1): send the text as quoted-printable or Base64",
         )  # fmt: skip
     if content.find(CRLF * 2, 0, MAX_HEADER_BYTES) < 0 and len(content) > MAX_HEADER_BYTES:
         return Reply(552, "5.3.4", f"The header is larger than {MAX_HEADER_BYTES} bytes")

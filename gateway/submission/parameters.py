@@ -151,4 +151,4 @@ def _find_xtext_fault(
     value = given.get(name)
     if value is None or (len(value) <= limit and form.fullmatch(value)):
         return None
-    return Reply(501, "5.5.4", f"{name} is too long or not xtext (RFC 3461 §4)")
+    return Reply(501, "5.5.4", f"{name} is too long or not xtext (RFC 3461, section 4)")

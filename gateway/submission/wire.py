@@ -90,14 +90,21 @@ class Wire(smtp.SMTP):
             self._handler_coroutine.cancel()  # in a handshake nothing else would end it
 
     async def push(self, status: str | bytes) -> None:
-        """Send a reply; after EHLO each refusal gets an enhanced code, also the library's.
+        """Send a reply; too many refusals end the session."""
+        reply = await self.push_harmless(status)
+        self._errors += reply[:1] == b"5" or reply[:3] == b"454"
+        if self._errors > MAX_ERRORS:
+            self._errors = 0
+            await self.hang_up("421 4.7.0 Too many errors")
 
-        Too many refusals end the session.
+    async def push_harmless(self, status: str | bytes) -> bytes:
+        """Send a reply that says nothing against the client; return what was sent.
+
+        After EHLO each refusal gets an enhanced code, also the library's.
         """
         reply = status if isinstance(status, bytes) else _as_bytes(status)
         if reply[:1] in b"45":
             reply = _with_enhanced_code(reply)
-            self._errors += reply[:1] == b"5" or reply[:3] == b"454"
         if reply == READY_FOR_TLS:
             reply = b"220 2.0.0 Ready to start TLS"
         self._writer.write(reply + b"\r\n")
@@ -105,9 +112,7 @@ class Wire(smtp.SMTP):
             await self._writer.drain()
         except OSError as error:
             raise ClientGone from error
-        if self._errors > MAX_ERRORS:
-            self._errors = 0
-            await self.hang_up("421 4.7.0 Too many errors")
+        return reply
 
     async def hang_up(self, status: str) -> None:
         """Send a last reply and end the session here: what was pipelined is not obeyed."""

@@ -75,6 +75,7 @@ def test_no_other_sequence_ends_the_data_and_the_message_is_refused(
     content, rest = read(smuggled + b".\r\nNOOP\r\n", block=block)
     assert isinstance(content, Reply)
     assert (content.code, content.enhanced) == (550, "5.6.0")
+    assert content.as_line().isascii()  # else a client reads escapes
     assert rest == b"NOOP\r\n"
 
 

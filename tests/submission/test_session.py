@@ -15,6 +15,7 @@ from gateway.mail.delivery import Kind, LaneKind
 from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.mail.tenant import Security
 from gateway.store.errors import StoreFull
+from gateway.submission.wire import MAX_ERRORS
 
 if TYPE_CHECKING:
     from tests.submission.conftest import Stage
@@ -140,6 +141,36 @@ def test_a_suppressed_recipient_is_refused_alone(stage: Stage, client: smtplib.S
     assert (refused.tenant, refused.credential) == ("acme", "acme.zammad")
     assert str(refused.recipient) == "Ann@xn--mnchen-3ya.example"
     assert refused.fix == entry.remove_command
+
+
+def test_a_list_in_which_many_have_died_still_goes_to_the_others(
+    open_stage: Callable[..., Stage],
+) -> None:
+    stage = open_stage(max_recipients=2 * MAX_ERRORS)
+    dead = [f"dead{number}@example.org" for number in range(MAX_ERRORS + 5)]
+    for one in dead:
+        suppress(stage, one)
+    with connected(stage, Security.NONE) as client:
+        client.login("acme.zammad", PASSWORD)
+        refused = client.sendmail(
+            "support@acme.example", [*dead, "ben@example.org"], letter().as_string()
+        )
+    assert set(refused) == set(dead)
+    assert [str(one.address) for one in stage.accepted[0].envelope.recipients] == [
+        "ben@example.org"
+    ]
+
+
+def test_endless_wrong_recipients_end_the_session(
+    open_stage: Callable[..., Stage],
+) -> None:
+    stage = open_stage(max_recipients=2)
+    with connected(stage, Security.NONE) as client:
+        client.login("acme.zammad", PASSWORD)
+        client.mail("support@acme.example")
+        codes = [client.docmd("RCPT", "TO:<nobody>")[0] for _ in range(2 + MAX_ERRORS + 1)]
+        assert set(codes) == {553}
+        assert client.getreply() == (421, b"4.7.0 Too many errors")
 
 
 def test_mail_for_suppressed_recipients_alone_is_not_taken(
