@@ -132,7 +132,7 @@ def retry(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
     with opened(config) as gateway:
         moved = gateway.store.write_now(people.retry, id_, now=utc_now())
         found = _find(gateway, id_)
-    if found.reason and not as_json:
+    if found.reason not in (None, people.ITS_TURN) and not as_json:
         print_line(f"{found.id}: it still waits: {found.reason}")
     _tell(found, "due now", moved, step=f"gateway log trace {found.id}", as_json=as_json)
 

@@ -238,12 +238,23 @@ class Scheduler:
         if stop is not None:
             return
         way.learn_reach(results, now=now)
+        await self._keep_rest(way, results[-1])
         if way.is_to_resume:
             await self._resume(way, now=now)
         if way.learn_rate(results, now=now):
             learned = way.throttle.learned_per_minute
             await self._store.write(lanes.set_rate, way.lane, per_minute=learned)
             events.lane_rate_changed(lane=way.lane, per_minute=learned)
+
+    async def _keep_rest(self, way: Way, last: Result) -> None:
+        """Keep why the lane rests, or that it does not: what was not tried waits for that."""
+        verdict = last.verdict if way.has_failed else None
+        reason = verdict.meaning if verdict else None
+        if reason == way.rest_told:
+            return
+        way.rest_told = reason
+        fix = verdict.fix if verdict else None
+        await self._store.write(lanes.set_rest, way.lane, reason=reason, fix=fix)
 
     async def _record_surely(
         self, batch: Batch, results: Sequence[Result], *, now: datetime

@@ -40,6 +40,7 @@ class Way:
         self.rests_until = now
         self._rests_since = now
         self.state: LaneState | None = None  # as the store knows it
+        self.rest_told: str | None = None  # why it rests, as the store knows it
         self._failures = 0
         self._freed = asyncio.Event()
         self._fewer: int | None = None  # connections, where the server wants fewer
@@ -47,12 +48,17 @@ class Way:
     @property
     def is_on_trial(self) -> bool:
         """Whether one message goes first, to see whether the rest may follow."""
-        return self._failures > 0 or self._was_paused
+        return self.has_failed or self._was_paused
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its server was not reached at the last try."""
+        return self._failures > 0
 
     @property
     def is_to_resume(self) -> bool:
         """Whether the message on trial got through, so that the pause is over."""
-        return self._failures == 0 and self._was_paused
+        return not self.has_failed and self._was_paused
 
     @property
     def _was_paused(self) -> bool:
@@ -113,6 +119,7 @@ class Way:
         """
         self.limits = limits
         self.state = state
+        self.rest_told = state.rest_reason if state is not None else None
         self.is_halted = self.is_pausing = False
         if state is not None and state.asked_at and state.asked_at > self._rests_since:
             self.rests_until = min(self.rests_until, state.asked_at)

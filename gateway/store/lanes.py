@@ -24,6 +24,7 @@ class LaneState:
     rate_per_minute: float | None
     refusals: int  # sign-ins refused in a row
     asked_at: datetime | None = None  # when a person last wanted a try at once
+    rest_reason: str | None = None  # of an open one: why its server was not reached
 
 
 def is_paused(db: Db, lane: Lane, *, now: datetime) -> bool:
@@ -70,11 +71,15 @@ def pause_lane(
 
 
 def resume_lane(db: Db, lane: Lane, *, now: datetime) -> int:
-    """Open the lane: what waits in it is due at once; return how many deliveries."""
+    """Open the lane: what waits in it is due at once; return how many deliveries.
+
+    A lane that rests after failures is tried at once.
+    """
     db.execute(
         "UPDATE lanes SET paused_by = NULL, reason = NULL, fix = NULL, since = NULL,"
-        " until = NULL, refusals = 0 WHERE tenant = ? AND kind = ? AND name = ?",
-        _key(lane),
+        " until = NULL, refusals = 0, asked_at = ?, rest_reason = NULL, rest_fix = NULL"
+        " WHERE tenant = ? AND kind = ? AND name = ?",
+        (now.timestamp(), *_key(lane)),
     )
     changed = db.execute(
         "UPDATE delivery SET sendable_since = coalesce(sendable_since, ?),"
@@ -111,11 +116,22 @@ def set_rate(db: Db, lane: Lane, *, per_minute: float | None) -> None:
     )
 
 
+def set_rest(db: Db, lane: Lane, *, reason: str | None, fix: str | None) -> None:
+    """Keep why the lane rests after a failure to reach its server; None: it rests no more."""
+    db.execute(
+        "INSERT INTO lanes (tenant, kind, name, rest_reason, rest_fix) VALUES (?,?,?,?,?)"
+        " ON CONFLICT (tenant, kind, name) DO UPDATE SET rest_reason = excluded.rest_reason,"
+        " rest_fix = excluded.rest_fix",
+        (*_key(lane), reason, fix),
+    )
+
+
 def ask(db: Db, lane: Lane, *, now: datetime) -> None:
     """Let a lane that rests after failures be tried at once; a paused one stays paused."""
     db.execute(
         "INSERT INTO lanes (tenant, kind, name, asked_at) VALUES (?,?,?,?) ON CONFLICT"
-        " (tenant, kind, name) DO UPDATE SET asked_at = excluded.asked_at",
+        " (tenant, kind, name) DO UPDATE SET asked_at = excluded.asked_at,"
+        " rest_reason = NULL, rest_fix = NULL",
         (*_key(lane), now.timestamp()),
     )
 
@@ -124,7 +140,7 @@ def lane_states(db: Db, *, tenant: str | None = None) -> list[LaneState]:
     """Return every lane of which more is known than its settings."""
     rows = db.execute(
         "SELECT tenant, kind, name, paused_by, reason, fix, since, until, rate_per_minute,"
-        " refusals, asked_at FROM lanes WHERE ? IS NULL OR tenant = ?"
+        " refusals, asked_at, rest_reason FROM lanes WHERE ? IS NULL OR tenant = ?"
         " ORDER BY tenant, kind, name",
         (tenant, tenant),
     )
@@ -139,6 +155,7 @@ def lane_states(db: Db, *, tenant: str | None = None) -> list[LaneState]:
             rate_per_minute=row[8],
             refusals=row[9],
             asked_at=_time(row[10]),
+            rest_reason=row[11],
         )
         for row in rows
     ]

@@ -20,6 +20,9 @@ from gateway.store.sqlite import Db
 from gateway.store.waiting import Clocks, clocks, why_waiting
 
 STAND_STILL = (LaneKind.UPSTREAM, LaneKind.ROUTE, LaneKind.HOOK)  # while it is captured
+ITS_TURN = "its turn has not come: what was due before it leaves first"
+ITS_TURN_FIX = "gateway status tells whether the server runs, gateway queue retry puts it first"
+NO_REPLY = 0  # the code of what no server said
 FINISHED_SHOWN = "('delivered', 'failed', 'cancelled')"
 
 
@@ -280,30 +283,44 @@ def _held_entry(db: Db, message: str) -> QueueEntry:
 
 
 def _recipients(db: Db, message: str) -> tuple[QueueRecipient, ...]:
-    """What a paused lane says comes before what the last try said, unless a person must act."""
+    """What a paused lane says comes before what the last try said, unless a person must act.
+
+    What was not tried waits for what its lane rests for, else for its turn.
+    """
     rows = db.execute(
         "SELECT d.recipient, d.state, d.attempts, d.last_reply, d.next_attempt_at,"
-        " iif(l.reason IS NULL OR d.state = 'held', d.reason, l.reason),"
-        " iif(l.reason IS NULL OR d.state = 'held', d.fix, l.fix), d.finished_at, d.lane_kind"
+        f" {_said('reason')}, {_said('fix')}, d.finished_at, d.lane_kind, d.tenant, d.lane"
         " FROM delivery d LEFT JOIN lanes l ON l.tenant = d.tenant AND l.kind = d.lane_kind"
-        " AND l.name = d.lane AND l.paused_by IS NOT NULL"
-        " WHERE d.message = ? ORDER BY d.number",
+        " AND l.name = d.lane WHERE d.message = ? ORDER BY d.number",
         (message,),
     )
     capturing = is_capturing(db)
     return tuple(_recipient(row, capturing=capturing) for row in rows)
 
 
+def _said(column: str) -> str:
+    return (
+        f"CASE WHEN d.state <> 'held' AND l.paused_by IS NOT NULL AND l.reason IS NOT NULL"
+        f" THEN l.{column} WHEN d.state = 'queued' AND d.reason IS NULL"
+        f" THEN l.rest_{column} ELSE d.{column} END"
+    )
+
+
 def _recipient(row: tuple[Any, ...], *, capturing: bool) -> QueueRecipient:
-    address, state, attempts, last_reply, next_at, reason, fix, finished_at, kind = row
+    address, state, attempts, last_reply, next_at, reason, fix, finished_at = row[:8]
+    kind, tenant, lane = row[8:]
     waits = finished_at is None
     if capturing and kind in STAND_STILL and state != State.HELD:
         reason, fix = WAITS, WAITS_FIX
+    if state == State.QUEUED and reason is None:
+        reason, fix = ITS_TURN, ITS_TURN_FIX
+    elif reason and fix is None and kind == LaneKind.UPSTREAM:
+        fix = f"gateway upstream test {tenant} {lane} tells why"
     return QueueRecipient(
         address=address,
         state=state,
         attempts=attempts,
-        last_reply=last_reply,
+        last_reply=last_reply.removeprefix(f"{NO_REPLY} ") if last_reply else None,
         next_attempt_at=datetime.fromtimestamp(next_at, UTC) if waits and next_at else None,
         reason=reason if waits else None,
         fix=fix if waits else None,

@@ -169,6 +169,8 @@ CREATE TABLE lanes (
     until REAL,
     rate_per_minute REAL,
     asked_at REAL,
+    rest_reason TEXT,
+    rest_fix TEXT,
     refusals INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant, kind, name)
 ) STRICT, WITHOUT ROWID;

@@ -9,7 +9,7 @@ from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.ids import new_id
 from gateway.mail.inbound import Authenticity
 from gateway.mail.plan import Plan
-from gateway.store import inbox, lanes, queue
+from gateway.store import inbox, lanes, people, queue
 from gateway.store.capturing import set_capturing
 from tests.cli.running import TENANT, Cli
 from tests.store.test_holds import HOLD, MAIL
@@ -34,7 +34,7 @@ def test_what_waits_is_listed_in_the_shape_others_rely_on(cli: Cli, message: str
     assert (entry["id"], entry["tenant"], entry["upstream"]) == (message, "acme", "sendgrid")
     assert entry["direction"] == "out"
     assert (entry["sender"], entry["reason"], entry["fix"]) == (
-        "support@acme.example", None, None,
+        "support@acme.example", people.ITS_TURN, people.ITS_TURN_FIX,
     )  # fmt: skip
     assert entry["accepted_at"].endswith("Z")
     assert [one["address"] for one in entry["recipients"]] == [

@@ -114,6 +114,9 @@ def test_after_a_lost_connection_the_lane_rests_and_one_message_goes_first(
             await office.scheduler.stop()
             states = await office.states()
             assert Counter(states.values()) == {"deferred": 1, "queued": 4}
+            waiting = await office.store.read(people.entries)
+            assert all("refused" in str(one.reason) for one in waiting)
+            assert {one.fix for one in waiting} == {"gateway upstream test acme own tells why"}
 
     run(work())
 
@@ -131,6 +134,22 @@ def test_a_person_who_wants_a_try_now_ends_the_rest_of_the_lane(
             del office.accounts[LANE]
             await _retry(office, id_)
             await office.wait_until(_all("delivered"))
+
+    run(work())
+
+
+def test_a_resumed_upstream_is_tried_at_once_though_it_rested(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.accounts[LANE] = office.account(port=1)
+            await office.accept()
+            await office.wait_until(_all("deferred"))
+            await _lane(office, lambda one: one.rest_reason is not None)
+            del office.accounts[LANE]
+            await office.store.write(lanes.resume_lane, LANE, now=datetime.now(UTC))
+            office.scheduler.wake()
+            await office.wait_until(_all("delivered"))
+            await _lane(office, lambda one: one.rest_reason is None)
 
     run(work())
 

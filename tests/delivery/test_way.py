@@ -69,6 +69,13 @@ UNREACHED = _result(Phase.CONNECT, Decision.DEFER, "unreachable")
 DELIVERED = _result(Phase.AFTER_DOT, Decision.DELIVERED, "accepted")
 
 
+def test_why_it_rests_is_told_again_after_a_person_has_asked() -> None:
+    way = _way()
+    way.rest_told = "m"
+    way.refresh(LIMITS, replace(PAUSED, rest_reason=None))
+    assert way.rest_told is None
+
+
 def test_a_lane_that_cannot_be_reached_rests_longer_and_longer() -> None:
     way = _way()
     rests = []

@@ -59,13 +59,14 @@ def test_only_what_is_accepted_meanwhile_is_captured(store: Store) -> None:
 
 def test_both_kinds_of_waiting_mail_say_why(store: Store) -> None:
     real = accept(store)
-    assert entry(store, real).reason is None
+    assert entry(store, real).reason == people.ITS_TURN
     captured = accept(store, capturing=True)
     assert (entry(store, real).reason, entry(store, captured).reason) == (WAITS, CAPTURED)
     nowhere = store.write_now(queue.accept, outgoing(lane=NOWHERE, hold="look"), now=NOON)
     assert entry(store, nowhere).reason == "look"
     store.write_now(set_capturing, on=False)
-    assert (entry(store, real).reason, entry(store, captured).reason) == (None, CAPTURED)
+    said = (entry(store, real).reason, entry(store, captured).reason)
+    assert said == (people.ITS_TURN, CAPTURED)
 
 
 def test_a_search_does_not_take_a_capture_for_a_delivery(store: Store) -> None:

@@ -35,6 +35,21 @@ def test_what_is_retried_is_the_next_of_its_lane_though_it_was_due_before(store:
     assert timeline.entries[-1].event == "queue.retry"
 
 
+def test_what_was_never_tried_says_what_its_lane_rests_for(store: Store) -> None:
+    id_ = store.write_now(queue.accept, outgoing(), now=NOON)
+    entry = store.read_now(people.entry, id_)
+    assert entry is not None
+    assert (entry.reason, entry.fix) == (people.ITS_TURN, people.ITS_TURN_FIX)
+    store.write_now(lanes.set_rest, LANE, reason="nobody is there", fix="look")
+    entry = store.read_now(people.entry, id_)
+    assert entry is not None
+    assert (entry.reason, entry.fix) == ("nobody is there", "look")
+    retry(store, id_)
+    entry = store.read_now(people.entry, id_)
+    assert entry is not None
+    assert entry.reason == people.ITS_TURN
+
+
 def test_what_is_held_is_not_retried(store: Store) -> None:
     id_ = store.write_now(queue.accept, outgoing(hold="look at it"), now=NOON)
     with pytest.raises(Conflict, match="its recipients are held"):
