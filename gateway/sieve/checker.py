@@ -20,6 +20,8 @@ from gateway.sieve.strings import (
 )
 from gateway.sieve.syntax import Argument, Call, Number, Tag, Text, Texts
 
+MAX_SHOWN = 500  # characters of a call in the trace
+
 Namespace = Callable[["Builder", str], Reference | str | None]
 
 
@@ -357,10 +359,10 @@ _GOES_ON = frozenset({"elsif", "else"})
 
 def shown(call: Call) -> str:
     """Return a call as one line of a trace."""
-    words = [call.name, *map(_shown_argument, call.arguments)]
     if call.name in ("if", "elsif", "not", "allof", "anyof"):
         return call.name
-    return " ".join(words)
+    words = " ".join([call.name, *map(_shown_argument, call.arguments)])
+    return words if len(words) <= MAX_SHOWN else words[: MAX_SHOWN - 3] + "..."
 
 
 def _shown_argument(argument: Argument) -> str:

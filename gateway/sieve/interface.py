@@ -50,6 +50,7 @@ class Limits:
     added_header_bytes: int = 2048
     added_headers: int = 50
     regex_bytes: int = 1024 * 1024
+    trace_characters: int = 256 * 1024  # of a chain; what ran after that is not in the trace
     separators: str = "+"  # between local part and detail (RFC 5233)
     vacation_min_seconds: int = 60
     vacation_max_seconds: int = 365 * 86400
@@ -228,6 +229,7 @@ class Passed:
     actions: tuple[Action, ...] = ()  # of earlier scripts: for conflicts and doubles
     steps: int = 0
     seconds: float = 0.0  # that the scripts before took
+    traced: int = 0  # characters in the trace so far
     content: bytes | None = None  # the message where a script replaced it (RFC 5703), else None
     message: Any = field(default=None, compare=False, repr=False)  # as it was read, to share
 
@@ -245,4 +247,5 @@ class Result:
     accepted: bool
     passed: Passed
     error: Diagnostic | None = None
+    timed_out: bool = False  # the error is that there was no time left
     trace: tuple[Step, ...] = ()

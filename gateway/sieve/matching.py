@@ -129,7 +129,11 @@ def _shown(
 
 def _any(one: _One) -> Callable[[Run, Sequence[str], Sequence[str]], bool]:
     def compare(run: Run, values: Sequence[str], keys: Sequence[str]) -> bool:
-        return any(one(run, value, keys) for value in values)
+        for value in values:
+            run.check_time()
+            if one(run, value, keys):
+                return True
+        return False
 
     return compare
 
@@ -199,6 +203,7 @@ def _matches(comparator: Comparator, keys: Expressions, *, sets: bool) -> _One:
     def one(run: Run, value: str, found: Sequence[str]) -> bool:
         text = comparator.fold(value)
         for pattern in patterns(found):
+            run.check_time()
             spans = find_spans(pattern, text)
             if spans is not None:
                 if sets:
@@ -237,6 +242,7 @@ def _regex(comparator: Comparator, *, sets: bool) -> _One:
     def one(run: Run, value: str, found: Sequence[str]) -> bool:
         text, limits = octets(value), run.limits
         for key in found:
+            run.check_time()
             try:
                 groups = search(key, text, folds=folds, max_bytes=limits.regex_bytes)
             except BadPattern as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gateway.sieve.addresses import Mailbox, parse_mailboxes
 from gateway.sieve.encoded_words import decode_words
@@ -112,9 +112,21 @@ class Message:
             field = Field(edit.name, b" " + edit.value.encode("utf-8", "surrogateescape"))
             self.fields.insert(len(self.fields) if edit.last else 0, field)
             return
-        found = [field for field in self.fields if field.key == edit.name.lower()]
-        if 0 < edit.index <= len(found):
-            self.fields.remove(found[edit.index - 1])
+        self._remove(edit.name, {edit.index})
+
+    def remove(self, name: str, places: Collection[int]) -> None:
+        """Remove the fields of that name at `places`, counted from 1, in one go."""
+        self._edited = True
+        self._by_key = {}
+        self._remove(name, places)
+
+    def _remove(self, name: str, places: Collection[int]) -> None:
+        key, at, kept = name.lower(), 0, []
+        for field in self.fields:
+            at += field.key == key
+            if field.key != key or at not in places:
+                kept.append(field)
+        self.fields = kept
 
 
 def edited(content: bytes, edits: Sequence[HeaderEdit]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -45,6 +45,7 @@ class Run:
         self.actions: list[Action] = []
         self.implicit_keep = True
         self.accepted = False
+        self.timed_out = False
         self.envelope: dict[str, str] = {}
         self.steps = passed.steps
         self.included: set[tuple[str, str]] = set()
@@ -52,6 +53,7 @@ class Run:
         self.results: list[Any] = []  # of a testsuite
         self._warned: set[tuple[str, int, str]] = set()
         self.trace: list[Step] | None = [] if trace else None
+        self.traced = passed.traced
         self.compared: tuple[Sequence[str], str, Sequence[str]] | None = None
         self.file = ""
         self.line = 0
@@ -143,21 +145,30 @@ class Run:
         self.steps += cost
         if self.steps > self._last_step:
             raise RunError("the script takes too many steps")
+        self.check_time()
+
+    def check_time(self) -> None:
+        """Raise RunError when the chain has had its time; long work asks within a step, too."""
         if monotonic() > self._deadline:
+            self.timed_out = True
             raise RunError("the script takes too long")
 
     def note(self, line: int, text: str) -> None:
-        """Add a line to the trace, if one is kept."""
-        if self.trace is not None:
-            self.trace.append(Step(file=self.file, line=line, text=text))
+        """Add a line to the trace, if one is kept and has room."""
+        most = self.limits.trace_characters
+        if self.trace is None or self.traced > most:
+            return
+        self.traced += len(text)
+        shown = text if self.traced <= most else "the trace is too long and ends here"
+        self.trace.append(Step(file=self.file, line=line, text=shown))
 
     def note_test(self, line: int, text: str, *, result: bool) -> None:
         """Add a test to the trace, with what it compared."""
+        compared, self.compared = self.compared, None
         shown = f"{text}: {'true' if result else 'false'}"
-        if self.compared is not None:
-            values, relation, keys = self.compared
+        if compared is not None and self.traced <= self.limits.trace_characters:
+            values, relation, keys = compared
             shown += f" ({_listed(values)} {relation} {_listed(keys)})"
-            self.compared = None
         self.note(line, shown)
 
     def warn(self, text: str) -> None:
@@ -236,6 +247,13 @@ class Run:
         """Change the header from here on; actions already asked for keep the old one."""
         self.message.edit(edit)
         self.edits.append(edit)
+
+    def delete_fields(self, name: str, places: Collection[int]) -> None:
+        """Remove the fields of that name at `places`, counted from 1, from here on."""
+        self.message.remove(name, places)
+        self.edits += [
+            HeaderEdit(name=name, value=None, index=at) for at in sorted(places, reverse=True)
+        ]
 
     def rewrite(self, content: bytes) -> None:
         """Take new bytes for the message; edits made so far are in them (RFC 5703 §5)."""

@@ -62,6 +62,7 @@ class Script:
                 message=error,
                 source_line=line[0].rstrip("\r") if line and run.file == self.name else "",
             ),
+            timed_out=run.timed_out,
             trace=tuple(run.trace or ()),
         )
 
@@ -154,6 +155,7 @@ def _result(run: Run) -> Result:
             actions=(*run.passed.actions, *run.actions),
             steps=run.steps,
             seconds=run.seconds,
+            traced=run.traced,
             content=run.replaced,
             message=run.message,
         ),

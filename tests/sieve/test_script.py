@@ -87,6 +87,30 @@ def test_a_chain_has_its_time_once_and_not_once_a_file() -> None:
     assert run("keep;", passed=Passed(seconds=1.0)).passed.seconds > 1.0
 
 
+def test_the_time_is_looked_at_within_a_step_that_compares_much() -> None:
+    keys = ", ".join(f'"*a?{number}*"' for number in range(100))
+    script = compile_script(
+        f"if body :raw :matches [{keys}] {{ keep; }}", name="x", loader=World()
+    )
+    letter = b"A: b\r\n\r\n" + b"a" * 60_000
+    result = script.run(letter, World(), limits=Limits(chain_seconds=0.05))
+    assert result.timed_out
+
+
+def test_thousands_of_fields_are_deleted_in_no_time() -> None:
+    result = run('deleteheader "a"; if exists "a" { discard; }', letter=b"a:\r\n" * 20_000)
+    assert (result.error, kinds(result)) == (None, ["keep?"])
+    assert len(result.passed.edits) == 20_000
+
+
+def test_a_trace_has_an_end() -> None:
+    letter = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\n" * 400
+    source = "foreverypart { " + 'if header "a" "b" { keep; } ' * 50 + "}"
+    trace = run(source, letter=letter).trace
+    assert trace[-1].text == "the trace is too long and ends here"
+    assert sum(len(step.text) for step in trace) <= Limits().trace_characters + 600
+
+
 def test_text_counts_as_it_is_decoded_and_the_cut_is_in_the_trace() -> None:
     part = b"--x\r\nContent-Type: text/html\r\n\r\n<b></b>\r\n"
     letter = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + part * 3 + b"--x\r\n\r\nend"

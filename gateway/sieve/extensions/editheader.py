@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.sieve.checker import Builder
 from gateway.sieve.comparators import octets
 from gateway.sieve.encoded_words import encode_words
@@ -56,13 +58,13 @@ def _build_deleteheader(given: Given, builder: Builder) -> Command:
             run.warn(f"deleteheader: the header '{field}' must not be changed")
             return
         found = run.message.named([field])
-        chosen = range(1, len(found) + 1)
+        chosen: Sequence[int] = range(1, len(found) + 1)
         if index is not None:
             at = len(found) + 1 - index if last else index
             chosen = range(at, at + 1) if 0 < at <= len(found) else range(0)
-        for at in reversed(chosen):
-            if keys is None or match(run, [found[at - 1].value]):
-                run.edit(HeaderEdit(name=field, value=None, index=at))
+        if keys is not None:
+            chosen = [at for at in reversed(chosen) if match(run, [found[at - 1].value])]
+        run.delete_fields(field, frozenset(chosen))
 
     return deleteheader
 

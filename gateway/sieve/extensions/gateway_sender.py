@@ -81,8 +81,7 @@ def _build_footer(given: Given, builder: Builder) -> Command:
 
 def _set_field(run: Run, name: str, value: str) -> None:
     """Give the message exactly one field of that name."""
-    for index in range(len(run.message.named([name])), 0, -1):
-        run.edit(HeaderEdit(name=name, value=None, index=index))
+    run.delete_fields(name, range(1, len(run.message.named([name])) + 1))
     run.edit(HeaderEdit(name=name, value=value, last=True))
 
 
