@@ -1,10 +1,12 @@
-"""Runs chains beside the event loop: in a thread, or for large mail in a process.
+"""Runs chains beside the event loop: in a thread, or what takes longer in a process.
 
 A chain on a large message makes calls that hold the interpreter for tens of milliseconds (to
 decode a body, to take it apart), in which the loop answers nobody, whatever thread they are
-made in. So it runs in one of a few children, which are started when they are first needed. A
-child that dies, or thinks for too long, is replaced, and the message judged again by the next
-one; what kills that one, too, is the caller's to count.
+made in; and one that computes for long on a small message slows everything down that long. So
+the first, and the second once the thread's patience is over, run in one of a few children,
+which are started when they are first needed. A child that dies, or thinks for too long, is
+replaced, and the message judged again by the next one; what kills that one, too, is the
+caller's to count.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from gateway.store import rows
 
 LARGE_BYTES = 64 * 1024  # above it a step of a chain may take longer than 5 ms
 LARGE_CHAIN_CHARACTERS = 256 * 1024
+PATIENCE_SECONDS = 0.02  # of a thread; most chains take less than one millisecond
 ANSWER_SECONDS = 60.0  # with its compilation; a chain stops itself after two seconds
 TRIES = 2
 PROGRAM = Path(__file__).with_name("chain_child.py")
@@ -45,7 +48,7 @@ class ChildFault(Exception):
 
 
 class ChainRunner:
-    """Runs chains: on small mail in `pool`, on large in at most so many `processes`."""
+    """Runs chains: on small mail in `pool`, what takes longer in so many `processes`."""
 
     def __init__(self, pool: Pool, *, processes: int) -> None:
         self._small = pool
@@ -60,12 +63,15 @@ class ChainRunner:
 
         Raises ChildLost when two processes in a row gave no answer, and ChildFault.
         """
-        if is_large(chain, content):
-            return await self._large.run(
-                self._run_elsewhere, chain, content, context, on_error=on_error, limits=limits
+        if not is_large(chain, content):
+            least = replace(limits, chain_seconds=min(limits.chain_seconds, PATIENCE_SECONDS))
+            judgement = await self._small.run(
+                run_chain, chain, content, context, on_error=on_error, limits=least
             )
-        return await self._small.run(
-            run_chain, chain, content, context, on_error=on_error, limits=limits
+            if not judgement.timed_out:
+                return judgement
+        return await self._large.run(
+            self._run_elsewhere, chain, content, context, on_error=on_error, limits=limits
         )
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from gateway.conversation.thread import Thread, take_in
 from gateway.delivery.verdict import failure_class
 from gateway.mail.delivery import Decision, Verdict
 from gateway.mail.inbound import Authenticity, Fetched
-from gateway.mail.message import Edit, Message, parse_message
+from gateway.mail.message import Edit, parse_message
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Mailbox, Tenant
@@ -103,7 +103,12 @@ class Judge:
             now=now,
             returned=report.ids if isinstance(report, Undelivered) else (),
         )
-        before = hold or Effect(kind=EffectKind.HOLD, edits=self._edits(fetched, thread))
+        before = hold
+        if before is None:
+            edits = await self._pool.run(
+                _edits_before, fetched.content, thread, self._base.seal.mark
+            )
+            before = Effect(kind=EffectKind.HOLD, edits=edits)
         return Context(
             tenant=tenant,
             authenticity=authenticity,
@@ -119,9 +124,6 @@ class Judge:
             globals=before.globals,
             count=self._counter(tenant, now),
         )
-
-    def _edits(self, fetched: Fetched, thread: Thread) -> tuple[Edit, ...]:
-        return _edits_before(parse_message(fetched.content), thread, self._base.seal.mark)
 
     def _hold_junk(self, context: Context) -> Plan:
         """Hold a mail of the junk folder for as long as its content is kept."""
@@ -178,8 +180,9 @@ def _class_of(reply: Reply, catalogue: Mapping[str, Provider]) -> str:
     return failure_class(verdict, reply)
 
 
-def _edits_before(message: Message, thread: Thread, mark: Mark) -> tuple[Edit, ...]:
+def _edits_before(content: bytes, thread: Thread, mark: Mark) -> tuple[Edit, ...]:
     """What is edited before a chain sees it: marks of strangers out, our ids and marks in."""
+    message = parse_message(content)
     is_ours = any(is_loop_mark(mark, field.value) for field in message.all(LOOP_FIELD))
     kept = [LOOP_FIELD] if is_ours else []
     told = [

@@ -38,7 +38,7 @@ from gateway.app.tokens import AccessTokens
 from gateway.app.upstream_news import UpstreamNews
 from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
-from gateway.net.concurrency import spawn_lasting, stop_tasks
+from gateway.net.concurrency import keep_pauses_short, spawn_lasting, stop_tasks
 from gateway.net.open_files import raise_limit
 from gateway.store import alerts, books, figures
 from gateway.store.capturing import set_capturing
@@ -69,6 +69,7 @@ def serve(settings: Settings, *, capture: bool = False) -> None:
 
     async def begin() -> bool:
         await server.start()
+        keep_pauses_short()
         return True
 
     reactor.run(begin, server.stop)

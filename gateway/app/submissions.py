@@ -134,6 +134,11 @@ class Submissions:
         judgement = await self._run(chain, outgoing, tenant, now=now, hold=hold)
         for error in judgement.plan.errors:
             events.policy_failed(message_id=outgoing.id, tenant=tenant.id, error=error)
+        return await self._pool.run(self._decide, outgoing, judgement, tenant, now=now)
+
+    def _decide(
+        self, outgoing: Outgoing, judgement: Judgement, tenant: Tenant, *, now: datetime
+    ) -> Judged | Reply:
         decided = decide(outgoing, judgement.plan, tenant, now=now)
         if decided.refusal or decided.outgoing is None:
             return decided.refusal or NO_CHAIN
@@ -163,7 +168,7 @@ class Submissions:
         now: datetime,
         hold: Effect | None,
     ) -> Judgement:
-        message = parse_message(outgoing.content)
+        message = await self._pool.run(parse_message, outgoing.content)
         conversation = await self._base.store.read(find_conversation, tenant.id, message)
         envelope = outgoing.envelope
         context = Context(
@@ -206,12 +211,14 @@ class Submissions:
         self, outgoing: Outgoing, plan: Plan, tenant: Tenant, *, now: datetime
     ) -> tuple[Alert, ...]:
         """Return the mails to those whom a hold's `:notify` names."""
+        if outgoing.hold is None:
+            return ()
         held = Held(
             id=outgoing.id,
             tenant=tenant,
             message=parse_message(outgoing.content),
             where="a submission",
-            reason=outgoing.hold or "",
+            reason=outgoing.hold,
         )
         path = NoticePath(
             settings=self._base.settings.alerts, hostname=self._base.settings.server.hostname

@@ -18,7 +18,7 @@ from gateway.app.listening import server_tls
 from gateway.app.policies import open_chains
 from gateway.app.workers import READY
 from gateway.config import Settings
-from gateway.net.concurrency import spawn_lasting, stop_tasks
+from gateway.net.concurrency import keep_pauses_short, spawn_lasting, stop_tasks
 from gateway.store.errors import StoreError
 from gateway.submission.tally import Tally
 
@@ -41,6 +41,7 @@ def take_mail(settings: Settings, numbers: Sequence[int], *, tally: tuple[int, i
 
     async def begin() -> bool:
         await worker.start()
+        keep_pauses_short()
         return True
 
     reactor.run(begin, worker.stop)

@@ -77,6 +77,7 @@ class Judgement:
 
     plan: Plan
     noted: tuple[Noted, ...] = ()
+    timed_out: bool = False  # a file had no time left
 
 
 def run_chain(
@@ -97,9 +98,11 @@ def run_chain(
     passed = Passed(flags=context.flags, globals=dict(context.globals))
     run = _Run(message=message, before=context.edits, passed=passed)
     outbound = context.chain == "outbound"
+    timed_out = False
     for file in chain.files:
         noted_before = len(asked.noted)
         result = file.script.run(seen, asked, passed=run.passed, limits=limits)
+        timed_out = timed_out or result.timed_out
         if file.is_shadow:
             run.watch(file, result)
             del asked.noted[noted_before:]
@@ -115,7 +118,7 @@ def run_chain(
         trace=tuple(run.trace),
         errors=tuple(run.errors),
     )
-    return Judgement(plan=plan, noted=tuple(asked.noted))
+    return Judgement(plan=plan, noted=tuple(asked.noted), timed_out=timed_out)
 
 
 def run_files(

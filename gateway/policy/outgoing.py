@@ -98,7 +98,8 @@ def _held(outgoing: Outgoing, hold: Effect, *, now: datetime) -> Outgoing:
 
 def _with_way(outgoing: Outgoing, tenant: Tenant) -> Outgoing:
     """The author decides upstream and right, also when a policy changed who that is."""
-    message = parse_message(apply_edits(outgoing.content, _of_header(outgoing.edits)))
+    head = outgoing.content[: parse_message(outgoing.content).body_at]
+    message = parse_message(apply_edits(head, _of_header(outgoing.edits)))
     found = [address for _, address in message.addresses("From")]
     if [one.casefold() for one in found] == [outgoing.header_from.casefold()]:
         return outgoing

@@ -84,6 +84,21 @@ def test_small_mail_starts_no_process(runner: ChainRunner, chain: Chain) -> None
     assert children(runner) == []
 
 
+def test_a_small_mail_that_takes_long_is_judged_by_a_process(
+    runner: ChainRunner, tmp_path: Path
+) -> None:
+    text = 'if address :contains "from" "zz" { stop; } fileinto "desk";'
+    (tmp_path / "inbound").mkdir()
+    (tmp_path / "inbound/10.sieve").write_text(text)
+    chain = load_chain(tmp_path, ACME, "inbound")
+    slow = b"From: " + b"a@b," * 12_000 + b"\r\n\r\n"
+    assert not is_large(chain, slow)
+    there = run(runner, chain, slow)
+    assert [one.target for one in there.plan.effects] == ["desk"]
+    assert there == run_chain(chain, slow, CONTEXT)
+    assert len(children(runner)) == 1
+
+
 def test_a_killed_process_is_replaced_and_the_mail_judged_again(
     runner: ChainRunner, chain: Chain
 ) -> None:

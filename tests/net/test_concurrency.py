@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 
 import pytest
 
-from gateway.net.concurrency import spawn_lasting
+from gateway.net.concurrency import keep_pauses_short, spawn_lasting
 
 
 def test_work_that_must_last_outlives_its_faults_and_each_is_told(
@@ -43,3 +45,14 @@ def test_work_that_must_last_ends_when_it_is_cancelled() -> None:
             await task
 
     asyncio.run(scenario())
+
+
+def test_a_thread_that_computes_gives_way_soon_and_what_stays_is_searched_once() -> None:
+    before = sys.getswitchinterval()
+    try:
+        keep_pauses_short()
+        assert sys.getswitchinterval() < 0.005
+        assert gc.get_freeze_count() > 0
+    finally:
+        sys.setswitchinterval(before)
+        gc.unfreeze()
