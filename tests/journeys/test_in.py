@@ -52,6 +52,34 @@ secret_file = "hook-secret"
 password_file = "submission-password"
 """
 
+FILTERS = """
+[spam]
+header = "X-Spam-Score"
+received_by = ["mx.acme.example"]
+[virus]
+header = "X-Virus-Status"
+kind = "text"
+texts = ["1=clean", "5=infected"]
+received_by = ["mx.acme.example"]
+[alerts]
+to = ["it@gateway.example"]
+from = "gateway@gateway.example"
+host = "localhost"
+port = {smtp}
+security = "starttls"
+username = "relay"
+password_file = "upstream-password"
+ca_file = "{smtp_ca}"
+"""
+ABOVE = (
+    b"X-Spam-Score: 9.1\r\nX-Virus-Status: infected\r\n"
+    b"Received: from mail.example.org by mx.acme.example; Tue, 24 Nov 2026 12:00:00 +0000\r\n"
+    b"X-Spam-Score: 0.0\r\nX-Virus-Status: clean\r\n"
+)
+SCANNED = """
+if spamtest :value "ge" :comparator "i;ascii-numeric" "9" { addflag "spam"; }
+if virustest :is "5" { addflag "virus"; }
+"""
 RECEIVED = """
 if header :contains "Subject" "unsubscribe" { hold :notify "postmaster" "a person decides"; }
 vacation :days 1 :handle "received" :subject "We have your message" "We answer soon.";
@@ -172,10 +200,12 @@ def test_a_policy_holds_a_mail_with_file_and_line(
     gateway: Gateway, postfix: Postfix, dovecot: Dovecot, helpdesk: Helpdesk, zone: Zone
 ) -> None:
     apply_tenant(gateway, postfix, dovecot, helpdesk)
-    write_policy(gateway, RECEIVED)
+    filters = FILTERS.format(smtp=postfix.port, smtp_ca=postfix.ca_file)
+    gateway.config.write_text(gateway.config.read_text() + filters)
+    write_policy(gateway, SCANNED + RECEIVED)
     gateway.start()
     wait_until_watched(gateway)
-    dovecot.deliver("support", Customer(zone).write(to=BOX, subject="unsubscribe me"))
+    dovecot.deliver("support", ABOVE + Customer(zone).write(to=BOX, subject="unsubscribe me"))
     wait_until(
         lambda: gateway.figure("books_total", page="in", entry="held") == 1,
         what=lambda: f"the mail held\n{gateway.log()}",
@@ -187,16 +217,24 @@ def test_a_policy_holds_a_mail_with_file_and_line(
     events = gateway.json("log", "trace", id_)["events"]
     held = next(one for one in events if one["event"] == "effect.held")
     assert held["detail"]["file"] == "inbound/50-received.sieve"
-    assert held["detail"]["line"] == 2
+    assert held["detail"]["line"] == 5
     assert helpdesk.of_type("message.received") == []
     [waiting] = gateway.json("queue", "list")
     assert (waiting["id"], waiting["direction"]) == (id_, "in")
-    assert waiting["reason"] == "inbound/50-received.sieve:2 a person decides"
+    assert waiting["reason"] == "inbound/50-received.sieve:5 a person decides"
+    wait_until(postfix.delivered, what=lambda: f"the mail to the postmaster\n{gateway.log()}")
+    (notice,) = (message_from_bytes(one, policy=default) for one in postfix.delivered())
+    assert (notice["To"], notice["Subject"]) == (
+        "it@gateway.example", "[gateway.example] acme: a message is held",
+    )  # fmt: skip
+    assert f"gateway queue release {id_}\n" in notice.get_content()
     assert gateway.json("queue", "release", id_)["action"] == "released"
     wait_until(
         lambda: helpdesk.of_type("message.received"),
         what=lambda: f"the released mail\n{gateway.log()}",
     )
+    released = helpdesk.of_type("message.received")[0].payload["data"]
+    assert released["tags"] == ["spam", "virus"]
     wait_until(
         lambda: gateway.figure("books_total", page="in", entry="routed") == 1,
         what=lambda: "the books",
