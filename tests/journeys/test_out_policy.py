@@ -120,12 +120,16 @@ def test_only_a_chain_that_never_compiled_takes_nothing_even_after_a_restart(
 
 
 HELD = """
+footer "Acme Ltd";
 if header :contains "subject" "later" { hold :for 1 :then "release" "not at once"; }
 if header :contains "subject" "never" { hold :for 1 :then "reject" "Not this one."; }
 if header :contains "subject" "nothing" { hold :for 1 :then "discard" "no use"; }
+include :global "look";
+"""
+LOOK = """
 if header :contains "subject" "look" { hold :notify "owner" "a person looks"; }
 """
-BEHIND = 'addheader "X-Behind" "yes";'
+BEHIND = 'addheader "X-Behind" "yes"; footer "Other";'
 
 
 def test_a_hold_ends_as_it_says_also_after_a_kill(
@@ -133,6 +137,7 @@ def test_a_hold_ends_as_it_says_also_after_a_kill(
 ) -> None:
     write(gateway, "outbound/20-hold.sieve", HELD)
     write(gateway, "outbound/30-behind.sieve", BEHIND)
+    write(gateway, "lib/look.sieve", LOOK)
     start(gateway, postfix, helpdesk)
     large = "Hello Ann.\n" * 10_000  # judged in a process of its own
     later = send(gateway, "later", large).rpartition(" ")[2]
@@ -141,7 +146,7 @@ def test_a_hold_ends_as_it_says_also_after_a_kill(
     )
     gateway.kill()
     waiting = {one["id"]: one for one in gateway.json("queue", "list")}
-    assert "outbound/20-hold.sieve:2 not at once; it is released at" in waiting[later]["reason"]
+    assert "outbound/20-hold.sieve:3 not at once; it is released at" in waiting[later]["reason"]
     assert f"gateway queue release {later}" in waiting[later]["fix"]
     assert waiting[never]["recipients"][0]["next_attempt_at"]
     assert waiting[look]["recipients"][0]["next_attempt_at"] is None
@@ -151,6 +156,7 @@ def test_a_hold_ends_as_it_says_also_after_a_kill(
     arrived = postfix.delivered()
     assert len(arrived) == 2
     assert all(b"X-Behind: yes" in one for one in arrived)
+    assert all(one.count(b"Acme Ltd") == 1 and b"Other" not in one for one in arrived)
     states = {
         id_: gateway.json("queue", "show", id_)["recipients"][0]
         for id_ in (later, never, nothing, look)
@@ -164,7 +170,9 @@ def test_a_hold_ends_as_it_says_also_after_a_kill(
     explained = gateway.json("policy", "explain", look)
     assert [one["effect"] for one in explained["effects"]] == ["store"]
     files = dict.fromkeys(one["file"] for one in explained["trace"])
-    assert list(files) == ["outbound/20-hold.sieve", "outbound/30-behind.sieve"]
+    assert list(files) == [
+        "outbound/20-hold.sieve", "lib/look.sieve", "outbound/30-behind.sieve",
+    ]  # fmt: skip
     held = [one.payload["data"] for one in helpdesk.of_type("message.held")]
     assert {one["id"] for one in held} == {later, never, nothing, look}
     assert {one["id"]: one["notify"] for one in held}[look] == ["owner"]
