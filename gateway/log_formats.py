@@ -7,6 +7,7 @@ import logging
 import sys
 import traceback
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TextIO
 
 from gateway.postfix_log import PostfixFormatter
@@ -43,6 +44,12 @@ def say(level: int, name: str, /, **details: Any) -> None:
         record = logging.LogRecord(LOGGER.name, level, "", 0, name, None, None)
         record.event, record.details = name, details
         LOGGER.handle(record)
+
+
+say_debug = partial(say, logging.DEBUG)
+say_info = partial(say, logging.INFO)
+say_warn = partial(say, logging.WARNING)
+say_error = partial(say, logging.ERROR)
 
 
 def name_fault(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from gateway import events
 from gateway.actions.event import write_event
 from gateway.app.foundation import Foundation
+from gateway.events import watch
 from gateway.mail.delivery import Lane, LaneKind, Outgoing
 from gateway.mail.tenant import Mailbox, Tenant
 from gateway.mail.trouble import Alert, Reminder
@@ -163,7 +164,7 @@ class Reminders:
         outgoing = write_event(tenant, EVENT, data, now=now)
         if not await self._keep(reminder, outgoing, now=now):
             return
-        events.mailbox_reminder(
+        watch.mailbox_reminder(
             tenant=tenant.id, mailbox=mailbox.address, kind=notice.kind, owner=tenant.owner
         )
 
@@ -203,7 +204,7 @@ class Reminders:
                 fix="Look at that provider; owners are told later where it may be their code.",
             )
             await self._keep(reminder, (), now=now)
-            events.provider_wave(provider=wave.provider, mailboxes=count)
+            watch.provider_wave(provider=wave.provider, mailboxes=count)
 
 
 def _known(db: Db) -> _Known:

@@ -11,6 +11,7 @@ from gateway.app.accounts import Accounts
 from gateway.app.foundation import Foundation
 from gateway.app.proving import MailboxTrial, Tried
 from gateway.delivery.probe import Step
+from gateway.events import watch
 from gateway.mail.tenant import Mailbox, Tenant
 from gateway.providers.causes import CAUSES, Turn
 from gateway.store import codes, mailboxes
@@ -43,7 +44,7 @@ class Renewals:
                 by_file=by_file, now=datetime.now(UTC),
             )  # fmt: skip
             self._base.directory.expect_change()
-            events.code_renewed(tenant=tenant.id, mailbox=mailbox.address, by_file=by_file)
+            watch.code_renewed(tenant=tenant.id, mailbox=mailbox.address, by_file=by_file)
         return tried
 
     async def run(self) -> None:
@@ -72,12 +73,12 @@ class Renewals:
         try:
             tried = await self.renew(tenant, mailbox, code, by_file=True)
         except ValueError as error:
-            events.code_refused(tenant=id_, mailbox=address, cause="settings", said=str(error))
+            watch.code_refused(tenant=id_, mailbox=address, cause="settings", said=str(error))
             return
         last = tried.steps[-1]
         if not tried.is_ok and is_final(last):
             await self._base.store.write(codes.drop_candidate, id_, address)
-            events.code_refused(
+            watch.code_refused(
                 tenant=id_, mailbox=address, cause=last.cause or "", said=last.said
             )
 

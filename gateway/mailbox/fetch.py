@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from gateway import events
+from gateway.events import watch
 from gateway.mail.ids import new_id
 from gateway.mail.inbound import Fetched
 from gateway.mailbox.account import Account
@@ -127,7 +127,7 @@ class Fetcher:
         wanted = await self._renumbering.find_new(session, known, recent)
         if isinstance(wanted, ImapRefused):
             return wanted
-        events.mailbox_renumbered(
+        watch.mailbox_renumbered(
             mailbox=known.mailbox, folder=known.folder, messages=len(listed), new=len(wanted)
         )
         return await self._begin(folder, 0, listed=listed, wanted=wanted)
@@ -289,10 +289,10 @@ class Fetcher:
             raise
         except Exception as error:  # noqa: BLE001 - one message must not stop a mailbox
             self._faults[key] = f"{type(error).__name__} while it was stored"
-            events.message_not_stored(mailbox=fetched.mailbox, uid=fetched.uid, error=error)
+            watch.message_not_stored(mailbox=fetched.mailbox, uid=fetched.uid, error=error)
             return False
         if is_new:
-            events.message_fetched(
+            watch.message_fetched(
                 message_id=fetched.id,
                 mailbox=fetched.mailbox,
                 folder=fetched.folder,
@@ -312,7 +312,7 @@ class Fetcher:
         elif action == "move":
             refused = await session.move(uid, target)
         if refused is not None:
-            events.after_fetch_refused(
+            watch.after_fetch_refused(
                 mailbox=self._account.address, action=action, uid=uid, text=refused.text
             )
 
@@ -324,9 +324,9 @@ class Fetcher:
         except StoreError:
             raise
         except Exception as failure:  # noqa: BLE001 - as above
-            events.message_not_stored(mailbox=fetched.mailbox, uid=fetched.uid, error=failure)
+            watch.message_not_stored(mailbox=fetched.mailbox, uid=fetched.uid, error=failure)
             return False
-        events.message_set_aside(
+        watch.message_set_aside(
             message_id=fetched.id, mailbox=fetched.mailbox, uid=fetched.uid, reason=error
         )
         return True

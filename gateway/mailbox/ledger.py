@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gateway import events
+from gateway.events import watch
 from gateway.mailbox.account import Account
 from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.sign_in import open_mailbox, watched_folders
@@ -151,7 +151,7 @@ def _page(db: Db, at: Cursor, uids: set[int], missed: set[int]) -> Page:
 
 
 def _tell(at: Cursor, page: Page) -> None:
-    events.ledger_compared(
+    watch.ledger_compared(
         mailbox=at.mailbox,
         folder=at.folder,
         server=page.server,

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from gateway import events
 from gateway.config import MailboxSettings
+from gateway.events import watch
 from gateway.mail.delivery import Outgoing
 from gateway.mailbox.account import Account
 from gateway.mailbox.health import (
@@ -87,9 +87,7 @@ class Standing:
         if known is None or not is_known or known.reason != (reason or None):
             self._evidence = ()
             for folder, text in unopened.items():
-                events.folder_not_opened(
-                    mailbox=self._account.address, folder=folder, text=text
-                )
+                watch.folder_not_opened(mailbox=self._account.address, folder=folder, text=text)
             await self._save(Health.OK, reason=reason or None, fix=FOLDERS if reason else None)
 
     async def refused(self, refused: ImapRefused) -> tuple[Diagnosis, timedelta | None]:
@@ -151,7 +149,7 @@ class Standing:
         await self._store.write(_keep, state, told, now=self._now())
         self._state = state
         if is_change:
-            events.mailbox_state_changed(
+            watch.mailbox_state_changed(
                 mailbox=state.address, state=state.state, reason=reason, fix=fix
             )
             self._changed()

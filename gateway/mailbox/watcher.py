@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from gateway import events
 from gateway.config import MailboxSettings
+from gateway.events import watch
 from gateway.mail.delivery import Outgoing
 from gateway.mailbox.account import Account
 from gateway.mailbox.fetch import Fetcher
@@ -158,7 +158,7 @@ class Watcher:
         except Unreachable as error:
             return await self._unreachable(error)
         except StoreError as error:
-            events.mailbox_waits_for_store(mailbox=self.account.address, error=error)
+            watch.mailbox_waits_for_store(mailbox=self.account.address, error=error)
             return self._back_off()
         return AT_ONCE if refused is None else await self._refused(refused)
 
@@ -199,7 +199,7 @@ class Watcher:
         if refused := await self._begin(rounds):
             return refused
         await self._standing.succeeded(rounds.unopened)
-        events.mailbox_connected(
+        watch.mailbox_connected(
             mailbox=self.account.address, host=self.account.endpoint.host, idle=idles
         )
         until = time.monotonic() + self._fresh_seconds()
@@ -331,7 +331,7 @@ class Watcher:
             self._says_id = True
             wait = AT_ONCE
         wait = self._back_off() if wait is None else wait
-        events.mailbox_refused(
+        watch.mailbox_refused(
             mailbox=self.account.address,
             phase=refused.phase,
             cause=diagnosis.cause,
@@ -344,7 +344,7 @@ class Watcher:
         await self._standing.unreachable(error)
         self._waits_for_host = True
         wait = self._back_off()
-        events.mailbox_unreachable(
+        watch.mailbox_unreachable(
             mailbox=self.account.address,
             reason=str(error),
             next_try_seconds=wait.total_seconds(),

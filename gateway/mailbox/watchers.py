@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway import events
+from gateway.events import watch
 from gateway.mail.tenant import Tenant
 from gateway.mailbox.account import Account, account_of
 from gateway.mailbox.slots import Slots
@@ -83,7 +83,7 @@ class Watchers:
                         trusted_ca=self._trusted_ca,
                     )
                 except ValueError as error:
-                    events.mailbox_not_watched(mailbox=mailbox.address, reason=str(error))
+                    watch.mailbox_not_watched(mailbox=mailbox.address, reason=str(error))
                 else:
                     accounts.append(account)
         return accounts
