@@ -17,8 +17,21 @@ MOST_MAILS = 10  # to one person after one look: a provider may refuse a hundred
 SEVEN_BIT = SMTP.clone(cte_type="7bit")  # any server takes it
 UNFOLDED = SEVEN_BIT.clone(max_line_length=998)  # RFC 5322 §2.1.1
 
+DEAD = "dead"
+BY_CODE = """
+Enter the new code here, no password is needed:
+{link}
+
+It is tried before it replaces the old one. The link ends with the code that works.
+"""
+BY_SIGN_IN = """
+Sign in at the provider from here, and say yes:
+{link}
+
+The link ends with the permission that works.
+"""
 REMINDERS = {
-    "dead": "a new code is needed", "wave": "a provider refuses many mailboxes",
+    DEAD: "a new code is needed", "wave": "a provider refuses many mailboxes",
     UNANSWERED: "a buyer waits for an answer",
 }  # fmt: skip
 
@@ -51,18 +64,14 @@ class Scribe:
         """Return the mail to the owner of a mailbox, where there is none to the operator."""
         text = f"{reminder.reason}\n\nFix:    {reminder.fix}\n"
         if reminder.link:
-            text += (
-                f"\nEnter the new code here, no password is needed:\n{reminder.link}\n\n"
-                "It is tried before it replaces the old one. The link ends with the code that"
-                " works.\n"
-            )
+            text += (BY_SIGN_IN if reminder.is_sign_in else BY_CODE).format(link=reminder.link)
         if self._support:
             text += f"\nQuestions? Ask {self._support}.\n"
         recipients = [reminder.owner] if reminder.owner else self._settings.to or ()
         return [
             self._alert(
                 f"reminder {reminder.kind} {reminder.about}", one,
-                subject=f"{reminder.about}: {REMINDERS.get(reminder.kind, 'its code ends')}",
+                subject=f"{reminder.about}: {_need(reminder)}",
                 text=text, now=now,
             )
             for one in recipients
@@ -131,6 +140,12 @@ class Scribe:
             content=message.as_bytes(policy=UNFOLDED if subject.isascii() else SEVEN_BIT),
             queued_at=now,
         )
+
+
+def _need(reminder: Reminder) -> str:
+    if reminder.kind == DEAD and reminder.is_sign_in:
+        return "its owner has to sign in again"
+    return REMINDERS.get(reminder.kind, "its code ends")
 
 
 def _begun(trouble: Trouble, _now: datetime) -> tuple[str, str]:

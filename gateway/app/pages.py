@@ -37,13 +37,14 @@ def build_pages(
     pages.include_router(
         routes(links, find=lambda message: base.store.read(queue.content_of, message))
     )
-    desk = _Desk(base, renewals, reminders)
+    desk = _Desk(base, renewals, reminders, authorizing)
     pages.include_router(
         renewal_routes(
             renewal_links,
             RenewalDesk(
                 find=desk.find,
                 renew=desk.renew,
+                begin=desk.begin,
                 clock=time.time,
                 ask=base.settings.console.support,
             ),
@@ -58,7 +59,14 @@ async def _finish(authorizing: Authorizing, answer: Mapping[str, str]) -> Told:
 
 
 class _Desk:
-    def __init__(self, base: Foundation, renewals: Renewals, reminders: Reminders) -> None:
+    def __init__(
+        self,
+        base: Foundation,
+        renewals: Renewals,
+        reminders: Reminders,
+        authorizing: Authorizing,
+    ) -> None:
+        self._authorizing = authorizing
         self._base = base
         self._renewals = renewals
         self._reminders = reminders
@@ -68,8 +76,15 @@ class _Desk:
         mailbox = tenant.mailboxes.get(address) if tenant else None
         if tenant is None or mailbox is None:
             return None
-        days = await self._base.store.read(codes.days)
-        return self._reminders.subject(tenant, mailbox, days.get(address))
+        generations = await self._base.store.read(codes.generations)
+        return self._reminders.subject(tenant, mailbox, generations)
+
+    async def begin(self, id_: str, address: str) -> str | None:
+        tenant = self._base.directory.find_tenant(id_)
+        mailbox = tenant.mailboxes.get(address) if tenant else None
+        if tenant is None or mailbox is None or not mailbox.needs_person:
+            return None
+        return (await self._authorizing.begin(tenant.id, mailbox)).url
 
     async def renew(self, id_: str, address: str, code: str) -> Answer:
         tenant = self._base.directory.find_tenant(id_)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -53,6 +53,7 @@ class _Known:
 
     states: dict[str, MailboxState]
     days: dict[str, CodeDays]
+    generations: dict[str, str]
     refused_lanes: dict[Lane, LaneState]
     told: dict[str, frozenset[str]]
 
@@ -145,8 +146,9 @@ class Reminders:
         now: datetime,
     ) -> None:
         reason, fix = _words(notice, tenant, mailbox, known)
-        subject = self.subject(tenant, mailbox, known.days.get(mailbox.address))
-        link = self._links.make(subject)
+        link = None
+        if mailbox.needs_person or not mailbox.oauth2:  # a program's key is the operator's
+            link = self._links.make(self.subject(tenant, mailbox, known.generations))
         state = known.states.get(mailbox.address)
         data = {
             "tenant": tenant.id,
@@ -159,7 +161,7 @@ class Reminders:
         }
         reminder = Reminder(
             about=mailbox.address, kind=notice.kind, owner=tenant.owner, reason=reason,
-            fix=fix, link=link,
+            fix=fix, link=link or "", is_sign_in=mailbox.oauth2,
         )  # fmt: skip
         outgoing = write_event(tenant, EVENT, data, now=now)
         if not await self._keep(reminder, outgoing, now=now):
@@ -177,15 +179,18 @@ class Reminders:
             reminders.tell, reminder, outgoing=outgoing, mails=mails, now=now
         )
 
-    def subject(self, tenant: Tenant, mailbox: Mailbox, code: CodeDays | None) -> Subject:
-        """Return a mailbox as its page shows it."""
+    def subject(
+        self, tenant: Tenant, mailbox: Mailbox, generations: Mapping[str, str]
+    ) -> Subject:
+        """Return a mailbox as its page shows it; `generations` as `codes` tells them."""
         provider = self._base.catalogue[mailbox.provider]
         return Subject(
             tenant=tenant.id,
             address=mailbox.address,
             provider=provider.name,
             steps=provider.login.setup,
-            generation=code.generation if code else "none",
+            generation=generations.get(mailbox.address, "none"),
+            is_sign_in=mailbox.oauth2,
         )
 
     async def _tell_waves(self, waves: Sequence[Wave], known: _Known, *, now: datetime) -> None:
@@ -211,6 +216,7 @@ def _known(db: Db) -> _Known:
     return _Known(
         states=states.mailbox_states(db),
         days=codes.days(db),
+        generations=codes.generations(db),
         refused_lanes={
             one.lane: one for one in lanes.lane_states(db) if one.paused_by == "sign-in"
         },

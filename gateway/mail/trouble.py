@@ -64,3 +64,4 @@ class Reminder:
     fix: str
     owner: str = ""  # empty where the tenant names nobody: the operator is told
     link: str = ""  # to the page that takes a new code; empty where it is about no code
+    is_sign_in: bool = False  # there is no code: the link leads to a sign-in by OAuth2

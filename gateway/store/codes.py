@@ -22,7 +22,6 @@ class CodeDays:
 
     entered_on: date
     renewed_on: date | None
-    generation: str  # another one with each code: what was made for the one before is void
 
 
 def is_in_use(db: Db, tenant: str, address: str) -> bool:
@@ -70,10 +69,21 @@ def days(db: Db) -> dict[str, CodeDays]:
         name: CodeDays(
             entered_on=_day(changed),
             renewed_on=_day(renewed) if renewed else None,
-            generation=f"{changed:.6f}",
         )
         for name, changed, renewed in rows
     }
+
+
+def generations(db: Db) -> dict[str, str]:
+    """Return another word for each mailbox with each code, or permission, that is in use.
+
+    What was made for the one before is void.
+    """
+    rows = db.execute(
+        "SELECT name, changed_at FROM secrets WHERE kind = 'mailbox' UNION ALL"
+        " SELECT mailbox, authorized_at FROM grants WHERE authorized_at IS NOT NULL"
+    )
+    return {name: f"{at:.6f}" for name, at in rows}
 
 
 def _day(seconds: float) -> date:

@@ -1,5 +1,7 @@
 """The page that a reminder links to: it takes a mailbox's new code and has it tried.
 
+Where there is no code it leads to the provider's sign-in (OAuth2) instead.
+
 The link itself is the authority: signed, without a secret in it, for one mailbox and one
 code. It survives a refused code and dies with the accepted one. No cookie is set or read, so
 nobody can be led to post here without the link; GET changes nothing.
@@ -29,6 +31,7 @@ HEADERS = {
     "X-Robots-Tag": "noindex",
     "Cache-Control": "private, no-store",
 }
+TOO_OFTEN = "Too many tries in a short time. Wait ten minutes, then open the link again."
 GONE = "This link is not good any more: it was used, or another code is in use meanwhile."
 
 
@@ -41,6 +44,7 @@ class Subject:
     provider: str
     steps: tuple[str, ...]  # how to make a code there
     generation: str
+    is_sign_in: bool = False  # by OAuth2: there is no code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,7 @@ class RenewalDesk:
 
     find: Callable[[str, str], Awaitable[Subject | None]]  # tenant, address
     renew: Callable[[str, str, str], Awaitable[Answer]]  # tenant, address, code
+    begin: Callable[[str, str], Awaitable[str | None]]  # tenant, address -> where to say yes
     clock: Callable[[], float]  # seconds since 1970
     ask: str | None = None  # whom to ask
 
@@ -90,40 +95,64 @@ class RenewalLinks:
 def renewal_routes(links: RenewalLinks, desk: RenewalDesk) -> APIRouter:
     """Return the page, and what takes its form."""
     router = APIRouter()
-    tries: defaultdict[str, deque[float]] = defaultdict(deque)
-
-    def gone() -> Response:
-        return _page(_say(GONE) + _whom(desk.ask), status_code=410)
-
-    async def find(tenant: str, address: str, until: int, mark: str) -> Subject | None:
-        subject = await desk.find(tenant, address)
-        good = subject is not None and links.is_good(subject, until=until, mark=mark)
-        return subject if good else None
+    pages = _Pages(links, desk)
 
     @router.get("/renew/{tenant}/{address}")
     async def show(tenant: str, address: str, until: int = 0, mark: str = "") -> Response:
-        subject = await find(tenant, address, until, mark)
-        return _page(_form(subject, ask=desk.ask)) if subject else gone()
+        subject = await pages.find(tenant, address, until, mark)
+        return pages.form(subject) if subject else pages.gone()
 
     @router.post("/renew/{tenant}/{address}")
     async def take(
         request: Request, tenant: str, address: str, until: int = 0, mark: str = ""
     ) -> Response:
-        subject = await find(tenant, address, until, mark)
+        subject = await pages.find(tenant, address, until, mark)
         if subject is None:
-            return gone()
-        if not (code := await _code_of(request)):
-            nothing = Answer(is_ok=False, meaning="No code was entered.")
-            return _page(_form(subject, nothing, ask=desk.ask))
-        if not _may_try(tries[subject.address], desk.clock()):
-            said = "Too many tries in a short time. Wait ten minutes, then open the link again."
-            return _page(_say(said), status_code=429)
-        answer = await desk.renew(subject.tenant, subject.address, code)
-        if answer.is_ok:
-            return _page(_say(f"{subject.address}: {answer.meaning}"))
-        return _page(_form(subject, answer, ask=desk.ask))
+            return pages.gone()
+        if subject.is_sign_in:
+            return await pages.sign_in(subject)
+        return await pages.renew(subject, await _code_of(request))
 
     return router
+
+
+class _Pages:
+    """What is answered, and how often was tried."""
+
+    def __init__(self, links: RenewalLinks, desk: RenewalDesk) -> None:
+        self._links = links
+        self._desk = desk
+        self._tries: defaultdict[str, deque[float]] = defaultdict(deque)
+
+    async def find(self, tenant: str, address: str, until: int, mark: str) -> Subject | None:
+        subject = await self._desk.find(tenant, address)
+        good = subject is not None and self._links.is_good(subject, until=until, mark=mark)
+        return subject if good else None
+
+    def form(self, subject: Subject, answer: Answer | None = None) -> Response:
+        return _page(_form(subject, answer, ask=self._desk.ask))
+
+    def gone(self) -> Response:
+        return _page(_say(GONE) + _whom(self._desk.ask), status_code=410)
+
+    async def sign_in(self, subject: Subject) -> Response:
+        if not self._may_try(subject):
+            return _page(_say(TOO_OFTEN), status_code=429)
+        url = await self._desk.begin(subject.tenant, subject.address)
+        return _page(_link(subject, url)) if url else self.gone()
+
+    async def renew(self, subject: Subject, code: str) -> Response:
+        if not code:
+            return self.form(subject, Answer(is_ok=False, meaning="No code was entered."))
+        if not self._may_try(subject):
+            return _page(_say(TOO_OFTEN), status_code=429)
+        answer = await self._desk.renew(subject.tenant, subject.address, code)
+        if answer.is_ok:
+            return _page(_say(f"{subject.address}: {answer.meaning}"))
+        return self.form(subject, answer)
+
+    def _may_try(self, subject: Subject) -> bool:
+        return _may_try(self._tries[subject.address], self._desk.clock())
 
 
 async def _code_of(request: Request) -> str:
@@ -151,6 +180,13 @@ def _form(subject: Subject, answer: Answer | None = None, *, ask: str | None) ->
     said = (
         f"<p><strong>{escape(f'{answer.meaning} {answer.fix}')}</strong></p>" if answer else ""
     )
+    if subject.is_sign_in:
+        return (
+            f"<h1>A new sign-in for {escape(subject.address)}</h1>{said}"
+            f"<p>{escape(subject.provider)} does not let us in any more. Sign in there as the"
+            f" owner of the mailbox and say yes; it is tried before it is used.</p>"
+            f'<form method="post"><p><button>Sign in</button></p></form>{_whom(ask)}'
+        )
     return (
         f"<h1>A new code for {escape(subject.address)}</h1>{said}"
         f"<p>{escape(subject.provider)} refuses the code in use, or will soon."
@@ -160,6 +196,11 @@ def _form(subject: Subject, answer: Answer | None = None, *, ask: str | None) ->
         ' autocomplete="off" maxlength="1000"></label> <button>Try and use it</button></p>'
         f"</form>{_whom(ask)}"
     )
+
+
+def _link(subject: Subject, url: str) -> str:
+    where = f"Sign in at {escape(subject.provider)}"
+    return f'<h1>{escape(subject.address)}</h1><p><a href="{escape(url)}">{where}</a></p>'
 
 
 def _whom(ask: str | None) -> str:

@@ -87,5 +87,17 @@ def test_a_reminder_names_whom_to_ask() -> None:
     assert b"Questions? Ask help@gw.example." in told.content
 
 
+def test_an_owner_without_a_code_is_asked_to_sign_in() -> None:
+    link = "https://gw.example/renew/1"
+    reminder = Reminder(
+        about="a@acme.example", kind="dead", reason="It is over.", fix="Sign in again.",
+        link=link, is_sign_in=True,
+    )  # fmt: skip
+    [told] = SCRIBE.write_reminder(reminder, NOON)
+    assert b"a@acme.example: its owner has to sign in again" in told.content
+    assert link.encode() in told.content
+    assert b"code" not in told.content
+
+
 def test_a_test_goes_to_everyone_in_to() -> None:
     assert [one.recipient for one in SCRIBE.write_tests(now=NOON)] == ["it@gw.example"]

@@ -7,6 +7,7 @@ import smtplib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -268,10 +269,25 @@ def test_a_withdrawn_permission_is_told_and_mail_waits_for_the_next_yes(
     assert (refused.status_code, "access_denied" in refused.text) == (400, True)
     assert mailbox(gateway)["state"] == "dead"
     world.tokens.says_yes = True
-    assert answer(gateway, sent_back_to(gateway)).returncode == 0
+    link = reminded(world, gateway)
+    assert "New code" not in httpx.get(link).text
+    (url,) = re.findall('href="([^"]+)"', httpx.post(link).text)
+    assert f"{BOX} is connected" in httpx.get(unescape(url), follow_redirects=True).text
     wait_for_state(gateway, "ok")
     wait_for_mail(world, "fifth", gateway)
     wait_until_sent(world, "fourth", gateway)
+    assert httpx.get(link).status_code == httpx.post(link).status_code == 410
+
+
+def reminded(world: World, gateway: Gateway) -> str:
+    """Return the link of the reminder."""
+
+    def links() -> list[str]:
+        told = [one.payload["data"] for one in world.helpdesk.received]
+        return [one["renew_url"] for one in told if "reminder" in one]
+
+    wait_until(links, what=gateway.log)
+    return links()[0]
 
 
 def test_a_permission_that_does_not_open_the_mailbox_is_not_kept(

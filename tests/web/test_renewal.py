@@ -41,9 +41,14 @@ class Page:
         )
         self.subject = SUBJECT
         self.tried: list[str] = []
+        self.leads_to: str | None = "https://login.example/?a=1&b=2"
         self._app = FastAPI()
         desk = RenewalDesk(
-            find=self._find, renew=self._renew, clock=lambda: now, ask="help@<gw>.example"
+            find=self._find,
+            renew=self._renew,
+            begin=self._begin,
+            clock=lambda: now,
+            ask="help@<gw>.example",
         )
         self._app.include_router(renewal_routes(self.links, desk))
 
@@ -68,6 +73,10 @@ class Page:
             return Answer(is_ok=False, meaning="It was refused.", fix="Make <another>.")
         self.subject = replace(self.subject, generation="2")
         return Answer(is_ok=True, meaning="it works")
+
+    async def _begin(self, tenant: str, address: str) -> str | None:
+        assert (tenant, address) == ("acme", "shop@163.com")
+        return self.leads_to
 
     def _ask(self, method: str, url: str, body: str = "") -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -105,6 +114,21 @@ def test_a_link_survives_a_refused_code_and_dies_with_the_accepted_one() -> None
         assert reply.status_code == 410
         assert "Ask help@&lt;gw&gt;.example." in reply.text
     assert page.tried == ["WRONG", RIGHT]
+
+
+def test_where_there_is_no_code_it_leads_to_the_sign_in() -> None:
+    page = Page()
+    page.subject = replace(SUBJECT, is_sign_in=True)
+    assert "New code" not in page.get(page.link).text
+    led = page.post(page.link, f"code={RIGHT}")
+    assert '<a href="https://login.example/?a=1&amp;b=2">Sign in at' in led.text
+    assert page.tried == []
+    for _ in range(TRIES):
+        last = page.post(page.link, "")
+    assert last.status_code == 429
+    page = Page()
+    page.subject, page.leads_to = replace(SUBJECT, is_sign_in=True), None
+    assert page.post(page.link, "").status_code == 410
 
 
 @pytest.mark.parametrize(
