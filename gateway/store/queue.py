@@ -343,7 +343,8 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
         (
             state.value, int(tried), due_at.timestamp() if due_at else None, reply.code,
             reply.as_line(), result.attempt.remote_id,
-            result.verdict.meaning if waits else None, result.verdict.fix if waits else None,
+            result.verdict.meaning if waits else None,
+            _fix_of(batch, result, state) if waits else None,
             None if waits else now.timestamp(), clock.sendable_since, clock.stalled_since,
             result.delivery, batch.token, int(result.delayed_until is not None),
         ),
@@ -352,6 +353,15 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
         detail = _tried(batch, result, now)
         journal.write(db, batch.message, f"delivery.{state.value}", now=now, **detail)
     return changed.rowcount > 0
+
+
+def _fix_of(batch: Batch, result: Result, state: State) -> str:
+    """Return what a person can do; where nothing is known to be wrong, to let it go."""
+    if result.verdict.fix:
+        return result.verdict.fix
+    if state is State.HELD:
+        return held_fix(batch.message)
+    return f"it is tried again by itself; gateway queue retry {batch.message} tries it now"
 
 
 def _state_after(result: Result) -> State:

@@ -251,3 +251,17 @@ def test_a_scheduled_message_is_cancelled_by_its_deletion(store: Store) -> None:
     store.write_now(people.delete, id_, now=NOON)
     assert claim(store, now=NOON + timedelta(days=1)) == []
     assert store.read_now(books.outbound).difference == 0
+
+
+@pytest.mark.parametrize(
+    ("decision", "said"), [(Decision.DEFER, "retry"), (Decision.SET_ASIDE, "release")]
+)
+def test_what_waits_tells_what_a_person_can_do(
+    store: Store, decision: Decision, said: str
+) -> None:
+    id_ = store.write_now(queue.accept, outgoing(), now=NOON)
+    (batch,) = claim(store)
+    wait = LEASE if decision is Decision.DEFER else None
+    store.write_now(queue.record, batch, result(batch, decision, wait=wait), now=NOON)
+    (entry,) = store.read_now(people.entries)
+    assert f"gateway queue {said} {id_}" in (entry.fix or "")
