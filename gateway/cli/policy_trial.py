@@ -29,7 +29,7 @@ from gateway.mail.trouble import Alert
 from gateway.policy.asked import Context
 from gateway.policy.chain import Chain, ChainFile, run_chain
 from gateway.policy.compiling import version_of
-from gateway.policy.files import Texts, load_chain
+from gateway.policy.files import ENCODING, Texts, load_chain
 from gateway.policy.rendering import fault_rows, plan_lines, plan_row, trace_lines
 from gateway.policy.scanning import limits_with
 from gateway.policy.trial import Given, trial_context
@@ -161,12 +161,19 @@ def _trial(
     bench: _Bench, content: bytes, given: Given, *, now: str | None, strict: bool
 ) -> _Trial:
     try:
-        at = datetime.fromisoformat(now) if now else utc_now()
-        aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-        context = trial_context(parse_message(content), bench.tenant, given, now=aware)
+        context = trial_context(parse_message(content), bench.tenant, given, now=_moment(now))
     except ValueError as error:
         raise Refusal(str(error)) from error
     return _Trial(bench=bench, content=content, context=context, strict=strict)
+
+
+def _moment(now: str | None) -> datetime:
+    try:
+        at = datetime.fromisoformat(now) if now else utc_now()
+    except ValueError as error:
+        sentence = f"--now: '{now}' is no time; write it like 2025-07-01T12:00:00Z"
+        raise Refusal(sentence) from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _load(trial: _Trial, script: Path | None) -> Chain:
@@ -174,7 +181,7 @@ def _load(trial: _Trial, script: Path | None) -> Chain:
     if script is None:
         return load_chain(bench.directory, bench.tenant, kind, strict=trial.strict)
     texts = Texts(bench.directory, bench.tenant)
-    text = script.read_text(encoding="utf-8")
+    text = _read_script(script)
     compiled = compile_script(
         text,
         name=str(script),
@@ -186,6 +193,14 @@ def _load(trial: _Trial, script: Path | None) -> Chain:
     return Chain(
         kind=kind, files=(file,), version=version_of({str(script): text}), lists=texts.lists()
     )
+
+
+def _read_script(script: Path) -> str:
+    try:
+        return script.read_text(encoding=ENCODING)
+    except UnicodeDecodeError as error:
+        sentence = f"{script}: the file is not UTF-8 text (byte {error.start})"
+        raise Refusal(sentence, code=2) from error
 
 
 Rows = list[dict[str, Any]]
@@ -231,7 +246,7 @@ def _office(trial: _Trial) -> Office:
     )
     occasion = Occasion(
         fetched=fetched,
-        message=parse_message(trial.content),
+        message=parse_message(_as_received(trial)),
         authenticity=trial.context.authenticity,
         tenant=tenant,
         mailbox=mailbox,
@@ -247,6 +262,11 @@ def _office(trial: _Trial) -> Office:
         settings=trial.bench.answers,
         notices=trial.bench.notices,
     )
+
+
+def _as_received(trial: _Trial) -> bytes:
+    """Return the message with its envelope sender, as who received it writes it on top."""
+    return f"Return-Path: <{trial.context.mail_from}>\r\n".encode() + trial.content
 
 
 def _mark(text: str) -> str:

@@ -27,6 +27,7 @@ from gateway.sieve.interface import CompileError, Diagnostic, Included, Limits
 CHECK_SECONDS = 1.0
 MAX_TEXT_BYTES = 1024 * 1024
 TESTS = "tests"  # no chain reads them
+ENCODING = "utf-8-sig"  # some editors write a mark in front
 
 Report = Callable[[Tenant, str, CompileError, Chain | None], None]
 """Told once of a chain that does not compile: tenant, kind, every fault, what runs instead."""
@@ -196,7 +197,7 @@ class Texts:
             found = (root / path).resolve()
             if not found.is_relative_to(root) or found.stat().st_size > MAX_TEXT_BYTES:
                 return None
-            text = found.read_text(encoding="utf-8", errors="replace")
+            text = found.read_text(encoding=ENCODING, errors="replace")
         except (OSError, ValueError):
             return None
         self._read[path] = text
@@ -206,8 +207,6 @@ class Texts:
         """Return the names that constants are checked against; None: not checked."""
         if kind == "route":
             return [*self.tenant.routes, "INBOX"]
-        if kind == "hook":
-            return list(self.tenant.hooks)
         if kind == "sender":  # one that covers a domain, or none at all: any name will do
             exact = not any(one.startswith("*") for one in self.tenant.senders)
             return list(self.tenant.senders) if self.tenant.senders and exact else None
@@ -215,12 +214,20 @@ class Texts:
             return ["postmaster", "owner", *self.tenant.told]
         if kind == "list":
             return sorted(path.stem for path in self.directory.glob("lists/*.txt"))
+        if kind == "template":
+            found = self.directory.glob("templates/**/*")
+            return sorted(path.relative_to(self.directory).as_posix() for path in found)
+        if kind == "include":
+            folders = ("lib", f"tenants/{self.tenant.id}/lib")
+            return sorted(
+                path.stem for one in folders for path in self.directory.glob(f"{one}/*.sieve")
+            )
         return None
 
     def script(self, shown: str) -> str:
         """Return the text of a chain's file; raises CompileError when it cannot be read."""
         try:
-            text = (self.directory / shown).read_text(encoding="utf-8")
+            text = (self.directory / shown).read_text(encoding=ENCODING)
         except OSError as error:
             raise _unreadable(shown, f"cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:

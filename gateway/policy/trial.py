@@ -9,6 +9,7 @@ from gateway.mail.inbound import Authenticity, AuthResult
 from gateway.mail.message import Message
 from gateway.mail.tenant import Tenant
 from gateway.policy.asked import Context
+from gateway.sieve.addresses import parse_path
 
 METHODS = ("spf", "dkim", "dmarc", "arc", "iprev")
 RESULTS = (
@@ -31,9 +32,9 @@ def trial_context(message: Message, tenant: Tenant, given: Given, *, now: dateti
 
     What is not given is read from it: the sender from Return-Path, else From; the recipient
     from Delivered-To, else To; what filters said is believed. Raises ValueError for a word of
-    `auth` that is none.
+    `auth` or an address that is none.
     """
-    mail_from, auth = given.mail_from, given.auth
+    mail_from, auth = _path("--from", given.mail_from), given.auth
     author = next((address for _, address in message.addresses("From")), "")
     path = message.first("Return-Path")
     sender = (
@@ -42,7 +43,7 @@ def trial_context(message: Message, tenant: Tenant, given: Given, *, now: dateti
     delivered = [
         address for name in ("Delivered-To", "To") for _, address in message.addresses(name)
     ]
-    recipient = given.rcpt_to or next(iter(delivered), "")
+    recipient = _path("--to", given.rcpt_to) or next(iter(delivered), "")
     return Context(
         tenant=tenant,
         authenticity=replace(
@@ -54,6 +55,16 @@ def trial_context(message: Message, tenant: Tenant, given: Given, *, now: dateti
         rcpt_to=(recipient,) if recipient else (),
         chain=given.chain,
     )
+
+
+def _path(option: str, given: str | None) -> str | None:
+    """Return the address that was given, empty for the null path (RFC 5321 §4.5.5)."""
+    if given is None:
+        return None
+    path = parse_path(given)
+    if path is None or (path.local and not path.domain):
+        raise ValueError(f"{option}: '{given}' is not one mail address")
+    return path.address if path.domain else ""
 
 
 def parse_auth(text: str) -> dict[str, str]:

@@ -170,7 +170,7 @@ class Bench:
         self.errors.clear()
         path = self.directory / name
         try:
-            source = path.read_bytes().decode("utf-8")
+            source = path.read_bytes().decode("utf-8-sig")
         except (OSError, ValueError) as error:
             self.errors.append(f"cannot read {name}: {error}")
             return None
@@ -384,6 +384,6 @@ def _read(path: Path, folder: Path) -> str | None:
     if not path.resolve().is_relative_to(folder.resolve()):
         return None
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError):
         return None

@@ -151,7 +151,7 @@ class Loader(Protocol):
         """The text behind a string `file:PATH`."""
 
     def names(self, kind: str) -> Sequence[str] | None:
-        """Known names of `route`, `hook`, `agent`, `list`, `notify`, to check; None: any.
+        """Known names of `route`, `agent`, `list`, `notify`, `sender`, to check; None: any.
 
         Of `template` and `include` they serve suggestions alone.
         """

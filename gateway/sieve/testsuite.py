@@ -44,10 +44,15 @@ def run_testsuite(path: Path, *, run_chain: RunChain | None = None) -> list[Test
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
-    except (OSError, ValueError) as error:
-        found = Diagnostic(file=str(path), line=1, column=1, message=f"cannot be read: {error}")
-        raise CompileError([found]) from error
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise _unreadable(path, f"the file cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, f"the file is not UTF-8 text (byte {error.start})") from error
+
+
+def _unreadable(path: Path, message: str) -> CompileError:
+    return CompileError([Diagnostic(file=str(path), line=1, column=1, message=message)])
 
 
 def _language(path: Path) -> Language:

@@ -53,6 +53,11 @@ def test_an_answer_that_the_gate_keeps_back_stays_among_the_effects(bench: Cli) 
     assert "not verified" in row["reason"]
 
 
+def test_the_null_path_is_answered_nothing(bench: Cli) -> None:
+    found = trial(bench, "--script", "vacation.sieve", "--auth", "dkim=pass", "--from", "")
+    assert [row["reason"] for row in found["suppressed"]] == ["the envelope sender is empty"]
+
+
 def test_strict_asks_for_no_more_than_the_rfcs(bench: Cli) -> None:
     found = trial(bench, "--script", "vacation.sieve", "--strict")
     assert [one["kind"] for one in found["outgoing"]] == ["vacation"]
@@ -85,7 +90,11 @@ def test_the_whole_chain_of_a_tenant_is_tried(bench: Cli) -> None:
 def test_words_that_mean_nothing_are_refused(bench: Cli) -> None:
     script = ["policy", "test", "--script", "vacation.sieve", "mail.eml"]
     assert "is no result" in bench.refused(*script, "--auth", "dkim=maybe")
-    assert "isoformat" in bench.refused(*script, "--now", "noon")
+    assert "--now: 'noon' is no time; write" in bench.refused(*script, "--now", "noon")
+    assert "--from: 'Ann' is not one mail" in bench.refused(*script, "--from", "Ann")
+    bench.write("latin.sieve", "").write_bytes(b'addflag "\xe4";')
+    latin = ["policy", "test", "--script", "latin.sieve", "mail.eml"]
+    assert "latin.sieve: the file is not UTF-8 text (byte 9)" in bench.refused(*latin, code=2)
     assert "no such file" in bench.refused("policy", "test", "--script", "x", "none.eml")
 
 

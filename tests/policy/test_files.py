@@ -106,6 +106,30 @@ def test_a_route_nobody_has_is_a_fault_with_the_nearest_name(tmp_path: Path) -> 
         load_chain(tmp_path, ACME, "inbound")
 
 
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ('include :global "comon";', "common"),
+        ('include "onw";', "own"),
+        ('vacation "file:templates/foter.txt";', "templates/footer.txt"),
+    ],
+)
+def test_a_script_or_text_nobody_has_is_a_fault_with_the_nearest_name(
+    tmp_path: Path, text: str, nearest: str
+) -> None:
+    for name in ("lib/common.sieve", "tenants/acme/lib/own.sieve", "templates/footer.txt"):
+        write(tmp_path, name)
+    write(tmp_path, "inbound/1.sieve", text)
+    with pytest.raises(CompileError, match=f"did you mean '{nearest}'"):
+        load_chain(tmp_path, ACME, "inbound")
+
+
+def test_the_mark_that_some_editors_write_in_front_is_no_text(tmp_path: Path) -> None:
+    write(tmp_path, "inbound/1.sieve", '\ufeffinclude :global "a";')
+    write(tmp_path, "lib/a.sieve", "\ufeff")
+    assert len(load_chain(tmp_path, ACME, "inbound").files) == 1
+
+
 def test_a_change_is_seen_after_a_second_and_not_looked_for_before(tmp_path: Path) -> None:
     clock = Clock()
     write(tmp_path, "inbound/1.sieve")

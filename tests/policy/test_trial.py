@@ -35,6 +35,19 @@ def test_what_is_given_wins() -> None:
     assert (one.mail_from, one.rcpt_to) == ("", ("x@y.example",))
 
 
+@pytest.mark.parametrize("path", ["", "<>", " <> "])
+def test_a_null_path_can_be_given(path: str) -> None:
+    assert context(mail_from=path).mail_from == ""
+    assert context(mail_from="<x@y.example>").mail_from == "x@y.example"
+
+
+@pytest.mark.parametrize("name", ["mail_from", "rcpt_to"])
+def test_what_is_no_address_is_refused(name: str) -> None:
+    for text in ("not an address", "ann", "a@b, c@d"):
+        with pytest.raises(ValueError, match=f"'{text}' is not one mail address"):
+            context(MAIL, **{name: text})
+
+
 def test_nothing_is_proven_unless_said() -> None:
     assert context().authenticity.proven == ""
 
