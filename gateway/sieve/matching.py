@@ -249,7 +249,7 @@ def _regex(comparator: Comparator, *, sets: bool) -> _One:
                 raise RunError(str(error)) from error
             if groups is not None:
                 if sets:
-                    run.matches = groups[: limits.captures]
+                    run.matches = groups[: limits.captures + 1]
                 return True
         return False
 

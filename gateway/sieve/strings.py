@@ -44,13 +44,11 @@ class Expression:
         value = "".join(
             part if isinstance(part, str) else part.value(run) for part in self.parts
         )
-        if len(value) > run.limits.string_bytes:
-            raise RunError(f"a string is longer than {run.limits.string_bytes} bytes")
-        return value
+        return _checked(value, run.limits.string_bytes)
 
     def expand_own(self, run: Run) -> str:
         """Return the string; references to a stranger's text stay as they are written."""
-        return "".join(
+        value = "".join(
             part
             if isinstance(part, str)
             else "${" + part.name + "}"
@@ -58,6 +56,7 @@ class Expression:
             else part.value(run)
             for part in self.parts
         )
+        return _checked(value, run.limits.string_bytes)
 
     def has_stranger(self, run: Run) -> bool:
         """Whether it holds text that came from the message."""
@@ -66,6 +65,12 @@ class Expression:
     def references(self) -> list[str]:
         """Return the names in it."""
         return [part.name for part in self.parts if isinstance(part, Reference)]
+
+
+def _checked(value: str, most: int) -> str:
+    if len(value) * 4 > most and len(value.encode("utf-8", "surrogatepass")) > most:
+        raise RunError(f"a string is longer than {most} bytes")
+    return value
 
 
 class Expressions:

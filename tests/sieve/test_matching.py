@@ -57,6 +57,20 @@ def test_an_expression_made_at_run_time_is_a_run_time_error_when_broken() -> Non
     assert "regular expression" in result.error.message
 
 
+def test_the_last_of_32_match_values_is_there_for_every_match_type() -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz012345"
+    letter = f"S: {letters}\r\n\r\n".encode()
+    for test in (f':regex "s" "{"(.)" * 32}"', f':matches "s" "{"?" * 32}"'):
+        result = run(f'if header {test} {{ addflag "${{32}}"; }}', letter=letter)
+        assert result.passed.flags == ("5",)
+
+
+def test_a_string_is_measured_in_octets() -> None:
+    for times, fails in ((8, False), (9, True)):
+        source = f'set "a" "{"ü" * 4000}"; set "b" "{"${a}" * times}";'
+        assert (run(source).error is not None) is fails
+
+
 def test_a_test_that_fails_leaves_the_match_values() -> None:
     source = """
     if header :matches "subject" "*of*" {
