@@ -106,15 +106,20 @@ class Asked:
 
     def limit(self, *, handle: str, key: str, count: int, seconds: int) -> bool:
         """Whether the key was seen more than `count` times, this time included."""
-        before = self._seen("limit", handle, key, seconds)
-        self.noted.append(Noted(kind="limit", handle=handle, key=key))
+        mark = Noted(kind="limit", handle=handle, key=key)
+        before = self.context.count("limit", handle, key, seconds) + self.noted.count(mark)
+        self.noted.append(mark)
         return before + 1 > count
 
     def duplicate(self, *, handle: str, key: str, seconds: int, last: bool) -> bool:
-        """Whether the key was seen in the window; only `last` lengthens it (RFC 7352 §3)."""
-        seen = self._seen("duplicate", handle, key, seconds) > 0
-        if last or not seen:
-            self.noted.append(Noted(kind="duplicate", handle=handle, key=key))
+        """Whether an earlier message had the key; only `last` lengthens the window.
+
+        What this message asked before says nothing: all its tests agree (RFC 7352 §3).
+        """
+        seen = self.context.count("duplicate", handle, key, seconds) > 0
+        mark = Noted(kind="duplicate", handle=handle, key=key)
+        if (last or not seen) and mark not in self.noted:
+            self.noted.append(mark)
         return seen
 
     def mailbox_exists(self, name: str) -> bool:
@@ -153,7 +158,3 @@ class Asked:
             "conversation.id": self.context.conversation,
         }
         return known.get(name.lower())
-
-    def _seen(self, kind: str, handle: str, key: str, seconds: int) -> int:
-        in_this_run = self.noted.count(Noted(kind=kind, handle=handle, key=key))
-        return self.context.count(kind, handle, key, seconds) + in_this_run

@@ -36,11 +36,14 @@ def test_a_method_that_was_not_looked_at_is_none() -> None:
 
 def test_a_duplicate_is_noted_once_and_again_only_with_last() -> None:
     fresh = asked()
-    assert not fresh.duplicate(handle="h", key="k", seconds=60, last=False)
-    assert fresh.duplicate(handle="h", key="k", seconds=60, last=False)
-    assert len(fresh.noted) == 1
-    assert fresh.duplicate(handle="h", key="k", seconds=60, last=True)
-    assert len(fresh.noted) == 2
+    for last in (False, True, False):  # RFC 7352 §3: the same result all over a message
+        assert not fresh.duplicate(handle="h", key="k", seconds=60, last=last)
+        assert len(fresh.noted) == 1
+    again = asked(seen=1)
+    assert again.duplicate(handle="h", key="k", seconds=60, last=False)
+    assert again.noted == []
+    assert again.duplicate(handle="h", key="k", seconds=60, last=True)
+    assert len(again.noted) == 1
 
 
 def test_a_duplicate_of_an_earlier_message_is_found() -> None:
