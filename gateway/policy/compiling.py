@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Protocol
 
@@ -55,8 +55,28 @@ def compile_chain(
         version=version_of(read),
         lists=lists,
         texts=read,
-        warnings=tuple(one for file in files for one in file.script.warnings),
+        warnings=(
+            *(one for file in files for one in file.script.warnings),
+            *_never_running(files),
+        ),
     )
+
+
+def _never_running(files: Sequence[ChainFile]) -> Iterator[Diagnostic]:
+    """Yield a warning for each file behind one that ends the chain for every message."""
+    end = ""
+    for file in files:
+        if end:
+            sentence = f"this file never runs: {end} ends the chain for every message"
+            yield Diagnostic(
+                file=file.path,
+                line=1,
+                column=1,
+                message=f"{sentence}; put it in front, or put a test around that line",
+                severity="warning",
+            )
+        elif file.script.end_line is not None and not file.is_shadow:
+            end = f"{file.path}:{file.script.end_line}"
 
 
 def read_list(text: str) -> frozenset[str]:

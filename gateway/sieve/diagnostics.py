@@ -42,6 +42,7 @@ class Source:
         self.file = file
         self.errors: list[Diagnostic] = []
         self.warnings: list[Diagnostic] = []
+        self.end_line: int | None = None  # where every message's chain ends, if it surely does
         self._line_starts = [0]
         at = text.find("\n")
         while at >= 0:

@@ -36,10 +36,9 @@ def compile_pattern(pattern: str, folds: bool, max_bytes: int) -> Any:
         octets = pattern.encode("utf-8", "surrogateescape")
         return re2.compile(octets, options)  # type: ignore[no-untyped-call] # re2 has no types
     except re2.error as error:
-        sentence = f"this is no regular expression: {_reason(error)}"
-        raise BadPattern(
-            f"{sentence}; a bracket that means itself is \\\\( in a string"
-        ) from error
+        reason = _reason(error)
+        hint = "; a bracket that means itself is \\\\( in a string" if "(" in pattern else ""
+        raise BadPattern(f"this is no regular expression: {reason}{hint}") from error
 
 
 def _text(group: bytes | None) -> str:

@@ -9,18 +9,36 @@ from gateway.sieve.syntax import Argument, Call, Tag, Text, Texts
 
 _ENDINGS = frozenset({"stop", "discard", "accept", "hold"})
 _HEADER_TESTS = frozenset({"header", "address", "exists"})
+_TAKING = frozenset({"discard", "reject", "ereject", "fileinto", "route", "redirect", "agent"})
+_KEEPING = frozenset({"keep", "include", "fileinto"})
+_LEAVING = frozenset({"stop", "return", "accept", "hold", "discard", "include"})
 _AROUND_VACATION = frozenset({"thread", "duplicate"})
 
 
 def lint(source: Source, calls: Sequence[Call]) -> None:
-    """Record the warnings in `source`."""
+    """Record the warnings in `source`, and where it surely ends a chain."""
+    end = find_end(calls)
+    source.end_line = source.line_at(end.at) if end else None
     _check_block(source, calls)
     for call in _everywhere(calls):
         _check_keys(source, call)
         _check_names(source, call)
         _check_constant(source, call)
-    if not any(call.name in _AROUND_VACATION for call in _everywhere(calls)):
-        _check_vacations(source, calls)
+    _check_vacations(source, calls, guarded=False)
+
+
+def find_end(calls: Sequence[Call]) -> Call | None:
+    """Return the command that ends the chain for every message, None when none surely does."""
+    for number, call in enumerate(calls):
+        if call.name in ("accept", "hold"):
+            return call
+        if call.name in _TAKING and not {"copy"} & _tags(call) and not _may_keep(call):
+            kept = any(one.name in _KEEPING for one in _everywhere(calls[number + 1 :]))
+            return None if kept else call
+        inside = {one.name for one in _everywhere([call])}
+        if inside & (_KEEPING | _LEAVING):
+            return None
+    return None
 
 
 def warn_unset(source: Source, used: dict[str, Argument], known: set[str]) -> None:
@@ -97,20 +115,50 @@ def _check_names(source: Source, call: Call) -> None:
 
 def _check_constant(source: Source, call: Call) -> None:
     """Warn of a branch that always or never runs."""
-    if call.name in ("if", "elsif") and call.tests and call.tests[0].name in ("true", "false"):
+    if call.name in ("if", "elsif") and call.tests:
         test = call.tests[0]
-        source.warn(test.at, f"this test is always {test.name}", width=len(test.name))
+        value = _constant(test)
+        if value is not None:
+            said = "this test is always true" if value else "this test is always false"
+            source.warn(test.at, said, width=len(test.name))
 
 
-def _check_vacations(source: Source, calls: Sequence[Call]) -> None:
-    for call in _everywhere(calls):
-        if call.name == "vacation":
+def _constant(test: Call) -> bool | None:
+    """Return the result that a test has for every message, None when it depends on it."""
+    inner = [_constant(one) for one in test.tests]
+    match test.name:
+        case "true" | "false":
+            return test.name == "true"
+        case "not" if inner:
+            return None if inner[0] is None else not inner[0]
+        case "allof" | "anyof" if inner:
+            decides = test.name == "anyof"
+            return decides if decides in inner else (None if None in inner else not decides)
+    return None
+
+
+def _check_vacations(source: Source, calls: Sequence[Call], *, guarded: bool) -> None:
+    """Warn of an answer outside of a test for the thread, and not behind one that leaves."""
+    asked = False
+    for call in calls:
+        if call.name == "vacation" and not guarded:
             source.warn(
                 call.at,
                 'every message of a conversation is answered; put `if thread "new" { ... }`'
                 " around it",
                 width=len(call.name),
             )
+        asks = any(one.name in _AROUND_VACATION for one in _everywhere(call.tests))
+        asked = asks or (asked and call.name in ("elsif", "else"))
+        block = call.block or ()
+        _check_vacations(source, block, guarded=guarded or asked)
+        guarded = guarded or (asked and any(one.name in _LEAVING for one in _everywhere(block)))
+
+
+def _may_keep(call: Call) -> bool:
+    """Whether its target is, or may be, the default route: that passes the message on."""
+    targets = [one.value for one in call.arguments[-1:] if isinstance(one, Text)]
+    return any("${" in one or one.upper() == "INBOX" for one in targets)
 
 
 def _tags(call: Call) -> set[str]:

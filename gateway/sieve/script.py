@@ -27,6 +27,7 @@ class Script:
 
     def __init__(self, source: Source, command: Command) -> None:
         self.name = source.file
+        self.end_line = source.end_line
         self.warnings: tuple[Diagnostic, ...] = tuple(source.warnings)
         self._source = source
         self._command = command

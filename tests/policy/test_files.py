@@ -124,6 +124,15 @@ def test_a_script_or_text_nobody_has_is_a_fault_with_the_nearest_name(
         load_chain(tmp_path, ACME, "inbound")
 
 
+def test_a_file_that_can_never_run_is_a_warning(tmp_path: Path) -> None:
+    write(tmp_path, "inbound/1.sieve", "\ndiscard;\n")
+    write(tmp_path, "inbound/0.shadow.sieve", "discard;\n")
+    write(tmp_path, "inbound-after/2.sieve")
+    (warning,) = load_chain(tmp_path, ACME, "inbound").warnings
+    assert (warning.file, warning.severity) == ("inbound-after/2.sieve", "warning")
+    assert "never runs: inbound/1.sieve:2 ends the chain" in warning.message
+
+
 def test_the_mark_that_some_editors_write_in_front_is_no_text(tmp_path: Path) -> None:
     write(tmp_path, "inbound/1.sieve", '\ufeffinclude :global "a";')
     write(tmp_path, "lib/a.sieve", "\ufeff")

@@ -21,9 +21,13 @@ def warnings(source: str) -> list[str]:
         ("stop; keep;", "behind 'stop'"),
         ("if true { accept; keep; }", "behind 'accept'"),
         ("if false { keep; }", "always false"),
+        ('if anyof (header "a" "b", not false) { keep; }', "always true"),
+        ('if allof (header "a" "b", anyof (false, not true)) { keep; }', "always false"),
         ('if address "subject" "a" { keep; }', "no addresses"),
         ('if header "a:" "b" { keep; }', "no ':'"),
         ('vacation "x";', 'thread "new"'),
+        ('if thread "reply" { addflag "a"; } vacation "x";', 'thread "new"'),
+        ('if header "a" "b" { vacation "x"; }', 'thread "new"'),
         ('fileinto "${nobody}";', "never set"),
         ('set "x" "${message.subjekt}";', "nobody defines"),
         ('if header :regex "Authentication-Results" "dkim=pass" { keep; }', "'auth'"),
@@ -39,6 +43,9 @@ def test_a_slip_is_a_warning(source: str, said: str) -> None:
     "source",
     [
         'if thread "new" { vacation "x"; }',
+        'if thread "reply" { addflag "a"; } else { vacation "x"; }',
+        'if duplicate { stop; } if header "a" "b" { vacation "x"; }',
+        'if allof (true, header "a" "b") { keep; }',
         'if header :matches "a" "b*" { fileinto "x"; stop; }',
         'if header :is "subject" "x" { discard; stop; }',
         'set "a" "b"; fileinto "${a}";',
@@ -47,3 +54,25 @@ def test_a_slip_is_a_warning(source: str, said: str) -> None:
 )
 def test_what_is_meant_is_no_warning(source: str) -> None:
     assert warnings(source) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ('addflag "x";\ndiscard;', 2),
+        ('hold "x";', 1),
+        ('if header "a" "b" { addflag "x"; }\nfileinto "desk";', 2),
+        ("accept;", 1),
+        ("keep;", None),
+        ("discard; keep;", None),
+        ('if header "a" "b" { stop; } discard;', None),
+        ('fileinto :copy "desk";', None),
+        ('fileinto "INBOX";', None),
+        ('fileinto "${x}";', None),
+        ('if header "a" "b" { discard; }', None),
+        ('include "x"; discard;', None),
+    ],
+)
+def test_where_a_script_surely_ends_the_chain_is_known(source: str, line: int | None) -> None:
+    world = World(scripts={"x": "keep;"})
+    assert compile_script(source, name="x", loader=world).end_line == line
