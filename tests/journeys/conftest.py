@@ -50,8 +50,9 @@ def zone() -> Iterator[Zone]:
 
 
 @pytest.fixture
-def gateway(zone: Zone) -> Iterator[Gateway]:
-    """The gateway, not yet started."""
-    server = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n')
+def gateway(zone: Zone, request: pytest.FixtureRequest) -> Iterator[Gateway]:
+    """The gateway, not yet started: one process, or as many as a module's `WORKERS` says."""
+    workers = getattr(request.module, "WORKERS", 1)
+    server = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n', workers=workers)
     yield server
     server.close()

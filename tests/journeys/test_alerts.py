@@ -62,7 +62,7 @@ def make(alert_host: Postfix) -> Iterator[Make]:
 
     def make_one(more: str = "") -> Gateway:
         alerts = ALERTS.format(port=alert_host.port, ca_file=alert_host.ca_file)
-        made.append(Gateway(more=alerts + more))
+        made.append(Gateway(more=alerts + more, workers=1))
         (made[-1].home / "alerts-password").write_text("the-alerts-password\n")
         return made[-1]
 
@@ -157,7 +157,7 @@ def test_what_is_wrong_with_the_server_itself_is_told_and_when_it_is_mended(
     roomy = tight.replace('"1KB"', '"1GB"')
     gateway.config.write_text(roomy)
     write_certificate(gateway, days=5)
-    gateway.apply(OWNED.format(port=1, ca_file="state/ca.pem"), **SECRETS)
+    gateway.apply(OWNED.format(port=1, ca_file=alert_host.ca_file), **SECRETS)
     gateway.run("upstream", "pause", "acme", "own")
     gateway.start()
     submit_plain(gateway)

@@ -20,6 +20,8 @@ from tests.servers.ports import wait_until
 from tests.servers.postfix import Postfix
 from tests.servers.webhook import SECRET, Helpdesk
 
+WORKERS = 2  # as by default on two cores
+
 pytestmark = pytest.mark.servers
 
 MORE = """

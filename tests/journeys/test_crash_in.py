@@ -31,7 +31,7 @@ CEILINGS = f"[answers]\nper_mailbox_per_hour = {2 * MAILS}\n"
 
 @pytest.fixture
 def gateway(zone: Zone) -> Iterator[Gateway]:
-    server = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n{CEILINGS}')
+    server = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n{CEILINGS}', workers=1)
     yield server
     server.close()
 

@@ -27,6 +27,8 @@ from tests.servers.gateway import Gateway
 from tests.servers.ports import wait_until
 from tests.servers.postfix import Postfix
 
+WORKERS = 2  # as by default on two cores
+
 pytestmark = pytest.mark.servers
 
 SESSIONS = 20

@@ -24,6 +24,8 @@ from tests.servers.gateway import Gateway
 from tests.servers.need import need
 from tests.servers.postfix import Postfix
 
+WORKERS = 2  # as by default on two cores
+
 pytestmark = pytest.mark.servers
 
 DISK_BYTES = 64 * 1024 * 1024

@@ -34,7 +34,7 @@ PATIENT = '[delivery]\nretry_waits = ["5h"]\n'  # the first deferral is a delay 
 
 @pytest.fixture
 def gateway(zone: Zone) -> Iterator[Gateway]:
-    server = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n{PATIENT}')
+    server = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n{PATIENT}', workers=1)
     yield server
     server.close()
 

@@ -81,7 +81,7 @@ def gateway(world: World) -> Iterator[Gateway]:
         f'[dns]\nnameservers = ["127.0.0.1:{world.zone.port}"]\n'
         '[mailboxes]\ndead_after = "1s"\nlogin_waits = ["1s"]\n'
     )
-    server = Gateway(more=more)
+    server = Gateway(more=more, workers=1)
     yield server
     server.close()
 

@@ -15,6 +15,8 @@ from tests.servers.opendkim import verify
 from tests.servers.ports import wait_until
 from tests.servers.postfix import Postfix
 
+WORKERS = 2  # as by default on two cores
+
 pytestmark = pytest.mark.servers
 
 TENANT = """

@@ -17,6 +17,8 @@ from tests.servers.postfix import Postfix
 from tests.servers.webhook import Helpdesk
 from tests.servers.zone import Zone
 
+WORKERS = 2  # as by default on two cores
+
 pytestmark = pytest.mark.servers
 
 CHAIN = """

@@ -26,7 +26,7 @@ IMPATIENT = '[mailboxes]\ndead_after = "1s"\nlogin_waits = ["1s"]\n'
 
 @pytest.fixture
 def gateway(zone: Zone) -> Iterator[Gateway]:
-    server = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n{IMPATIENT}')
+    server = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n{IMPATIENT}', workers=1)
     yield server
     server.close()
 
