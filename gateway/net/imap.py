@@ -36,6 +36,7 @@ from gateway.net.imap_values import (
 from gateway.net.imap_wire import (
     CONNECT_SECONDS,
     Endpoint,
+    Refusal,
     dial,
     look_up,
     shut,
@@ -254,10 +255,12 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
         return self.wire
 
     def sign_in(self, username: str, password: str) -> None:
-        if not (username + password).isascii() and self.has_capability("AUTH=PLAIN"):
-            self.plain_login(username, password)  # UTF-8 is at home there (RFC 4616)
-        else:
+        if (username + password).isascii():
             self.wire.sign_in(username, password)
+        elif self.has_capability("AUTH=PLAIN"):
+            self.plain_login(username, password)  # UTF-8 is at home there (RFC 4616)
+        else:  # LOGIN cannot carry it (RFC 9051 §9, quoted)
+            raise Refusal("NO", b"it takes no user name or password that is not ASCII")
         self._cached_capabilities = None  # another list is valid now (RFC 9051 §6.2.3)
 
     def sign_in_by_token(self, username: str, token: str) -> None:

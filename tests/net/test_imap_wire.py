@@ -266,3 +266,10 @@ def test_mail_that_was_told_with_another_answer_is_not_waited_for(
     with scripted(CAPABLE, DONE, opened, *fetched, b"+ idling\r\n", DONE) as endpoint:
         assert talk(endpoint, work) is None
     assert bool(waits) is idles
+
+
+def test_a_password_that_login_cannot_carry_is_told_and_not_sent() -> None:
+    with scripted(CAPABLE) as endpoint:
+        refused = talk(endpoint, lambda session: session.login("ann", "p\xe4ssword"))
+    assert isinstance(refused, ImapRefused)
+    assert (refused.code, "not ASCII" in refused.text) == ("NO", True)
