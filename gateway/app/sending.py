@@ -17,6 +17,7 @@ from gateway.mail.envelope import Submission
 from gateway.mail.reply import Reply
 from gateway.policy.files import Report
 from gateway.store.sqlite import Store
+from gateway.submission.admission import refuse_suppressed
 from gateway.submission.door import admit
 
 
@@ -29,6 +30,9 @@ async def hand_in(
     """
     base = await lay_foundation(settings, store)
     tenant = base.directory.tenants[submission.tenant]
+    for recipient in submission.envelope.recipients:
+        if found := base.directory.find_suppression(tenant.id, recipient.address):
+            return refuse_suppressed(found)
     accounts = Accounts(settings, base.directory, base.catalogue)
     outgoing = admit(
         submission,
