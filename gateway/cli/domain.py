@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from ipaddress import ip_address
 from typing import Annotated
 
 import typer
@@ -121,7 +122,15 @@ def _terms_of(
     # Where the preset has prose instead of terms, the host itself is what may send.
     if said and all(word.startswith(MECHANISMS) for word in said):
         return said
-    return [f"a:{upstream.host}"] if upstream.host else []
+    return [_term_of(upstream.host)] if upstream.host else []
+
+
+def _term_of(host: str) -> str:
+    """Name a host that may send, by address where it is written as one (RFC 7208 §5)."""
+    try:
+        return f"ip{ip_address(host).version}:{host}"
+    except ValueError:
+        return f"a:{host}"
 
 
 def _read_new(text: str) -> str:

@@ -68,16 +68,21 @@ def test_each_upstream_of_a_domain_stands_once_in_spf() -> None:
             "d@acme.example": Sender(address="d@acme.example", upstream="box"),
             "e@other.example": Sender(address="e@other.example", upstream="own"),
             "f@acme.example": Sender(address="f@acme.example"),
+            "g@acme.example": Sender(address="g@acme.example", upstream="four"),
+            "h@acme.example": Sender(address="h@acme.example", upstream="six"),
         },
         upstreams={
             "grid": Upstream(name="grid", provider="sendgrid"),
             "own": Upstream(name="own", host="smtp.acme.example"),
             "box": Upstream(name="box", mailbox="d@acme.example"),
+            "four": Upstream(name="four", host="192.0.2.1"),
+            "six": Upstream(name="six", host="2001:db8::1"),
         },
         mailboxes={"d@acme.example": Mailbox(address="d@acme.example", provider="gmail")},
     )
     assert spf_terms(tenant, "acme.example", catalogue=load_catalogue()) == (
         "include:sendgrid.net", "a:smtp.acme.example", "include:_spf.google.com",
+        "ip4:192.0.2.1", "ip6:2001:db8::1",
     )  # fmt: skip
 
 
