@@ -14,6 +14,7 @@ from gateway.cli.output import print_json, print_line, print_next, warn
 from gateway.cli.refusal import Refusal
 from gateway.cli.tenant_source import load_source
 from gateway.config import ConfigError, Settings, is_loopback, load_settings
+from gateway.net.dns import parse_nameserver
 from gateway.net.open_files import most_open_files
 
 OTHER_FILES = 500  # the store, upstream sessions, mailboxes, pages
@@ -56,6 +57,11 @@ def _file_faults(settings: Settings) -> Iterator[str]:
     for key, name in named.items():
         if name is not None and not settings.resolve(name).is_file():
             yield f"{settings.path}: {key}: {settings.resolve(name)} is not a file"
+    for text in settings.dns.nameservers:
+        try:
+            parse_nameserver(text)
+        except ConfigError as error:
+            yield f"{settings.path}: {error}"
     directory = settings.resolve(settings.policies.directory)
     if not directory.is_dir():
         yield f"{settings.path}: [policies] directory: {directory} is not a directory"

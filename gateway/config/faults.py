@@ -50,10 +50,24 @@ def find_faults(settings: Settings) -> list[str]:
         faults.append(f"[submission] auth_failures: {error}")
     if not _is_listening_address(settings.console.address):
         faults.append('[console] address: write an IP address and a port: "127.0.0.1:8080"')
+    if not settings.console.public_url.startswith(("https://", "http://")):
+        faults.append('[console] public_url: write it whole: "https://gateway.example"')
     if (support := settings.console.support) is not None and (fault := _address_fault(support)):
         faults.append(f"[console] support: {fault}")
+    faults.extend(_bound_faults(settings))
     faults.extend(_wait_faults(settings))
     return faults
+
+
+def _bound_faults(settings: Settings) -> list[str]:
+    """A bound of nothing would refuse every mail."""
+    bounds = {
+        "[submission] max_message_bytes": settings.submission.max_message_bytes,
+        "[submission] max_recipients": settings.submission.max_recipients,
+        "[submission] sessions": settings.submission.sessions,
+        "[submission] sessions_per_address": settings.submission.sessions_per_address,
+    }
+    return [f"{where}: write 1 or more" for where, bound in bounds.items() if bound < 1]
 
 
 def _wait_faults(settings: Settings) -> list[str]:
