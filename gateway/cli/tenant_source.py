@@ -12,7 +12,7 @@ from typing import Any
 from gateway.cli.refusal import Refusal
 from gateway.config import ConfigError, load_toml
 from gateway.mail.schema import SchemaError
-from gateway.mail.tenant import Mailbox, Tenant
+from gateway.mail.tenant import Mailbox, Security, Tenant
 from gateway.mail.tenant_file import (
     SECRET_KEYS,
     SECTIONS,
@@ -77,7 +77,9 @@ def missing_secrets(file: TenantFile, known: set[tuple[str, str]]) -> Iterator[s
     """Yield a sentence for each account, route and hook that waits for the secret it lacks."""
     tenant = file.tenant
     for name, upstream in tenant.upstreams.items():
-        if upstream.mailbox is None and upstream.username and ("upstream", name) not in known:
+        by_preset = upstream.provider != "generic" and upstream.security is not Security.NONE
+        signs_in = upstream.username or by_preset
+        if upstream.mailbox is None and signs_in and ("upstream", name) not in known:
             yield f"[upstreams.{name}] has no password yet: give it password_file"
     for mailbox in tenant.mailboxes.values():
         if lacking := _lacks(mailbox, known):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from datetime import timedelta
 
 from gateway.config.settings import (
     AlertSettings,
+    ConsoleSettings,
     FilterSettings,
     Settings,
     SubmissionSettings,
@@ -48,15 +50,19 @@ def find_faults(settings: Settings) -> list[str]:
         parse_limit(settings.submission.auth_failures)
     except ValueError as error:
         faults.append(f"[submission] auth_failures: {error}")
-    if not _is_listening_address(settings.console.address):
-        faults.append('[console] address: write an IP address and a port: "127.0.0.1:8080"')
-    if not settings.console.public_url.startswith(("https://", "http://")):
-        faults.append('[console] public_url: write it whole: "https://gateway.example"')
-    if (support := settings.console.support) is not None and (fault := _address_fault(support)):
-        faults.append(f"[console] support: {fault}")
+    faults.extend(f"[console] {sentence}" for sentence in _console_faults(settings.console))
     faults.extend(_bound_faults(settings))
     faults.extend(_wait_faults(settings))
     return faults
+
+
+def _console_faults(settings: ConsoleSettings) -> Iterator[str]:
+    if not _is_listening_address(settings.address):
+        yield 'address: write an IP address and a port: "127.0.0.1:8080"'
+    if not settings.public_url.startswith(("https://", "http://")):
+        yield 'public_url: write it whole: "https://gateway.example"'
+    if settings.support is not None and (fault := _address_fault(settings.support)):
+        yield f"support: {fault}"
 
 
 def _bound_faults(settings: Settings) -> list[str]:

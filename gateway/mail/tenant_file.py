@@ -29,6 +29,10 @@ from gateway.mail.tenant import (
 )
 
 LAST_PORT = 65535
+HOST = re.compile(r"[^\s:/@]+")  # its name; what it resolves to is for later
+DAYS = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+TIMES = r"\d\d:\d\d-\d\d:\d\d"
+HOURS = re.compile(rf"{DAYS}(?:-{DAYS})? {TIMES}(?:, ?{DAYS}(?:-{DAYS})? {TIMES})*")
 SECRET_KEYS = (
     "password_file", "password_env", "secret_file", "secret_env", "client_secret_file",
     "client_secret_env", "key_file",
@@ -112,6 +116,8 @@ def find_faults(tenant: Tenant, *, providers: Collection[str]) -> Iterator[str]:
             parse_address(address)
         except ValueError as error:
             yield f"{key}: {error}"
+    if tenant.hours and not HOURS.fullmatch(tenant.hours):
+        yield f"hours: '{tenant.hours}' are none: write them as Mon-Fri 09:00-18:00"
     try:
         ZoneInfo(tenant.timezone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -124,7 +130,7 @@ def find_faults(tenant: Tenant, *, providers: Collection[str]) -> Iterator[str]:
         if account.provider not in providers:
             sentence = unknown_key(account.provider, providers, thing="provider")
             yield f"{_where_is(account)} provider: {sentence}"
-    yield from _port_faults(tenant)
+    yield from _server_faults(tenant)
     yield from _sender_faults(tenant)
     yield from _mailbox_faults(tenant)
     yield from _route_faults(tenant)
@@ -191,13 +197,25 @@ def _where_is(account: Upstream | Mailbox) -> str:
     return f'[mailboxes."{account.address}"]'
 
 
-def _port_faults(tenant: Tenant) -> Iterator[str]:
-    ports = {f"[routes.{one.name}]": one.port for one in tenant.routes.values()}
-    ports |= {_where_is(one): one.port for one in tenant.upstreams.values()}
-    ports |= {_where_is(one): one.port for one in tenant.mailboxes.values()}
-    for where, port in ports.items():
-        if port is not None and not 1 <= port <= LAST_PORT:
-            yield f"{where} port: {port} is not a port: write 1 to {LAST_PORT}, such as 587"
+def _server_faults(tenant: Tenant) -> Iterator[str]:
+    servers: dict[str, Route | Upstream | Mailbox] = {}
+    servers |= {f"[routes.{one.name}]": one for one in tenant.routes.values()}
+    servers |= {_where_is(one): one for one in tenant.upstreams.values()}
+    servers |= {_where_is(one): one for one in tenant.mailboxes.values()}
+    for where, one in servers.items():
+        if one.port is not None and not 1 <= one.port <= LAST_PORT:
+            yield f"{where} port: {one.port} is not a port: write 1 to {LAST_PORT}, such as 587"
+        if one.host and not (HOST.fullmatch(one.host) or _is_ip(one.host)):
+            sentence = "is not a host: write its name alone, such as smtp.acme.example"
+            yield f"{where} host: '{one.host}' {sentence}"
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _sender_faults(tenant: Tenant) -> Iterator[str]:
@@ -286,6 +304,9 @@ def _credential_faults(tenant: Tenant) -> Iterator[str]:
                 ipaddress.ip_network(network)
             except ValueError as error:
                 yield f"[credentials.{credential.name}] networks: {error}"
+        if credential.messages_per_hour is not None and credential.messages_per_hour < 1:
+            sentence = "messages_per_hour: write 1 or more, or leave it out for no limit"
+            yield f"[credentials.{credential.name}] {sentence}"
 
 
 def _toml_keys(table: Mapping[str, Any]) -> list[str]:

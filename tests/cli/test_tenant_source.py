@@ -33,7 +33,7 @@ def faults(path: Path) -> list[str]:
 
 def test_a_secret_is_read_from_a_file_beside_the_tenant_file(tmp_path: Path) -> None:
     text = UPSTREAM + 'password_file = "secret"\nca_file = "ca.pem"\n'
-    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     source = load_source(tenant_file(tmp_path, text, secret="geheim\r\n"))
     assert source.secrets == {("upstream", "own"): "geheim"}
     assert source.file.items["upstream", "own"]["password_file"] == str(tmp_path / "secret")
@@ -140,6 +140,14 @@ def test_a_route_or_hook_that_cannot_be_handed_anything_yet_is_named(tmp_path: P
         "[routes.imap] has no password yet: give it password_file",
         "[hooks.events] has no secret yet: give it secret_file",
     ]
+
+
+def test_an_account_whose_user_name_the_preset_knows_needs_a_password_too(
+    tmp_path: Path,
+) -> None:
+    text = 'tenant = "acme"\n[upstreams.grid]\nprovider = "sendgrid"\n'
+    [lacking] = missing_secrets(load_source(tenant_file(tmp_path, text)).file, set())
+    assert lacking == "[upstreams.grid] has no password yet: give it password_file"
 
 
 CLIENT = 'tenant = "acme"\n[mailboxes."a@acme.example"]\nprovider = "m365"\n'
