@@ -254,6 +254,8 @@ def _mailbox_faults(tenant: Tenant) -> Iterator[str]:
             yield f'{where} fetch_from: write "now", or days as "30d"'
         if not re.fullmatch(r"leave|seen|move:.+", mailbox.after_fetch):
             yield f'{where} after_fetch: write "leave", "seen" or "move:NAME"'
+        if (target := mailbox.after_fetch.partition(":")[2]) in mailbox.folders:
+            yield f"{where} after_fetch: what is moved to {target} is fetched from there again"
         yield from _oauth2_faults(mailbox, where)
 
 

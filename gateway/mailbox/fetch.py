@@ -300,20 +300,20 @@ class Fetcher:
                 size_bytes=len(fetched.content),
             )
             self._arrived(fetched.id)
-        await self._mark(session, fetched.uid)
+        await self._mark(session, fetched)
         return True
 
-    async def _mark(self, session: ImapSession, uid: int) -> None:
+    async def _mark(self, session: ImapSession, fetched: Fetched) -> None:
         """Do what `after_fetch` says; the message is ours already, so a no is only told."""
         action, _, target = self._account.mailbox.after_fetch.partition(":")
         refused = None
         if action == "seen":
-            refused = await session.mark_seen(uid)
-        elif action == "move":
-            refused = await session.move(uid, target)
+            refused = await session.mark_seen(fetched.uid)
+        elif action == "move" and target != fetched.folder:  # it would be new there, for ever
+            refused = await session.move(fetched.uid, target)
         if refused is not None:
             watch.after_fetch_refused(
-                mailbox=self._account.address, action=action, uid=uid, text=refused.text
+                mailbox=self._account.address, action=action, uid=fetched.uid, text=refused.text
             )
 
     async def _set_aside(self, fetched: Fetched, error: str) -> bool:

@@ -82,6 +82,10 @@ def test_what_does_not_fit_is_told_with_section_and_key(text: str, sentence: str
         (('type = "webhook"', 'type = "webhok"'), "did you mean 'webhook'"),
         (('route = "helpdesk"\ntime', 'owner = "it"\nroute = "helpdesk"\ntime'), "owner: 'it'"),
         (("issued", "folders = []\nissued"), "folders: write one or more"),
+        (
+            ("issued", 'after_fetch = "move:INBOX"\nissued'),
+            "moved to INBOX is fetched from there",
+        ),
         (('type = "webhook"', 'type = "imap"\nhost = "h"'), "username: this key is missing"),
         (('type = "webhook"', 'type = "smtp"\nhost = "h"\nto = "x"'), "to: 'x' is not"),
     ],

@@ -220,6 +220,11 @@ def test_after_fetch_a_message_is_seen_or_moved_where_asked(
             here.watch(after_fetch="move:Nowhere")
             dovecot.deliver(user, letter(2))
             assert subjects(await here.messages(2)) == ["1", "2"]
+            here.watch(after_fetch="move:INBOX")  # what is moved there is new there
+            dovecot.deliver(user, letter(3))
+            await here.messages(3)
+            dovecot.deliver(user, letter(4))
+            assert subjects(await here.messages(4)) == ["1", "2", "3", "4"]
 
     run(work)
 
