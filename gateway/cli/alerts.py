@@ -22,7 +22,7 @@ Tried = dict[str, "list[Step]"]
 
 
 def try_out(*, config: Config = None, as_json: Json = False) -> None:
-    """Send a test alert at once to everyone in [alerts] to, and show each step.
+    """Send a test alert at once to everyone whom gateway.conf names, and show each step.
 
     Exits 1 when one of them was not taken. Alerts that wait are due at once when all were.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +29,7 @@ from gateway.cli.output import print_json, print_line, print_next
 from gateway.cli.probing import as_document, print_steps, probe_upstream
 from gateway.cli.refusal import Refusal
 from gateway.mail.schema import SchemaError
-from gateway.mail.tenant import Security
+from gateway.mail.tenant import Security, Tenant
 from gateway.mail.tenant_file import Items, TenantFile, build_tenant, find_faults
 from gateway.providers.catalogue import Provider, load_catalogue
 from gateway.store import tenants
@@ -76,13 +77,12 @@ def add(
     given = {
         "provider": provider, "host": host, "port": port, "security": security,
         "region": region, "ca_file": str(ca_file.resolve()) if ca_file else None,
-        "sender_name": sender_name, "sender": sender, "username": username,
+        "sender_name": sender_name, "sender": sender, "username": username, "name": name,
     }  # fmt: skip
     with opened(config) as gateway:
-        gateway.find_tenant(tenant)
-        wanted = _complete(given)
+        wanted = _complete(given, gateway.find_tenant(tenant))
         secret = _password(wanted, password_file)
-        own = name or _name_of(wanted)
+        own = wanted.name
         file = _joined(gateway, tenant, wanted, own)
         upstream = file.tenant.upstreams[own]
         steps = probe_upstream(gateway, upstream, sender=wanted.sender, secret=secret)
@@ -96,6 +96,7 @@ class _Wanted:
     """Everything that was given or answered."""
 
     preset: Provider
+    name: str
     settings: dict[str, Any]  # of the upstream, as in a tenant file
     sender: str
     sender_name: str
@@ -121,7 +122,7 @@ def _tell(
         )
 
 
-def _complete(given: dict[str, Any]) -> _Wanted:
+def _complete(given: dict[str, Any], tenant: Tenant) -> _Wanted:
     """Ask for what is missing; raises Refusal where nobody is there to be asked."""
     asking = Asking(given)
     if given["provider"] is None and given["host"] is None:
@@ -130,6 +131,7 @@ def _complete(given: dict[str, Any]) -> _Wanted:
             read=read_provider,
         )  # fmt: skip
     preset = load_catalogue()[read_provider(given["provider"] or GENERIC)]
+    name = _choose_name(asking, given, preset, tenant=tenant)
     if preset.id == GENERIC:
         asking.ask("Host", "host", read=str.strip)
         asking.ask("Port", "port", default="587", read=read_port)
@@ -145,17 +147,36 @@ def _complete(given: dict[str, Any]) -> _Wanted:
     if preset.id != GENERIC:
         settings["provider"] = preset.id
     return _Wanted(
-        preset=preset, settings=settings, sender=sender, sender_name=given["sender_name"]
+        preset=preset,
+        name=name,
+        settings=settings,
+        sender=sender,
+        sender_name=given["sender_name"],
     )
+
+
+def _choose_name(
+    asking: Asking, given: dict[str, Any], preset: Provider, *, tenant: Tenant
+) -> str:
+    """Return a name that is free, before all else is asked; raises Refusal."""
+
+    def read_name(text: str) -> str:
+        if (name := text.strip()) in tenant.upstreams:
+            raise Refusal(
+                f"{tenant.id} has an upstream {name} already; --name gives this one another"
+            )
+        return name
+
+    usual = "own" if preset.id == GENERIC else preset.id
+    if given["name"] is None and usual in tenant.upstreams and asking.is_person:
+        free = next(one for n in count(2) if (one := f"{usual}-{n}") not in tenant.upstreams)
+        asking.ask(f"Name, as there is {usual} already", "name", default=free, read=read_name)
+    return read_name(given["name"] or usual)
 
 
 def _usual(port: int | None) -> str:
     # Its plain word: the prompt would list the choices of an enumeration.
     return (Security.TLS if port == 465 else Security.STARTTLS).value
-
-
-def _name_of(wanted: _Wanted) -> str:
-    return "own" if wanted.preset.id == GENERIC else wanted.preset.id
 
 
 def _password(wanted: _Wanted, file: Path | None) -> str | None:
@@ -168,8 +189,6 @@ def _password(wanted: _Wanted, file: Path | None) -> str | None:
 def _joined(gateway: Opened, tenant: str, wanted: _Wanted, name: str) -> TenantFile:
     """Return the tenant with its new upstream, sender and domain; raises Refusal."""
     settings, items = gateway.store.read_now(tenants.tables, tenant) or ({}, {})
-    if ("upstream", name) in items:
-        raise Refusal(f"{tenant} has an upstream {name} already; --name gives this one another")
     merged: Items = {**items, ("upstream", name): wanted.settings}
     said = {"name": wanted.sender_name} if wanted.sender_name else {}
     known = items.get(("sender", wanted.sender), {})

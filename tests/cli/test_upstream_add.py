@@ -10,3 +10,13 @@ def test_without_a_terminal_the_missing_option_is_named(cli: Cli) -> None:
     assert "--password-file is missing" in cli.refused(*words, "--from", "a@acme.example")
     said = cli.refused("upstream", "add", "acme", "--provider", "sendgird")
     assert "did you mean 'sendgrid'" in said
+
+
+def test_a_name_that_is_taken_is_told_before_all_else_is_asked(cli: Cli) -> None:
+    cli.apply()
+    said = cli.refused("upstream", "add", "acme", "--host", "smtp.acme.example")
+    assert said == (
+        "gateway: acme has an upstream own already; --name gives this one another\n"
+    )
+    again = cli.refused("upstream", "add", "acme", "--provider", "gmail", "--name", "own")
+    assert again == said

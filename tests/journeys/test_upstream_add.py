@@ -68,12 +68,13 @@ def test_a_wrong_password_is_told_and_nothing_is_saved(
 def test_the_dialogue_asks_proposes_and_never_shows_the_password(
     gateway: Gateway, postfix: Postfix
 ) -> None:
-    gateway.run("tenant", "add", "acme")
+    gateway.apply('tenant = "acme"\n[upstreams.own]\nhost = "smtp.acme.example"\n')
     said = converse(
         gateway,
         ["upstream", "add", "acme", "--ca-file", str(postfix.ca_file)],
         [
             ("Provider", ""),
+            ("Name, as there is own already [own-2]", ""),
             ("Host", "localhost"),
             ("Port [587]", str(postfix.port)),
             ("Security [starttls]", "ssl"),
@@ -84,9 +85,9 @@ def test_the_dialogue_asks_proposes_and_never_shows_the_password(
             ("Password", PASSWORD),
         ],
     )
-    assert "acme own: saved, support@acme.example sends by it" in said
+    assert "acme own-2: saved, support@acme.example sends by it" in said
     assert PASSWORD not in said
-    assert gateway.json("upstream", "test", "acme", "own")["ok"]
+    assert gateway.json("upstream", "test", "acme", "own-2")["ok"]
 
 
 def converse(gateway: Gateway, words: list[str], answers: Sequence[tuple[str, Answer]]) -> str:
