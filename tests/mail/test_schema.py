@@ -12,6 +12,7 @@ from gateway.mail.schema import (
     parse_limit,
     parse_size,
     read_table,
+    unknown_key,
 )
 from gateway.mail.tenant import Security
 
@@ -65,3 +66,8 @@ def test_a_limit_is_a_number_in_a_time() -> None:
 def test_what_is_no_limit_is_told(text: str) -> None:
     with pytest.raises(ValueError, match="is not a"):
         parse_limit(text)
+
+
+def test_where_nothing_is_known_none_is_listed() -> None:
+    sentence = unknown_key("desk", [], thing="route")
+    assert sentence == "there is no route 'desk', nor any other"
