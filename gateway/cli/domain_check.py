@@ -10,7 +10,7 @@ import typer
 from gateway.cli.output import print_json, print_line, print_next
 from gateway.cli.refusal import Refusal
 from gateway.config import DnsSettings
-from gateway.domain.published import Finding, compare
+from gateway.domain.published import Finding, bounded, compare
 from gateway.domain.records import DnsRecord
 from gateway.net.dns import Resolver
 from gateway.net.unreachable import Unreachable
@@ -22,7 +22,10 @@ def look_up(records: Sequence[DnsRecord], settings: DnsSettings) -> list[Finding
     async def work() -> list[Finding]:
         resolver = Resolver(settings)
         answers = await asyncio.gather(*(resolver.txt(one.name) for one in records))
-        return [compare(one, found) for one, found in zip(records, answers, strict=True)]
+        return [
+            await bounded(compare(one, found), found, txt=resolver.txt)
+            for one, found in zip(records, answers, strict=True)
+        ]
 
     try:
         return asyncio.run(work())

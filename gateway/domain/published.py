@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from gateway.domain.records import DnsRecord
 
+MOST_LOOKUPS = 10  # RFC 7208 §4.6.4
+ASKING = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
+TERM = re.compile(r"[-+~?]?([a-z0-9]+)(?:[:=]([^/%]+)$)?")
 KINDS = ("v=spf1", "v=dmarc1")  # of a name that may have other TXT records too
 
 
@@ -38,9 +42,42 @@ def compare(record: DnsRecord, found: Sequence[bytes]) -> Finding:
     return Finding(record=record, state=state, difference=difference)
 
 
+async def bounded(
+    finding: Finding, found: Sequence[bytes], *, txt: Callable[[str], Awaitable[list[bytes]]]
+) -> Finding:
+    """Return the finding, wrong where its SPF record asks for more than receivers look up.
+
+    `txt` looks up the TXT records of a name; what it raises is passed on.
+    """
+    if finding.state != "published" or not finding.record.value.startswith(KINDS[0]):
+        return finding
+    count, waiting = 0, _spf_of(found)
+    while waiting and count <= MOST_LOOKUPS:
+        asks, names = _look_ups(waiting.pop())
+        count += asks
+        for name in names[:MOST_LOOKUPS]:
+            waiting += _spf_of(await txt(name))
+    if count <= MOST_LOOKUPS:
+        return finding
+    several = f"it takes more than {MOST_LOOKUPS} look-ups, with what it includes: none counts"
+    return replace(finding, state="wrong", difference=several)
+
+
+def _spf_of(found: Sequence[bytes]) -> list[str]:
+    texts = (one.decode("utf-8", "replace").lower() for one in found)
+    return [one for one in texts if one.startswith(KINDS[0])]
+
+
+def _look_ups(text: str) -> tuple[int, list[str]]:
+    """Return how many look-ups a record asks for itself, and whose records it takes in."""
+    terms = [one for one in map(TERM.match, text.split()[1:]) if one and one[1] in ASKING]
+    taken = [one[2] for one in terms if one[1] in ("include", "redirect") and one[2]]
+    return len(terms), taken
+
+
 def _difference(kind: str, wanted: str, fitting: Sequence[str]) -> str | None:
     if kind == "v=dmarc1":
-        return None
+        return None if "p" in _tags(fitting[0].lower()) else "it lacks p="
     if kind == "v=spf1":
         said = fitting[0].lower().split()
         lacking = [one for one in wanted.split()[1:-1] if one.lower() not in said]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from gateway.domain.published import compare
+from gateway.domain.published import bounded, compare
 from gateway.domain.records import DnsRecord
 
 KEY = DnsRecord(name="s._domainkey.acme.example", type="TXT", value="v=DKIM1; k=rsa; p=AAAA")
@@ -22,6 +24,7 @@ DMARC = DnsRecord(name="_dmarc.acme.example", type="TXT", value="v=DMARC1; p=non
         (SPF, [b"v=spf1 include:a.example ~all", b"v=spf1 -all"], "wrong"),
         (SPF, [b"other"], "missing"),
         (DMARC, [b"v=DMARC1; p=reject"], "published"),
+        (DMARC, [b"v=DMARC1; rua=mailto:a@acme.example"], "wrong"),
         (DMARC, [], "missing"),
     ],
 )
@@ -35,3 +38,27 @@ def test_a_record_is_published_wrong_or_missing(
 
 def test_the_difference_names_what_spf_lacks() -> None:
     assert compare(SPF, [b"v=spf1 -all"]).difference == "it lacks include:a.example"
+
+
+@pytest.mark.parametrize(
+    ("own", "included", "state"),
+    [
+        ("a mx include:a.example", "v=spf1 a mx ~all", "published"),
+        ("a mx a:b.example/24 exists:%{i}.b.example include:a.example", "v=spf1 " + "mx " * 6,
+         "wrong"),
+        ("include:a.example", "v=spf1 include:a.example", "wrong"),  # it never ends
+        ("ip4:192.0.2.1 ip6:2001:db8::1 include:a.example", "", "published"),
+    ],
+)  # fmt: skip
+def test_more_look_ups_than_receivers_make_are_wrong(
+    own: str, included: str, state: str
+) -> None:
+    """RFC 7208 §4.6.4: more than ten are a permanent error."""
+
+    async def txt(name: str) -> list[bytes]:
+        return [included.encode()] if name == "a.example" else []
+
+    found = [f"v=spf1 {own} ~all".encode()]
+    finding = asyncio.run(bounded(compare(SPF, found), found, txt=txt))
+    assert finding.state == state
+    assert ("look-ups" in (finding.difference or "")) == (state == "wrong")
