@@ -15,6 +15,7 @@ from gateway.mail.message import Message
 
 MAX_LINE_BYTES = 998  # RFC 5322 §2.1.1
 MAX_REFERENCES_BYTES = 1000
+FOLD = "\r\n "  # RFC 5322 §2.2.3
 TEXT_TYPE = "text/plain; charset=utf-8"
 
 
@@ -72,9 +73,9 @@ def references_to(message: Message) -> str:
     own = message.message_id
     if _is_id(own):
         ids = [*(one for one in ids if one != own), own]
-    while len(" ".join(ids)) > MAX_REFERENCES_BYTES and len(ids) > 1:
+    while len(FOLD.join(ids)) > MAX_REFERENCES_BYTES and len(ids) > 1:
         del ids[1 if len(ids) > 2 else 0]
-    joined = "\r\n ".join(ids)
+    joined = FOLD.join(ids)
     return joined if len(joined) <= MAX_REFERENCES_BYTES else ""
 
 

@@ -72,11 +72,13 @@ def test_references_are_those_of_in_reply_to_where_there_are_none() -> None:
     assert references_to(message).split() == ["<a@x>", "<1@example.org>"]
 
 
-def test_long_references_keep_the_first_and_the_last() -> None:
-    ids = [f"<{number:040}@example.org>" for number in range(100)]
-    kept = references_to(parse_message(mail(References=" ".join(ids)))).split()
+@pytest.mark.parametrize("width", range(20, 60))
+def test_long_references_keep_the_first_and_the_last(width: int) -> None:
+    ids = [f"<{number:0{width}}@example.org>" for number in range(100)]
+    written = references_to(parse_message(mail(References=" ".join(ids))))
+    kept = written.split()
     assert (kept[0], kept[-1], kept[-2]) == (ids[0], "<1@example.org>", ids[-1])
-    assert len(" ".join(kept)) <= 1000
+    assert 900 < len(written) <= 1000
 
 
 def test_broken_references_are_left_out() -> None:
