@@ -201,6 +201,8 @@ def test_what_a_footer_in_html_is_made_of_is_escaped() -> None:
         'redirect "a@b.example";',
         'vacation "x";',
         'agent "support";',
+        'replace "x";',
+        'enclose "x";',
         'setfrom "suport@acme.example";',
     ],
 )
