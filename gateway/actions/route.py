@@ -155,7 +155,9 @@ def _recipient(*wanted: str | None) -> Address:
 def _told(occasion: Occasion, effect: Effect, tags: list[str]) -> tuple[Edit, ...]:
     fetched = occasion.fetched
     results = occasion.authenticity.result
-    words = dict.fromkeys("-".join(tag.split()) for tag in tags if tag.strip())
+    words = dict.fromkeys(
+        "-".join(tag.split()) for tag in tags if tag.strip() and not tag.startswith("\\")
+    )
     values = [
         (ID_FIELD, fetched.id),
         (MAILBOX_FIELD, fetched.mailbox),

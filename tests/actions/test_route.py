@@ -55,7 +55,8 @@ def test_a_broken_recipient_of_a_policy_falls_back() -> None:
 
 
 def test_the_helpdesk_is_told_in_header_fields() -> None:
-    effect = replace(STORE, arguments={"fields": ["priority=high", "名=值"]})
+    flags = (*STORE.flags, "\\Flagged")  # an IMAP flag is no tag
+    effect = replace(STORE, flags=flags, arguments={"fields": ["priority=high", "名=值"]})
     one = occasion(fetched=fetched(junk=True, backfill=True))
     outgoing = write_forward(one, effect, route=ACME.routes["desk"], mark=mark, tags=["x"])
     message = parse_message(apply_edits(outgoing.content, outgoing.edits))
