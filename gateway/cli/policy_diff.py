@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,10 +15,11 @@ from gateway.cli.output import counted, print_json, print_line, print_next, stam
 from gateway.cli.refusal import Refusal
 from gateway.mail.inbound import Authenticity
 from gateway.mail.message import Edit, parse_message
+from gateway.mail.plan import Plan
 from gateway.mail.tenant import Tenant
 from gateway.policy.asked import Context
-from gateway.policy.chain import Chain, run_chain
-from gateway.policy.difference import find_difference
+from gateway.policy.chain import Chain, after, run_chain
+from gateway.policy.difference import find_difference, find_release
 from gateway.policy.edits import foreign_marks
 from gateway.policy.files import load_chain
 from gateway.policy.scanning import limits_with
@@ -73,10 +74,7 @@ class _Again:
             return None
         chain = self._chain(tenant, message.chain)
         context = self._context(message, tenant)
-        on_error = self.gateway.settings.policies.on_error
-        limits = limits_with(self.gateway.settings.spam, self.gateway.settings.virus)
-        plan = run_chain(chain, message.content, context, on_error=on_error, limits=limits).plan
-        found = find_difference(message.plan, plan)
+        found = find_difference(message.plan, self._plan(chain, message, context))
         if found is None:
             return {}
         return {
@@ -89,6 +87,20 @@ class _Again:
             "now": list(found.now),
             "rule": found.rule,
         }
+
+    def _plan(self, chain: Chain, message: JudgedMessage, context: Context) -> Plan:
+        """Return what the chain makes of a message; one that was released goes on as it did."""
+        on_error = self.gateway.settings.policies.on_error
+        limits = limits_with(self.gateway.settings.spam, self.gateway.settings.virus)
+        while True:
+            plan = run_chain(
+                chain, message.content, context, on_error=on_error, limits=limits
+            ).plan
+            hold = find_release(message.plan, plan)
+            if hold is None or (rest := after(chain, hold)) is chain:
+                return plan
+            chain = rest
+            context = replace(context, edits=hold.edits, flags=hold.flags, globals=hold.globals)
 
     def _chain(self, tenant: Tenant, kind: str) -> Chain:
         if (tenant.id, kind) not in self._chains:

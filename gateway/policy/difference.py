@@ -27,6 +27,22 @@ def find_difference(before: Plan, now: Plan) -> Difference | None:
     return Difference(before=old, now=new, rule=rule)
 
 
+def find_release(before: Plan, now: Plan) -> Effect | None:
+    """Return the hold of `now` that the message was released from, None when there is none."""
+    hold = next((one for one in now.effects if one.kind is EffectKind.HOLD), None)
+    if hold is None:
+        return None
+    place = (hold.file, hold.line)
+    waits = any(
+        one.kind is EffectKind.HOLD and (one.file, one.line) == place for one in before.effects
+    )
+    ran = any(
+        (step.file, step.line) == place and step.text.startswith("hold ")
+        for step in before.trace
+    )
+    return hold if ran and not waits else None
+
+
 def treatment(plan: Plan) -> tuple[str, ...]:
     """Return what a Plan does with a message, an effect in a few words."""
     return tuple(_words(one) for one in plan.effects) or ("nothing",)

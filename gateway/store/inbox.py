@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway.mail.delivery import Outgoing
@@ -154,7 +154,13 @@ def store_plan(
     marked: Sequence[marks.Mark] = (),
     now: datetime,
 ) -> bool:
-    """Commit 2: keep what was proven and decided; False when it was planned before."""
+    """Commit 2: keep what was proven and decided; False when it was planned before.
+
+    What ran before a hold that it was released from stays in its trace.
+    """
+    query = "SELECT plan FROM inbox WHERE message = ? AND plan IS NOT NULL"
+    for row in db.execute(query, (id_,)).fetchall():
+        plan = replace(plan, trace=(*rows.read(Plan, row[0]).trace, *plan.trace))
     changed = db.execute(
         "UPDATE inbox SET state = 'planned', tries = 1, authenticity = ?, plan = ?"
         " WHERE message = ? AND state = 'fetched'",

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from gateway.mail.plan import Effect, EffectKind, Plan
-from gateway.policy.difference import find_difference, treatment
+from dataclasses import replace
+
+from gateway.mail.plan import Effect, EffectKind, Plan, Step
+from gateway.policy.difference import find_difference, find_release, treatment
 
 DESK = Effect(kind=EffectKind.STORE, target="desk", file="inbound/1.sieve", line=2)
 HOLD = Effect(kind=EffectKind.HOLD, reason="look", file="inbound/9.sieve", line=4)
@@ -27,3 +29,12 @@ def test_tags_and_nothing_at_all_are_told() -> None:
     tagged = Effect(kind=EffectKind.STORE, target="desk", flags=("vip", "new"))
     assert treatment(plan(tagged)) == ("store desk [new vip]",)
     assert treatment(plan()) == ("nothing",)
+
+
+def test_a_hold_that_a_message_was_released_from_is_known_by_its_trace() -> None:
+    held = Step(file=HOLD.file, line=HOLD.line, text='hold "look"')
+    tested = replace(held, text='header "subject" "x": false')
+    assert find_release(replace(plan(DESK), trace=(held,)), plan(HOLD)) == HOLD
+    assert find_release(replace(plan(DESK), trace=(tested,)), plan(HOLD)) is None
+    assert find_release(replace(plan(HOLD), trace=(held,)), plan(HOLD)) is None
+    assert find_release(replace(plan(DESK), trace=(held,)), plan(DESK)) is None

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.mail.inbound import Authenticity, Fetched
-from gateway.mail.plan import Effect, EffectKind, Plan
-from gateway.store import books, holds, inbox
+from gateway.mail.plan import Effect, EffectKind, Plan, Step
+from gateway.store import books, holds, inbox, plans
 from gateway.store.errors import Conflict
 from gateway.store.sqlite import Store
 from tests.store.values import NOON
@@ -20,11 +20,13 @@ MAIL = Fetched(
 HOLD = Effect(
     kind=EffectKind.HOLD, file="inbound/30.sieve", line=4, reason="look", flags=("vip",)
 )
+BEFORE = Step(file=HOLD.file, line=HOLD.line, text='hold "look"')
+BEHIND = Step(file="inbound/40.sieve", line=1, text="keep")
 
 
 def hold(store: Store, **arguments: Any) -> None:
     effect = replace(HOLD, arguments={"reason": "look", **arguments})
-    plan = Plan(effects=(effect,), version="v1")
+    plan = Plan(effects=(effect,), version="v1", trace=(BEFORE,))
     store.write_now(inbox.store_fetched, MAIL, now=NOON)
     store.write_now(inbox.store_plan, MAIL.id, Authenticity(), plan, now=NOON)
     (stored,) = store.read_now(inbox.effects, MAIL.id)
@@ -47,10 +49,14 @@ def test_a_released_message_is_judged_on_from_where_it_was_held(store: Store) ->
     [left] = store.read_now(inbox.unfinished)
     assert (left.message, left.mailbox) == (MAIL.id, MAIL.mailbox)
     assert store.read_now(books.inbound).difference == 0
-    again = Plan(effects=(Effect(kind=EffectKind.STORE, target="INBOX"),), version="v1")
+    kept = Effect(kind=EffectKind.STORE, target="INBOX")
+    again = Plan(effects=(kept,), version="v1", trace=(BEHIND,))
     assert store.write_now(inbox.store_plan, MAIL.id, Authenticity(), again, now=NOON)
     states = [one.state for one in store.read_now(inbox.effects, MAIL.id)]
     assert states == ["released", "planned"]
+    explained = store.read_now(plans.load, MAIL.id)
+    assert explained is not None
+    assert explained.trace == (BEFORE, BEHIND)
 
 
 def test_what_is_not_held_cannot_be_released(store: Store) -> None:
