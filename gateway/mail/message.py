@@ -99,13 +99,16 @@ class Edit:
 
     A removal takes every field of that name; an addition stands above all others, or
     below them with `last`. With `body` it is a footer: `value` goes under the text part of
-    the media type `name`, and a signed or encrypted message stays as it is.
+    the media type `name`, and a signed or encrypted message stays as it is. With `span`, two
+    offsets in the content as the edits before leave it, `value` stands in the place of what is
+    between them.
     """
 
     name: str
     value: str | None
     last: bool = False
     body: bool = False
+    span: tuple[int, int] | None = None
 
 
 def parse_message(content: bytes) -> Message:
@@ -159,6 +162,10 @@ def _line_end(content: bytes, at: int) -> int:
 
 
 def _apply(content: bytes, edit: Edit) -> bytes:
+    if edit.span is not None:
+        start, end = edit.span
+        new = (edit.value or "").encode("utf-8", "surrogateescape")
+        return content[:start] + new + content[end:]
     if edit.body:
         return append_footer(content, edit.name, edit.value or "")
     message = parse_message(content)

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from gateway.mail.footer import is_sealed
 from gateway.mail.message import Edit, Message, apply_edits, parse_message
 from gateway.mail.plan import Effect, EffectKind, Plan, Step
 from gateway.policy.asked import Asked, Context, Noted
-from gateway.policy.edits import recorded
+from gateway.policy.edits import recorded, rewritten
 from gateway.policy.outgoing import find_misuse, footer_edits
 from gateway.sieve.interface import (
     Action,
     Diagnostic,
-    HeaderEdit,
     Limits,
     Outside,
     Passed,
@@ -189,7 +189,7 @@ class _Run:
             Step(file=one.file, line=one.line, text=one.text) for one in result.trace
         ]
         self.kept_by = file.path
-        error = result.error or _unstorable(file, result) or misuse
+        error = result.error or self._sealed(file, result) or misuse
         if error is not None:
             self._fail(error, on_error)
             return False
@@ -242,7 +242,7 @@ class _Run:
                 line=error.line,
                 reason=f"the policy failed: {error.message}",
                 flags=self.passed.flags,
-                edits=self._edits(self.passed.edits, self.actions),
+                edits=self._edits(self.passed, self.actions),
                 arguments={"reason": error.message, "failed": True},
                 globals=self._globals(),
                 held_by=self.kept_by,
@@ -251,7 +251,7 @@ class _Run:
     def _default(self, envelope: Mapping[str, str]) -> Effect:
         keep = self.keep or Action(kind="keep", line=0, file=self.kept_by, implicit=True)
         flags = keep.flags if self.keep else self.passed.flags
-        edits = keep.edits if self.keep and not keep.implicit else self.passed.edits
+        made = keep if self.keep and not keep.implicit else self.passed
         return Effect(
             kind=EffectKind.STORE,
             target=DEFAULT,
@@ -259,7 +259,7 @@ class _Run:
             line=keep.line,
             reason="the default action" if keep.implicit else "keep",
             flags=flags or self.passed.flags,
-            edits=self._edits(edits, self.actions),
+            edits=self._edits(made, self.actions),
             arguments=dict(envelope),
         )
 
@@ -279,7 +279,7 @@ class _Run:
             line=action.line,
             reason=_reason(action),
             flags=action.flags,
-            edits=self._edits(action.edits, before),
+            edits=self._edits(action, before),
             arguments=arguments,
             globals=self._globals() if action.kind == "hold" else (),
             held_by=self.kept_by if action.kind == "hold" else "",
@@ -289,21 +289,24 @@ class _Run:
         """What files behind a hold find when the message is released from it."""
         return tuple(sorted(self.passed.globals.items()))
 
-    def _edits(
-        self, edits: Sequence[HeaderEdit], actions: Sequence[Action]
-    ) -> tuple[Edit, ...]:
-        own = recorded(self.message, edits)
+    def _edits(self, made: Action | Passed, actions: Sequence[Action]) -> tuple[Edit, ...]:
+        """Return the message as a script left it: its bytes, then its header, then footers."""
+        new: tuple[Edit, ...] = ()
+        message = self.message
+        if made.content is not None:
+            new = rewritten(message.content, made.content)
+            message = parse_message(made.content)
+        own = (*self.before, *new, *recorded(message, made.edits))
         if any(one.body for one in self.before):  # a file before a hold gave it its footer
-            return (*self.before, *own)
-        return (*self.before, *own, *footer_edits(actions))
+            return own
+        return (*own, *footer_edits(actions))
 
-
-def _unstorable(file: ChainFile, result: Result) -> Diagnostic | None:
-    """A body is never rebuilt: what leaves is the stored bytes with edits of the header."""
-    if result.passed.content is None:
-        return None
-    sentence = "'replace' and 'enclose' change a stored body, which is not in this release"
-    return Diagnostic(file=file.path, line=1, column=1, message=sentence)
+    def _sealed(self, file: ChainFile, result: Result) -> Diagnostic | None:
+        """A signed or encrypted part is never edited."""
+        if result.passed.content is None or not is_sealed(self.message.content):
+            return None
+        sentence = "'replace' and 'enclose' would break a signed or encrypted message"
+        return Diagnostic(file=file.path, line=1, column=1, message=sentence)
 
 
 def _without_keep(actions: Sequence[Action]) -> tuple[Action, ...]:

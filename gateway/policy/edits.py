@@ -33,6 +33,36 @@ def recorded(message: Message, edits: Sequence[HeaderEdit]) -> tuple[Edit, ...]:
     return tuple(made)
 
 
+def rewritten(old: bytes, new: bytes) -> tuple[Edit, ...]:
+    """Return the edits that make `new` of `old` (RFC 5703 §5, §6).
+
+    Of what both have in common nothing is kept a second time.
+    """
+    at = new.find(old)
+    if at >= 0:  # enclosed: in the order in which the first offset stays what it is
+        behind = new[at + len(old) :]
+        return (_splice(len(old), len(old), behind), _splice(0, 0, new[:at]))
+    start = _alike(old, new)
+    alike = _alike(old[start:][::-1], new[start:][::-1])
+    return (_splice(start, len(old) - alike, new[start : len(new) - alike]),)
+
+
+def _splice(start: int, end: int, octets: bytes) -> Edit:
+    return Edit("", octets.decode("utf-8", "surrogateescape"), span=(start, end))
+
+
+def _alike(one: bytes, other: bytes) -> int:
+    """Return how many bytes both begin with, found by halves: a body may be large."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one.startswith(other[low:middle], low):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
 def foreign_marks(message: Message, keep: Iterable[str] = ()) -> tuple[Edit, ...]:
     """Return the edits that take out `X-Gateway-` fields which others wrote.
 

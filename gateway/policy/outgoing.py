@@ -98,8 +98,10 @@ def _held(outgoing: Outgoing, hold: Effect, *, now: datetime) -> Outgoing:
 
 def _with_way(outgoing: Outgoing, tenant: Tenant) -> Outgoing:
     """The author decides upstream and right, also when a policy changed who that is."""
-    head = outgoing.content[: parse_message(outgoing.content).body_at]
-    message = parse_message(apply_edits(head, _of_header(outgoing.edits)))
+    content, edits = outgoing.content, _of_header(outgoing.edits)
+    if not any(one.span for one in edits):  # else its offsets are of the whole
+        content = content[: parse_message(content).body_at]
+    message = parse_message(apply_edits(content, edits))
     found = [address for _, address in message.addresses("From")]
     if [one.casefold() for one in found] == [outgoing.header_from.casefold()]:
         return outgoing

@@ -101,34 +101,26 @@ LANGUAGE = Language(
 )
 
 MISPLACED = {  # commands that a chain of that kind cannot carry out, and what to do instead
-    "inbound": {
-        ("setfrom", "setreplyto", "footer"): (
-            "changes mail that a helpdesk sends; put it into a file of an outbound folder"
-        ),
-        ("replace", "enclose"): (
-            "changes a stored body, which is not in this release; tag the message instead"
-        ),
-    },
-    "outbound": {
-        ("fileinto", "route", "redirect", "vacation", "agent"): (
-            "makes no sense for mail that leaves; an outbound chain may reject, hold or edit it"
-        ),
-        ("replace", "enclose"): (
-            "changes a stored body, which is not in this release; use 'footer' to add a text"
-        ),
-    },
+    "inbound": (
+        ("setfrom", "setreplyto", "footer"),
+        "changes mail that a helpdesk sends; put it into a file of an outbound folder",
+    ),
+    "outbound": (
+        ("fileinto", "route", "redirect", "vacation", "agent"),
+        "makes no sense for mail that leaves; an outbound chain may reject, hold or edit it",
+    ),
 }
 
 
 def language_of(chain: str) -> Language:
     """Return the language of an `inbound` or `outbound` chain; the misplaced is an error."""
-    instead = {name: said for names, said in MISPLACED[chain].items() for name in names}
+    names, instead = MISPLACED[chain]
 
     def refuse(given: Given, builder: Builder) -> Command:
-        builder.error(given.call, f"'{given.call.name}' {instead[given.call.name]}")
+        builder.error(given.call, f"'{given.call.name}' {instead}")
         return _nothing
 
-    refused = {name: replace(LANGUAGE.signatures[name], build=refuse) for name in instead}
+    refused = {name: replace(LANGUAGE.signatures[name], build=refuse) for name in names}
     return replace(LANGUAGE, signatures={**LANGUAGE.signatures, **refused})
 
 

@@ -39,7 +39,11 @@ def _envelope(return_path: str | None, row: str, recipients: Iterable[Recipient]
 
 def edits_row(edits: tuple[Edit, ...]) -> str:
     """Return recorded edits as JSON."""
-    return json.dumps([[one.name, one.value, one.last, one.body] for one in edits])
+    return json.dumps([[one.name, one.value, one.last, one.body, one.span] for one in edits])
+
+
+def _edit(name: str, value: str | None, last: bool, body: bool, span: list[int] | None) -> Edit:
+    return Edit(name, value, last, body, (span[0], span[1]) if span else None)
 
 
 def _stored_address(text: str) -> Address:
@@ -91,7 +95,7 @@ def load_batch(
         lease_until=until,
         envelope=envelope,
         content=row[8],
-        edits=tuple(Edit(*one) for one in json.loads(row[5])),
+        edits=tuple(_edit(*one) for one in json.loads(row[5])),
         message_id=row[1],
         header_from=row[3],
         accepted_at=time_of(row[7]),

@@ -210,10 +210,47 @@ def test_a_broken_message_does_not_break_the_chain() -> None:
         assert apply_edits(mail, judge("", mail=mail).plan.effects[0].edits) == mail
 
 
-def test_a_policy_that_would_rebuild_a_body_holds_instead() -> None:
-    plan = judge('replace "gone";').plan
+def leaving(plan: Plan, mail: bytes = MAIL) -> list[bytes]:
+    return [apply_edits(mail, effect.edits) for effect in plan.effects]
+
+
+def test_a_body_that_a_file_replaced_is_what_the_next_ones_see_and_what_leaves() -> None:
+    plan = judge(
+        'fileinto :copy "billing"; addheader "X-First" "1"; replace "Gone";',
+        'if body :contains "gone" { addheader "X-Second" "2"; fileinto "desk"; }',
+    ).plan
+    assert shown(plan) == [("store", "billing"), ("store", "desk")]
+    before, after_it = leaving(plan)
+    assert before == MAIL
+    assert after_it.endswith(b"\r\n\r\nGone\r\n")
+    assert b"Hello" not in after_it
+    assert b"X-First: 1\r\n" in after_it
+    assert after_it.startswith(b"X-Second: 2\r\n")
+
+
+def test_an_enclosed_message_is_kept_once_and_attached_as_it_was() -> None:
+    plan = judge('enclose :subject "For you" "See below";').plan
+    (content,) = leaving(plan)
+    assert b"Content-Type: message/rfc822\r\n\r\n" + MAIL in content
+    assert b"Subject: For you\r\n" in content
+    assert not any("Hello" in str(edit.value) for edit in plan.effects[0].edits)
+
+
+def test_a_replaced_part_survives_a_hold_and_what_is_behind_it() -> None:
+    chain = chain_of('replace "Gone"; hold "look";', 'addheader "X-Behind" "1";')
+    (hold,) = run_chain(chain, MAIL, CONTEXT).plan.effects
+    stored = rows.read(Effect, rows.write(hold))
+    context = replace(CONTEXT, edits=stored.edits)
+    (content,) = leaving(run_chain(after(chain, stored), MAIL, context).plan)
+    assert content.startswith(b"X-Behind: 1\r\n")
+    assert content.endswith(b"\r\n\r\nGone\r\n")
+
+
+def test_a_signed_message_is_not_rewritten_but_held() -> None:
+    signed = MAIL.replace(b"\r\n\r\n", b"\r\nContent-Type: multipart/signed\r\n\r\n", 1)
+    plan = judge('replace "gone";', mail=signed).plan
     assert shown(plan) == [("hold", "")]
-    assert "stored body" in plan.errors[0]
+    assert "signed or encrypted" in plan.errors[0]
 
 
 def test_header_edits_of_a_script_reach_the_effects_that_come_later_only() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.mail.message import apply_edits, parse_message
-from gateway.policy.edits import foreign_marks, recorded
+from gateway.policy.edits import foreign_marks, recorded, rewritten
 from gateway.sieve.interface import HeaderEdit
 
 MAIL = b"X-A: 1\r\nSubject: Hi\r\nX-A: 2\r\n\tmore\r\nX-A: 3\r\n\r\nbody\r\n"
@@ -71,3 +73,16 @@ def test_marks_that_others_wrote_are_removed_and_a_kept_one_is_not() -> None:
 def test_ten_thousand_strange_marks_make_few_edits() -> None:
     mail = b"".join(b"X-Gateway-%d: x\r\n" % n for n in range(10_000)) + b"\r\n"
     assert len(foreign_marks(parse_message(mail))) == 50
+
+
+@given(old=st.binary(), new=st.binary(), around=st.binary())
+def test_what_is_rewritten_is_made_of_the_old_by_its_edits(
+    old: bytes, new: bytes, around: bytes
+) -> None:
+    for wanted in (new, around + old + new, old + new, old[: len(old) // 2] + new + old[-3:]):
+        assert apply_edits(old, rewritten(old, wanted)) == wanted
+
+
+def test_what_both_have_in_common_is_not_kept_again() -> None:
+    (edit,) = rewritten(b"a" * 9000 + b"old" + b"z" * 9000, b"a" * 9000 + b"new" + b"z" * 9000)
+    assert edit.value == "new"

@@ -139,9 +139,8 @@ def test_the_mark_that_some_editors_write_in_front_is_no_text(tmp_path: Path) ->
     assert len(load_chain(tmp_path, ACME, "inbound").files) == 1
 
 
-@pytest.mark.parametrize("text", ['footer "x";', 'replace "x";', 'enclose "x";'])
-def test_what_no_inbound_chain_carries_out_does_not_compile(tmp_path: Path, text: str) -> None:
-    write(tmp_path, "inbound/1.sieve", text)
+def test_what_no_inbound_chain_carries_out_does_not_compile(tmp_path: Path) -> None:
+    write(tmp_path, "inbound/1.sieve", 'footer "x";')
     with pytest.raises(CompileError, match="changes"):
         load_chain(tmp_path, ACME, "inbound")
 

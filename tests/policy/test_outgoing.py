@@ -95,6 +95,11 @@ def test_a_chain_that_asks_for_nothing_changes_nothing() -> None:
     assert kept("keep;", "") == OUT
 
 
+def test_a_replaced_body_leaves_and_who_wrote_it_is_still_known() -> None:
+    assert leaves('footer "Acme";', 'replace "New";').endswith(b"\r\n\r\nNew\r\n\r\nAcme\r\n")
+    assert kept('replace :from "sales@acme.example" "New";').lane.name == "other"
+
+
 def test_a_rejection_is_a_550_with_the_text_on_one_line() -> None:
     refusal = decided("reject text:\nNo money\nby mail\n.\n;", "keep;").refusal
     assert refusal is not None
@@ -201,8 +206,6 @@ def test_what_a_footer_in_html_is_made_of_is_escaped() -> None:
         'redirect "a@b.example";',
         'vacation "x";',
         'agent "support";',
-        'replace "x";',
-        'enclose "x";',
         'setfrom "suport@acme.example";',
     ],
 )

@@ -18,6 +18,7 @@ from gateway.mail.delivery import (
     State,
     Verdict,
 )
+from gateway.mail.message import Edit
 from gateway.mail.reply import Reply
 from gateway.store import books, journal, lanes, people, queue, threads
 from gateway.store.sqlite import Store
@@ -65,6 +66,16 @@ def test_an_accepted_message_is_claimed_with_its_bytes_and_recipients(store: Sto
         "b@y.example",
     ]
     assert str(batch.envelope.return_path) == "support@acme.example"
+
+
+def test_recorded_edits_come_back_as_they_were(store: Store) -> None:
+    edits = (
+        Edit("Subject", None), Edit("X-A", "1", last=True), Edit("text/plain", "f", body=True),
+        Edit("", "\udcff", span=(3, 9)),
+    )  # fmt: skip
+    store.write_now(queue.accept, replace(outgoing(), edits=edits), now=NOON)
+    (batch,) = claim(store)
+    assert batch.edits == edits
 
 
 def test_what_is_claimed_is_not_claimed_twice_while_the_lease_runs(store: Store) -> None:
