@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.mailbox.account import Account, find_junk
+from gateway.mailbox.reach import explain_outage
 from gateway.net.imap import Folder, ImapPools, ImapRefused, ImapSession
 from gateway.net.unreachable import Unreachable
 from gateway.providers.catalogue import Provider
@@ -30,7 +31,7 @@ class Step:
 class Failure:
     """Why a mailbox cannot be connected: the cause, what happened, what to do, their words."""
 
-    cause: str  # of providers.causes, or "unreachable"
+    cause: str  # of providers.causes, or of mailbox.reach
     meaning: str
     fix: str | None
     said: str
@@ -62,9 +63,9 @@ async def prove(
     try:
         return await proving.imap(secret, pools)
     except Unreachable as error:
-        fix = "Check host, port and security, and that this server may connect there."
+        found = explain_outage(error, account.endpoint)
         return proving.failed(
-            Failure(cause="unreachable", meaning=str(error), fix=fix, said=str(error))
+            Failure(cause=found.cause, meaning=str(error), fix=found.fix, said=str(error))
         )
 
 

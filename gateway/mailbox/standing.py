@@ -22,6 +22,7 @@ from gateway.mailbox.health import (
     read_evidence,
     write_evidence,
 )
+from gateway.mailbox.reach import explain_outage
 from gateway.net.imap import ImapRefused
 from gateway.net.unreachable import Unreachable
 from gateway.providers.catalogue import Provider
@@ -101,7 +102,8 @@ class Standing:
 
     async def unreachable(self, error: Unreachable) -> None:
         """Add an outage, which never speaks for death."""
-        await self._add("unreachable", refused=False, reason=str(error), fix=None)
+        fix = explain_outage(error, self._account.endpoint).fix
+        await self._add("unreachable", refused=False, reason=str(error), fix=fix)
 
     def diagnose(self, refused: ImapRefused) -> Diagnosis:
         """Return what a refusal means at this provider."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from gateway.config import ConfigError
 from gateway.mail.tenant import Security
 from gateway.net.tls import client_context
 
@@ -246,11 +247,19 @@ def why(error: Exception) -> str:
 
 
 def shared_context(ca_files: tuple[str, ...]) -> ssl.SSLContext:
-    """Return a verifying context that also trusts `ca_files`; raises OSError, ConfigError.
+    """Return a verifying context that also trusts `ca_files`; raises ConfigError.
 
     One serves many: a context with the system's authorities costs a megabyte and 10 ms.
     """
-    return _context(ca_files, tuple(Path(one).stat().st_mtime_ns for one in ca_files))
+    return _context(ca_files, tuple(map(_changed_at_ns, ca_files)))
+
+
+def _changed_at_ns(ca_file: str) -> int:
+    try:
+        return Path(ca_file).stat().st_mtime_ns
+    except OSError as error:
+        why_not = (error.strerror or "it cannot be read").lower()
+        raise ConfigError(f"{ca_file}: cannot be used as a CA: {why_not}") from error
 
 
 @functools.lru_cache(maxsize=64)

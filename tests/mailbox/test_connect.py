@@ -82,7 +82,7 @@ def test_a_server_that_cannot_be_reached_is_told_without_a_traceback() -> None:
         async with provider() as here:
             proof = await here.prove(port=1)
             assert proof.failure is not None
-            assert proof.failure.cause == "unreachable"
+            assert proof.failure.cause == "connection-refused"
             assert [step.name for step in proof.steps] == ["connect"]
 
     run(work)
