@@ -12,7 +12,7 @@ from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger, Page, check_all
 from gateway.net.imap import ImapRefused
 from gateway.sandbox.mailbox import MailboxServer
-from tests.mailbox.world import CATALOGUE, SECONDS, World, mailbox_at, run, until, world
+from tests.mailbox.world import CATALOGUE, SECONDS, World, mailbox_at, run, world
 
 ADDRESS, CODE = "shop@acme.example", "code"
 MAIL = b"From: ann@example.net\r\nSubject: 1\r\n\r\nWhere is my order?\r\n"
@@ -25,15 +25,12 @@ def test_a_folder_that_is_not_there_is_told_until_it_is(tmp_path: Path) -> None:
         server.add_account(ADDRESS, CODE)
         async with world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here:
             here.watch(folders=("INBOX", "Orders"))
-            await until(lambda: here.states == ["ok"], what="the sign-in")
-            assert "the folder Orders cannot be opened" in await reason(here)
+            assert "the folder Orders cannot be opened" in await reason(here, told=True)
             server.deliver(ADDRESS, MAIL)
             await here.messages(1)
             assert isinstance(await compared(here), ImapRefused)
             server.account(ADDRESS).create("Orders")
-            async with asyncio.timeout(SECONDS):
-                while await reason(here):  # noqa: ASYNC110 - told by another task
-                    await asyncio.sleep(0.01)
+            await reason(here, told=False)
             server.deliver(ADDRESS, MAIL, "Orders")
             await here.messages(2)
             assert await compared(here) == Page(server=2, known=2)
@@ -42,9 +39,14 @@ def test_a_folder_that_is_not_there_is_told_until_it_is(tmp_path: Path) -> None:
     run(work)
 
 
-async def reason(here: World) -> str:
-    state = await here.state()
-    return (state and state.reason) or ""
+async def reason(here: World, *, told: bool) -> str:
+    """Return the reason of a mailbox that is ok, once there is one, or none."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            state = await here.state()
+            if state is not None and bool(state.reason) is told and state.state == "ok":
+                return state.reason or ""
+            await asyncio.sleep(0.01)
 
 
 async def compared(here: World) -> Page | ImapRefused:
