@@ -289,7 +289,7 @@ def _recipients(db: Db, message: str) -> tuple[QueueRecipient, ...]:
     """
     rows = db.execute(
         "SELECT d.recipient, d.state, d.attempts, d.last_reply, d.next_attempt_at,"
-        f" {_said('reason')}, {_said('fix')}, d.finished_at, d.lane_kind, d.tenant, d.lane"
+        f" {_said('reason')}, {_said('fix')}, d.finished_at, d.lane_kind"
         " FROM delivery d LEFT JOIN lanes l ON l.tenant = d.tenant AND l.kind = d.lane_kind"
         " AND l.name = d.lane WHERE d.message = ? ORDER BY d.number",
         (message,),
@@ -302,20 +302,18 @@ def _said(column: str) -> str:
     return (
         f"CASE WHEN d.state <> 'held' AND l.paused_by IS NOT NULL AND l.reason IS NOT NULL"
         f" THEN l.{column} WHEN d.state = 'queued' AND d.reason IS NULL"
+        f" OR d.reason = l.rest_reason AND d.fix IS NULL"
         f" THEN l.rest_{column} ELSE d.{column} END"
     )
 
 
 def _recipient(row: tuple[Any, ...], *, capturing: bool) -> QueueRecipient:
-    address, state, attempts, last_reply, next_at, reason, fix, finished_at = row[:8]
-    kind, tenant, lane = row[8:]
+    address, state, attempts, last_reply, next_at, reason, fix, finished_at, kind = row
     waits = finished_at is None
     if capturing and kind in STAND_STILL and state != State.HELD:
         reason, fix = WAITS, WAITS_FIX
     if state == State.QUEUED and reason is None:
         reason, fix = ITS_TURN, ITS_TURN_FIX
-    elif reason and fix is None and kind == LaneKind.UPSTREAM:
-        fix = f"gateway upstream test {tenant} {lane} tells why"
     return QueueRecipient(
         address=address,
         state=state,
