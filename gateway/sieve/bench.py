@@ -166,9 +166,14 @@ class Bench:
         self.errors.clear()
 
     def compile(self, name: str) -> Script | None:
-        """Compile a script beside the testsuite script; its errors can be asked for."""
+        """Compile a script beside the testsuite script; its errors can be asked for.
+
+        One that is switched off, by `.off` behind its name, has the same tests.
+        """
         self.errors.clear()
         path = self.directory / name
+        if not path.exists():
+            path = self.directory / f"{name}.off"
         try:
             source = path.read_bytes().decode("utf-8-sig")
         except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,19 @@ test "kept" {
 def test_a_shipped_policy_passes_its_tests(path: Path) -> None:
     results = run_testsuite(path, run_chain=chain_runner(SHIPPED, ACME))
     assert results
+    assert [(one.name, one.reason) for one in results if not one.ok] == []
+
+
+def test_the_shipped_tests_hold_for_policies_that_are_switched_on(tmp_path: Path) -> None:
+    """As each of them says at its top: by taking ".off" off its name."""
+    copied = Path(shutil.copytree(SHIPPED, tmp_path / "policies"))
+    for path in copied.rglob("inbound/*.off"):
+        path.rename(path.with_suffix(""))
+    results = [
+        result
+        for suite in suites(copied)
+        for result in run_testsuite(suite, run_chain=chain_runner(copied, ACME))
+    ]
     assert [(one.name, one.reason) for one in results if not one.ok] == []
 
 
