@@ -66,6 +66,7 @@ class Bench:
     errors: list[str] = field(default_factory=list)
     script: Script | None = None
     executed: int = 0
+    passed: Passed | None = None  # by the script or chain that ran last
     notified: set[str] = field(default_factory=set)
     stored_flags: tuple[str, ...] = ()
 
@@ -161,6 +162,7 @@ class Bench:
         run.accepted = False
         run.flags = list(self.stored_flags)
         self.executed = 0
+        self.passed = None
         self.sent.clear()
         self.notified.clear()
         self.errors.clear()
@@ -208,6 +210,7 @@ class Bench:
     def take_result(self, run: Run, result: Result) -> None:
         """Add what a script or chain asked for to the result."""
         self.errors = [result.error.message] if result.error else []
+        self.passed = result.passed
         for action in result.actions:
             if not action.implicit:
                 self._take_action(run, action)
@@ -238,14 +241,14 @@ class Bench:
             passed = result.passed
             if result.error or not result.keeps:
                 break
-        if run.implicit_keep:
-            run.flags = list(passed.flags)
-            run.start(self.content, edits=passed.edits)
         return self.execute(run) and not self.errors
 
     def execute(self, run: Run) -> bool:
         """Carry out what was asked for since the last time."""
         self.errors.clear()
+        if run.implicit_keep and self.passed is not None:  # it keeps the message as it was left
+            run.flags = list(self.passed.flags)
+            run.start(self.content, edits=self.passed.edits)
         actions = run.finished()
         done = [self._perform(action) for action in actions[self.executed :]]
         self.executed = len(run.actions)

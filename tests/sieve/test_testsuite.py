@@ -28,6 +28,23 @@ def suite(tmp_path: Path, body: str) -> Path:
     return path
 
 
+def test_the_implicit_keep_stores_the_message_as_the_script_left_it(tmp_path: Path) -> None:
+    (tmp_path / "a.sieve").write_text(
+        'require ["imap4flags", "editheader"]; addflag "vip"; addheader "X-A" "b";'
+    )
+    body = """require "imap4flags";
+    test "kept" {
+      if not test_script_compile "a.sieve" { test_fail "does not compile"; }
+      if not test_script_run { test_fail "failed"; }
+      if not test_result_execute { test_fail "not kept"; }
+      test_message :folder "INBOX" 0;
+      if not hasflag "vip" { test_fail "no flag"; }
+      if not header "X-A" "b" { test_fail "no header"; }
+    }"""
+    (result,) = run_testsuite(suite(tmp_path, body))
+    assert (result.ok, result.reason) == (True, "")
+
+
 def test_a_failure_has_its_line_and_reason(tmp_path: Path) -> None:
     path = suite(tmp_path, 'test "a" {\n  test_fail "not so";\n}\ntest "b" { keep; }')
     assert [(one.name, one.ok, one.reason) for one in run_testsuite(path)] == [
