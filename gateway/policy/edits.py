@@ -16,8 +16,9 @@ from gateway.sieve.interface import HeaderEdit
 FOREIGN_PREFIX = "x-gateway-"
 MAX_FOREIGN = 50
 OURS = (
-    "X-Gateway-Id", "X-Gateway-Mailbox", "X-Gateway-Conversation", "X-Gateway-Tags",
-    "X-Gateway-Field", "X-Gateway-Auth", "X-Gateway-Backfill", "X-Gateway-Junk",
+    "X-Gateway-Id", "X-Gateway-Mailbox", "X-Gateway-Conversation", "X-Gateway-Sequence",
+    "X-Gateway-Linked", "X-Gateway-Tags", "X-Gateway-Field", "X-Gateway-Auth",
+    "X-Gateway-Backfill", "X-Gateway-Junk",
 )  # fmt: skip
 
 

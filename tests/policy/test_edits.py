@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.actions import route
 from gateway.mail.message import apply_edits, parse_message
 from gateway.policy.edits import foreign_marks, recorded, rewritten
 from gateway.sieve.interface import HeaderEdit
@@ -86,3 +87,11 @@ def test_what_is_rewritten_is_made_of_the_old_by_its_edits(
 def test_what_both_have_in_common_is_not_kept_again() -> None:
     (edit,) = rewritten(b"a" * 9000 + b"old" + b"z" * 9000, b"a" * 9000 + b"new" + b"z" * 9000)
     assert edit.value == "new"
+
+
+def test_what_we_tell_a_helpdesk_no_stranger_can_tell_it() -> None:
+    ours = {value for name, value in vars(route).items() if name.endswith("_FIELD")}
+    many = "".join(f"X-Gateway-N{number}: 1\r\n" for number in range(100))
+    forged = "".join(f"{name}: forged\r\n" for name in sorted(ours))
+    mail = f"{many}{forged}\r\nbody\r\n".encode()
+    assert b"forged" not in apply_edits(mail, foreign_marks(parse_message(mail)))
