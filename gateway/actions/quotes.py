@@ -44,8 +44,9 @@ HEADER_OTHER = re.compile(
 
 def without_quotes(text: str) -> str:
     """Return what the sender wrote beside the quotes; all of it when that is nothing."""
-    lines = text.splitlines()[:MAX_LINES]
-    begun = (at for at in _candidates(lines) if _begins_quote(lines, at))
+    lines = text.splitlines()
+    looked_at = lines[:MAX_LINES]
+    begun = (at for at in _candidates(looked_at) if _begins_quote(looked_at, at))
     end = next(begun, len(lines))
     kept = "\n".join(_without_trailing_quote(lines[:end])).strip()
     return kept or text.strip()

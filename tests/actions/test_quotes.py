@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.actions.quotes import without_quotes
+from gateway.actions.quotes import MAX_LINES, without_quotes
 
 OWN = "It is broken.\nPlease help."
 
@@ -61,3 +61,8 @@ def test_no_text_is_refused_and_nothing_is_made_up(text: str) -> None:
 def test_a_long_text_is_read_in_time() -> None:
     for text in ("On x\n" * 50_000, "On x wrote:\n> a\nb\n" * 6000 + "> z\n"):
         assert without_quotes(text).startswith("On x")
+
+
+def test_of_a_very_long_text_nothing_is_lost() -> None:
+    long = "\n".join(f"line {number}" for number in range(3 * MAX_LINES))
+    assert without_quotes(long) == long
