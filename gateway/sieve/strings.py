@@ -47,7 +47,12 @@ class Expression:
         return _checked(value, run.limits.string_bytes)
 
     def expand_own(self, run: Run) -> str:
-        """Return the string; references to a stranger's text stay as they are written."""
+        """Return the string; references to a stranger's text stay as they are written.
+
+        Raises RunError when it is longer than the limit.
+        """
+        if self.constant is not None:
+            return self.constant
         value = "".join(
             part
             if isinstance(part, str)

@@ -110,6 +110,13 @@ def test_a_vacations_handle_does_not_change_with_a_strangers_text() -> None:
     assert len(handles) == 1
 
 
+def test_only_a_string_that_was_expanded_has_a_limit() -> None:
+    for command in ("vacation", "agent"):
+        assert run(f'{command} "{"x" * 70_000}";').error is None
+        grown = f'set "a" "{"x" * 8000}"; {command} "{"${a}" * 9}";'
+        assert run(grown).error is not None
+
+
 def test_a_template_is_read_with_the_script_and_expanded() -> None:
     world = World(
         texts={"templates/t.txt": "Dear ${message.from_name}\n"},
