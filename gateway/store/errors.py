@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+NOT_OURS = "permission denied; type it as root, or as the user that the server runs as"
+
 
 class StoreError(Exception):
     """The store cannot keep or give what was asked."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from gateway.store.errors import StoreError
+from gateway.store.errors import NOT_OURS, StoreError
 
 
 class Seal:
@@ -35,13 +35,9 @@ class Seal:
         """Read the key file, made with mode 0600 on first use; raises StoreError."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            _write_keys(path, [Fernet.generate_key()])
         except FileExistsError:
             return cls._read(path)
-        with os.fdopen(handle, "wb") as file:
-            file.write(Fernet.generate_key() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
         return cls._read(path)
 
     @classmethod
@@ -67,12 +63,7 @@ class Seal:
         keys = [Fernet.generate_key(), *_read_keys(self._path)]
         draft = self._path.with_name(f"{self._path.name}.new")
         draft.unlink(missing_ok=True)
-        with os.fdopen(
-            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-        ) as file:
-            file.write(b"\n".join(keys) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write_keys(draft, keys)
         draft.replace(self._path)
         self._take(keys)
 
@@ -110,12 +101,33 @@ class Seal:
         return [hmac.new(key, data, sha256).hexdigest() for key in self._hash_keys]
 
 
+def _write_keys(path: Path, keys: list[bytes]) -> None:
+    """Write a new file that is the folder's owner's alone; raises FileExistsError.
+
+    Root may type a verb for a server that runs as another user, who must read the key.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if os.geteuid() == 0:
+                owner = path.parent.stat()
+                os.fchown(handle, owner.st_uid, owner.st_gid)
+            file.write(b"\n".join(keys) + b"\n")
+            file.flush()
+            os.fsync(handle)
+    except OSError:
+        path.unlink()  # half a file would be taken for a key that was lost
+        raise
+
+
 def _read_keys(path: Path) -> list[bytes]:
     """Return the keys of the file, the newest first; raises StoreError when there are none."""
     try:
         keys = path.read_bytes().split()
         if keys and all(Fernet(key) for key in keys):
             return keys
+    except PermissionError as error:
+        raise StoreError(f"{path}: cannot be read: {NOT_OURS}") from error
     except (OSError, ValueError) as error:
         raise StoreError(
             f"{path}: is not a key file of ours; restore it from a backup"

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeGuard, TypeVar
 from sqlite_utils import Database
 
 from gateway import events
-from gateway.store.errors import StoreError, StoreFull
+from gateway.store.errors import NOT_OURS, StoreError, StoreFull
 from gateway.store.schema import migrate
 from gateway.store.turn import Turn
 
@@ -81,7 +81,10 @@ class Store:
         everything else can still be written. `shared` is for the processes of a server: they
         take turns, and leave the log to `checkpoints.keep_log_short`.
         """
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StoreError(f"{path.parent}: is not a directory") from error
         store = cls(path, keep_free=keep_free, max_bytes=max_bytes, shared=shared)
         store._thread.start()
         store._opened.result()
@@ -160,7 +163,7 @@ class Store:
             if self._shared:
                 db.execute("PRAGMA wal_autocheckpoint=0")
         except (sqlite3.Error, OSError) as error:
-            sentence = f"{self._path}: cannot be opened: {error}"
+            sentence = f"{self._path}: cannot be opened: {_cause(error)}"
             self._opened.set_exception(StoreError(sentence))
             return
         self._opened.set_result(None)
@@ -358,6 +361,10 @@ def _is_full(error: Exception) -> bool:
 def _code_of(error: Exception) -> int:
     """Return the primary result code: the upper bits tell which call it was."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _cause(error: Exception) -> str:
+    return NOT_OURS if isinstance(error, PermissionError) else str(error)
 
 
 def _connect(path: Path) -> Db:

@@ -134,6 +134,12 @@ def test_a_file_that_is_no_store_is_refused_with_its_name(tmp_path: Path) -> Non
         Store.open(path)
 
 
+def test_a_state_that_is_no_directory_is_refused_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    with pytest.raises(StoreError, match="state: is not a directory"):
+        Store.open(tmp_path / "state" / "gateway.db")
+
+
 def test_the_file_is_readable_by_its_owner_alone(store: Store, tmp_path: Path) -> None:
     assert (tmp_path / "gateway.db").stat().st_mode & 0o077 == 0
 
