@@ -6,7 +6,9 @@ reply to it. gcc and OpenSSL's headers (libssl-dev) are needed.
 
 from __future__ import annotations
 
+import atexit
 import base64
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -70,8 +72,10 @@ def run(load: Load) -> Measured:
 
 @cache
 def program() -> Path:
-    """Compile the load; return where it lies."""
-    path = Path(tempfile.mkdtemp(prefix="bench-load-")) / "load"
+    """Compile the load; return where it lies until this process ends."""
+    home = tempfile.mkdtemp(prefix="bench-load-")
+    atexit.register(shutil.rmtree, home)
+    path = Path(home) / "load"
     subprocess.run(
         ["gcc", "-O2", "-o", str(path), str(SOURCE), "-lssl", "-lpthread"], check=True
     )
