@@ -95,7 +95,8 @@ def run_chain(
     seen = apply_edits(content, context.edits)
     message = parse_message(seen)
     asked = Asked(context=context, message=message, lists=chain.lists)
-    passed = Passed(flags=context.flags, globals=dict(context.globals))
+    known = dict(context.globals)  # of before a hold: whose text it is is not known any more
+    passed = Passed(flags=context.flags, globals=known, strangers=frozenset(known))
     run = _Run(message=message, before=context.edits, passed=passed)
     outbound = context.chain == "outbound"
     timed_out = False

@@ -226,6 +226,7 @@ class Passed:
     edits: tuple[HeaderEdit, ...] = ()
     flags: tuple[str, ...] = ()
     globals: dict[str, str] = field(default_factory=dict)
+    strangers: frozenset[str] = frozenset()  # which of these hold text of the message
     actions: tuple[Action, ...] = ()  # of earlier scripts: for conflicts and doubles
     steps: int = 0
     seconds: float = 0.0  # that the scripts before took

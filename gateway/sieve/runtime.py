@@ -13,6 +13,7 @@ from gateway.sieve.mime import Part, TooManyParts, parse_parts
 from gateway.sieve.rewriting import Splice
 
 MAX_SHOWN = 200  # characters of a value in the trace
+GLOBAL = "global."  # before the name of a variable that all files share
 DELIVERING = frozenset({"keep", "fileinto", "route", "redirect"})
 REFUSING = frozenset({"reject", "ereject"})
 ANSWERING = frozenset({"vacation", "agent"})
@@ -39,7 +40,7 @@ class Run:
         self._begin(content if passed.content is None else passed.content)
         self.variables: dict[str, str] = {}
         self.globals: dict[str, str] = dict(passed.globals)
-        self.strangers: set[str] = {f"global.{name}" for name in self.globals}
+        self.strangers: set[str] = {f"{GLOBAL}{name}" for name in passed.strangers}
         self.matches: Sequence[str] = ()
         self.flags: list[str] = [*passed.flags]
         self.actions: list[Action] = []
@@ -125,6 +126,11 @@ class Run:
             raise RunError(f"more than {self.limits.variables} variables")
         variables[name] = self._cut(value)
         (self.strangers.add if stranger else self.strangers.discard)(slot)
+
+    @property
+    def strange_globals(self) -> frozenset[str]:
+        """The global variables that hold text of the message."""
+        return frozenset(name for name in self.globals if f"{GLOBAL}{name}" in self.strangers)
 
     def _cut(self, value: str) -> str:
         limit = self.limits.variable_bytes

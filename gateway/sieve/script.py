@@ -153,6 +153,7 @@ def _result(run: Run) -> Result:
             edits=tuple(run.edits),
             flags=tuple(run.flags),
             globals=dict(run.globals),
+            strangers=run.strange_globals,
             actions=(*run.passed.actions, *run.actions),
             steps=run.steps,
             seconds=run.seconds,

@@ -321,6 +321,14 @@ def test_global_variables_pass_on_over_a_hold() -> None:
     assert shown(rest.plan) == [("store", "desk")]
 
 
+def test_an_agent_gets_the_global_words_of_an_admin_and_no_strangers() -> None:
+    sets = 'global ["own", "theirs"]; set "own" "kind"; set "theirs" "${message.subject}";'
+    asks = 'global ["own", "theirs"]; agent "be ${own} ${theirs}";'
+    assert shown(judge(sets, asks).plan)[0] == ("agent", "be kind ${theirs}")
+    released = replace(CONTEXT, globals=(("own", "kind"), ("theirs", "Hi")))
+    assert shown(judge(asks, context=released).plan)[0] == ("agent", "be ${own} ${theirs}")
+
+
 def test_an_edit_of_one_file_is_seen_by_the_next_and_by_no_earlier_effect() -> None:
     judged = judge(
         'if header "subject" "Hi" { fileinto :copy "desk"; }',
