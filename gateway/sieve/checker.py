@@ -18,9 +18,12 @@ from gateway.sieve.strings import (
     decode_characters,
     split_references,
 )
-from gateway.sieve.syntax import Argument, Call, Number, Tag, Text, Texts
+from gateway.sieve.syntax import Argument, Call, Number, Text, Texts, shown
 
-MAX_SHOWN = 500  # characters of a call in the trace
+UNKNOWN = {
+    "notify": "nobody whom policies may tell, by the tenant's 'notify', is called",
+    "sender": "the tenant has no sender",
+}
 
 Namespace = Callable[["Builder", str], Reference | str | None]
 
@@ -104,7 +107,8 @@ class Builder:
         """Report a constant name that the configuration does not know."""
         known = self.loader.names(kind)
         if known is not None and name not in known:
-            self.error(place, f"there is no {kind} '{name}'{self.source.suggest(name, known)}")
+            said = UNKNOWN.get(kind, f"there is no {kind}")
+            self.error(place, f"{said} '{name}'{self.source.suggest(name, known)}")
 
     def declare(self, name: str, place: Argument) -> None:
         """Note that a variable is set somewhere; too many are reported once."""
@@ -355,27 +359,6 @@ class Builder:
 
 
 _GOES_ON = frozenset({"elsif", "else"})
-
-
-def shown(call: Call) -> str:
-    """Return a call as one line of a trace."""
-    if call.name in ("if", "elsif", "not", "allof", "anyof"):
-        return call.name
-    words = " ".join([call.name, *map(_shown_argument, call.arguments)])
-    return words if len(words) <= MAX_SHOWN else words[: MAX_SHOWN - 3] + "..."
-
-
-def _shown_argument(argument: Argument) -> str:
-    match argument:
-        case Tag():
-            return f":{argument.name}"
-        case Number():
-            return str(argument.value)
-        case Text():
-            value = argument.value if len(argument.value) <= 60 else argument.value[:57] + "..."
-            return '"' + value.replace("\r\n", " ") + '"'
-        case Texts():
-            return "[" + ", ".join(map(_shown_argument, argument.items)) + "]"
 
 
 def variable_reference(name: str, slot: str) -> Reference:

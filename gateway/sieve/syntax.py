@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_SHOWN = 500  # characters of a call in the trace
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -59,3 +61,24 @@ class Call:
     def width(self) -> int:
         """How many characters the name has."""
         return len(self.name)
+
+
+def shown(call: Call) -> str:
+    """Return a call as one line of a trace."""
+    if call.name in ("if", "elsif", "not", "allof", "anyof"):
+        return call.name
+    words = " ".join([call.name, *map(_shown_argument, call.arguments)])
+    return words if len(words) <= MAX_SHOWN else words[: MAX_SHOWN - 3] + "..."
+
+
+def _shown_argument(argument: Argument) -> str:
+    match argument:
+        case Tag():
+            return f":{argument.name}"
+        case Number():
+            return str(argument.value)
+        case Text():
+            value = argument.value if len(argument.value) <= 60 else argument.value[:57] + "..."
+            return '"' + value.replace("\r\n", " ") + '"'
+        case Texts():
+            return "[" + ", ".join(map(_shown_argument, argument.items)) + "]"
