@@ -78,6 +78,10 @@ def _warnings(settings: Settings) -> Iterator[str]:
             f"[submission] sessions: {sessions} sessions need more than the {most} files that"
             " may be open here: raise LimitNOFILE= of the unit, or ulimit -Hn"
         )
+    yield from (
+        f"[models.{name}] is read, and asked by nobody: no agent answers in this release"
+        for name in settings.models
+    )
     yield from why_nobody_is_reminded(settings)
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gateway.config.faults import find_faults
-from gateway.config.settings import ListenerSettings, Settings
+from gateway.config.settings import ListenerSettings, ModelSettings, Settings
 from gateway.mail.schema import SchemaError, read_table, unknown_key
 
 KEY_NAMES = {"alerts": {"from": "sender"}}
 """Keys whose field is called otherwise, by section."""
 
-SECTIONS = {one.name: one for one in dataclasses.fields(Settings) if one.name != "path"}
+MODELS = "models"  # sections of a name each
+SECTIONS = {
+    one.name: one for one in dataclasses.fields(Settings) if one.name not in ("path", MODELS)
+}
 
 
 def load_settings(path: Path) -> Settings:
@@ -22,12 +26,14 @@ def load_settings(path: Path) -> Settings:
     table = load_toml(path)
     sections: dict[str, Any] = {}
     for name, section in table.items():
-        if name not in SECTIONS:
-            sentence = _where_it_belongs(name) or unknown_key(name, SECTIONS, thing="section")
+        if name not in SECTIONS and name != MODELS:
+            known = [*SECTIONS, MODELS]
+            sentence = _where_it_belongs(name) or unknown_key(name, known, thing="section")
             raise ConfigError(f"{path}: {sentence}")
         if not isinstance(section, dict):
             raise ConfigError(f"{path}: {name}: expects a section: write [{name}]")
-        sections[name] = _read_section(path, name, section)
+        read = _read_models if name == MODELS else partial(_read_section, name=name)
+        sections[name] = read(path, section=section)
     settings = Settings(path=path.resolve(), **sections)
     _check(settings)
     return settings
@@ -49,7 +55,7 @@ class ConfigError(Exception):
     """A file of the operator that cannot be used: says which, where, and what to do."""
 
 
-def _read_section(path: Path, name: str, section: dict[str, Any]) -> Any:
+def _read_section(path: Path, *, name: str, section: dict[str, Any]) -> Any:
     cls = type(SECTIONS[name].default)
     given: dict[str, Any] = {}
     try:
@@ -62,6 +68,19 @@ def _read_section(path: Path, name: str, section: dict[str, Any]) -> Any:
         if error.key not in _keys_of(name) and (belongs := _where_it_belongs(error.key)):
             sentence = belongs
         raise ConfigError(f"{path}: [{name}] {sentence}") from error
+
+
+def _read_models(path: Path, section: dict[str, Any]) -> dict[str, ModelSettings]:
+    models = {}
+    for name, table in section.items():
+        where = f"{path}: [{MODELS}.{name}]"
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: [{MODELS}] {name}: give it a section: [{MODELS}.NAME]")
+        try:
+            models[name] = read_table(ModelSettings, table)
+        except SchemaError as error:
+            raise ConfigError(f"{where} {error}") from error
+    return models
 
 
 def _keys_of(section: str) -> set[str]:

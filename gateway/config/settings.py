@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -222,6 +223,16 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """[models.NAME]: an OpenAI-compatible endpoint; it is asked by a later release."""
+
+    url: str
+    model: str
+    timeout: timedelta = MINUTE
+    key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole gateway.conf; `path` is the file, for messages and relative paths."""
 
@@ -243,6 +254,7 @@ class Settings:
     alerts: AlertSettings = AlertSettings()
     tenants: TenantSettings = TenantSettings()
     log: LogSettings = LogSettings()
+    models: Mapping[str, ModelSettings] = field(default_factory=dict)
 
     @property
     def state(self) -> Path:

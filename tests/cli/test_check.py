@@ -52,6 +52,21 @@ def test_without_alerts_and_with_a_public_url_on_loopback_it_warns(cli: Cli) -> 
     assert not any("alerts" in one or "public" in one for one in cli.json("check")["warnings"])
 
 
+def test_a_model_is_checked_and_told_to_be_asked_by_nobody_yet(cli: Cli) -> None:
+    model = '[models.default]\nurl = "http://127.0.0.1:11434/v1"\nmodel = "qwen3"\n'
+    cli.write("gateway.conf", model)
+    assert any(
+        one.startswith("[models.default] is read") for one in cli.json("check")["warnings"]
+    )
+    for wrong, fault in (
+        (model.replace("url", "uri"), "[models.default] uri: there is no key 'uri'"),
+        (model.replace('model = "qwen3"\n', ""), "[models.default] model: this key is missing"),
+        ("[models]\ndefault = 1\n", "[models] default: give it a section: [models.NAME]"),
+    ):
+        cli.write("gateway.conf", wrong)
+        assert fault in cli.refused("check")
+
+
 @pytest.mark.parametrize(
     ("keys", "fault"),
     [
