@@ -253,7 +253,7 @@ class Scheduler:
         if reason == way.rest_told:
             return
         way.rest_told = reason
-        fix = (verdict.fix or _how_to_see(way.lane)) if verdict else None
+        fix = (verdict.fix or way.lane.how_to_see) if verdict else None
         await self._store.write(lanes.set_rest, way.lane, reason=reason, fix=fix)
 
     async def _record_surely(
@@ -319,13 +319,6 @@ class Scheduler:
 
     def _owner_of(self, way: Way) -> str:
         return f"{self._owner} {way.lane};"
-
-
-def _how_to_see(lane: Lane) -> str | None:
-    """Return the verb that tells each step towards a server which was not reached."""
-    if lane.kind is not LaneKind.UPSTREAM:
-        return None
-    return f"gateway upstream test {lane.tenant} {lane.name} tells why"
 
 
 def _report(batch: Batch, results: Sequence[Result], recorded: Recorded) -> None:

@@ -70,6 +70,13 @@ class Lane:
     def __str__(self) -> str:
         return f"{self.tenant}/{self.kind}/{self.name}"
 
+    @property
+    def how_to_see(self) -> str | None:
+        """The verb that tells each step towards an upstream; None: there is none."""
+        if self.kind is not LaneKind.UPSTREAM:
+            return None
+        return f"gateway upstream test {self.tenant} {self.name} tells why"
+
 
 class Kind(StrEnum):
     """What a stored message is."""
@@ -170,6 +177,11 @@ class Attempt:
     def outcome(self) -> Outcome:
         """The outcome by the reply's first digit."""
         return self.reply.outcome
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether no server said a word, so that nothing was taken either."""
+        return self.reply.code == 0 and self.phase is not Phase.AFTER_DOT
 
 
 class Decision(StrEnum):

@@ -361,6 +361,8 @@ def _fix_of(batch: Batch, result: Result, state: State) -> str:
         return result.verdict.fix
     if state is State.HELD:
         return held_fix(batch.message)
+    if (see := batch.lane.how_to_see) and result.attempt.is_unanswered:
+        return see
     return f"it is tried again by itself; gateway queue retry {batch.message} tries it now"
 
 
