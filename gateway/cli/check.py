@@ -22,7 +22,7 @@ OTHER_FILES = 500  # the store, upstream sessions, mailboxes, pages
 
 def check(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[TENANT-FILE]...", show_default=False)
+        list[Path] | None, typer.Argument(metavar="TENANT-FILE", show_default=False)
     ] = None,
     *,
     config: Config = None,

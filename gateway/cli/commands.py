@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType, TracebackType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from gateway.cli.opening import Verbs
 from gateway.cli.refusal import Refusal
 from gateway.config import ConfigError
 from gateway.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from typer._click import Context, HelpFormatter
 
 HELP = """A mail gateway between helpdesks and the mailboxes of their customers.
 
@@ -112,19 +116,47 @@ def _module(name: str) -> ModuleType:
     return import_module(f"gateway.cli.{name}")
 
 
+class _Group(TyperGroup):
+    """Lists its verbs under their panels, each with its whole sentence."""
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            sentence = " ".join((command.help or "").split("\n\n")[0].split())
+            panel = getattr(command, "rich_help_panel", None) or "Commands"
+            panels.setdefault(panel, []).append((name, sentence))
+        for panel, rows in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(rows)
+
+
 def _group(sentence: str) -> typer.Typer:
     return typer.Typer(
+        cls=_Group,
         help=sentence,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # its columns cut the names of options, its markup eats [alerts]
     )
 
 
 def _root(
-    show_version: Annotated[bool, typer.Option("--version", is_eager=True)] = False,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda asked: _tell_version(asked=asked),
+            help="Print which release this is.",
+        ),
+    ] = False,
 ) -> None:
-    if show_version:
+    del show_version  # answered before a verb is looked for
+
+
+def _tell_version(*, asked: bool) -> None:
+    if asked:
         typer.echo(f"gateway {version('mail-gateway')}")
         raise typer.Exit
 
@@ -137,6 +169,8 @@ def _tell(*sentences: str) -> None:
 def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {(error.strerror or 'cannot be used').lower()}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     return str(error)
 
 

@@ -30,7 +30,7 @@ Lines = Annotated[int, typer.Option("--lines", "-n", min=1, help="So many of the
 
 
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", show_default=False)],
+    words: Annotated[list[str], typer.Argument(metavar="WORD", show_default=False)],
     *,
     tenant: OfTenant = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many messages.")] = 50,

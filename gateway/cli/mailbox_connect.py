@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # it brings Twisted
 Word = Annotated[str | None, typer.Option(show_default=False)]
 File = Annotated[Path | None, typer.Option(metavar="FILE", show_default=False)]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
-Address = Annotated[str | None, typer.Argument(metavar="[ADDRESS]", show_default=False)]
+Address = Annotated[str | None, typer.Argument(metavar="ADDRESS", show_default=False)]
 Preset = Annotated[
     str | None, typer.Option(help="As gateway provider list shows.", show_default=False)
 ]

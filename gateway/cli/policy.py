@@ -95,7 +95,7 @@ def check(
 
 def run_tests(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE.svtest]...", show_default=False)
+        list[Path] | None, typer.Argument(metavar="FILE.svtest", show_default=False)
     ] = None,
     *,
     tenant: OfTenant = None,

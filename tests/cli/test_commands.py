@@ -39,6 +39,38 @@ def test_help_names_every_noun_and_its_verbs(capsys: pytest.CaptureFixture[str])
         assert all(verb in listed for verb in commands.verbs_of(noun))
 
 
+def test_help_is_whole_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERMINAL_WIDTH", "40")
+    for words in (["mailbox", "connect"], ["queue"], [], ["alerts", "test"]):
+        assert commands.run([*words, "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert "…" not in shown
+        assert "..." not in shown.replace("[ARGS]...", "")
+    assert commands.run(["mailbox", "connect", "--help"]) == 0
+    assert "--client-secret-file FILE" in capsys.readouterr().out
+
+
+def test_the_release_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("gateway ")
+
+
+def test_a_disk_that_is_full_is_told_in_words() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", "provider", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "gateway: no space left on device\n"
+
+
 def test_a_verb_does_not_wait_for_the_imports_of_others() -> None:
     words = "import sys; from gateway.cli import commands; commands.run(['log', '--help']);"
     done = subprocess.run(
