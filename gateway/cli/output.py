@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+GAP = 2  # between columns
+# So long a word is not cut, and a longer one to no less, as far as there is room.
+WHOLE_WORDS = ((20, 14), (16, 12), (12, 10), (10, 8))
 WIDTH_OF_FILES = 200  # a table that is piped on is not folded to a terminal
 STYLES = {
     "ok": "green", "delivered": "green", "open": "green", "added": "green", "ready": "green",
@@ -31,17 +35,22 @@ def print_json(value: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str) -> None:
     """Print rows under their columns, or the sentence `empty` when there are none."""
-    listed = list(rows)
+    listed = [[_cell(cell) for cell in row] for row in rows]
     if not listed:
         print_line(empty)
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        # What comes first is what people copy: it stays on one line.
-        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    console = _console()
+    found = zip(columns, *listed, strict=True)
+    widths = _find_widths([[str(cell) for cell in column] for column in found], console.width)
+    if widths is None:
+        _print_records(console, columns, listed)
+        return
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
+    for name, width in zip(columns, widths, strict=True):
+        table.add_column(name, overflow="fold", width=width)
     for row in listed:
-        table.add_row(*(_cell(cell) for cell in row))
-    _console().print(table)
+        table.add_row(*row)
+    console.print(table)
 
 
 def print_pairs(pairs: Iterable[tuple[str, Cell]]) -> None:
@@ -131,6 +140,45 @@ def size(size_bytes: int) -> str:
 def counted(count: int, thing: str, *, plural: str | None = None) -> str:
     """Return `1 recipient`, `2 recipients`."""
     return f"{count} {thing if count == 1 else plural or thing + 's'}"
+
+
+def _find_widths(columns: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """Return a width for each column, or None where words would be cut to pieces.
+
+    What comes first is what people copy: it stays on one line.
+    """
+    widths = [max(map(cell_len, column)) for column in columns]
+    words = [_longest_word(column) for column in columns]
+    room -= GAP * (len(columns) - 1)
+    for whole, piece in WHOLE_WORDS:
+        least = [word if word <= whole else piece for word in words]
+        least[0] = widths[0]
+        if sum(least) <= room:
+            return _shrink(widths, least, room)
+    return None
+
+
+def _longest_word(cells: Sequence[str]) -> int:
+    return max((cell_len(word) for cell in cells for word in cell.split()), default=0)
+
+
+def _shrink(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Take from the widest what is too much, and from no column more than it can spare."""
+    left = list(widths)
+    while sum(left) > room:
+        spare = [n for n, width in enumerate(left) if width > least[n]]
+        left[max(spare, key=lambda n: left[n])] -= 1
+    return left
+
+
+def _print_records(
+    console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]
+) -> None:
+    for number, row in enumerate(rows):
+        if number:
+            console.print()
+        for name, cell in zip(columns, row, strict=True):
+            console.print(Text(f"{name}  ", style="bold") + cell)
 
 
 def _console() -> Console:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
+from io import StringIO
 
 import pytest
 
@@ -26,6 +28,41 @@ def test_a_table_that_is_piped_on_is_whole(capsys: pytest.CaptureFixture[str]) -
     assert "-" in shown
     output.print_table(["name"], [], empty="there are none")
     assert capsys.readouterr().out == "there are none\n"
+
+
+class Terminal(StringIO):
+    """What is written to it is seen by a person."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+COLUMNS = ["id", "at", "kind", "from", "state"]
+ROW = ["01M8HM1DERJRXJAE61", "2026-11-28 17:42:53Z", "submission", "a@acme.example", "held"]
+
+
+def test_a_narrow_table_cuts_no_short_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = _on_a_terminal(monkeypatch, 62)
+    assert max(map(len, shown)) <= 62
+    for word in (ROW[0], "2026-11-28", "submission", "held"):
+        assert any(word in line for line in shown)
+
+
+def test_where_words_would_be_cut_a_row_is_shown_as_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = _on_a_terminal(monkeypatch, 40)
+    assert shown == [f"{name}  {value}" for name, value in zip(COLUMNS, ROW, strict=True)]
+
+
+def _on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> list[str]:
+    """Return the lines of a table on a terminal of so many columns."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout", terminal := Terminal())
+    output.print_table(COLUMNS, [ROW], empty="none")
+    said = terminal.getvalue()
+    return [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in said.splitlines()]
 
 
 def test_a_time_ahead_is_said_as_a_distance() -> None:
