@@ -77,7 +77,7 @@ class Renewals:
             return
         last = tried.steps[-1]
         if not tried.is_ok and is_final(last):
-            await self._base.store.write(codes.drop_candidate, id_, address)
+            await self._base.store.write(codes.refuse_candidate, id_, address)
             watch.code_refused(
                 tenant=id_, mailbox=address, cause=last.cause or "", said=last.said
             )

@@ -16,7 +16,7 @@ from gateway.cli.output import counted, print_json, print_line, print_next, prin
 from gateway.cli.refusal import Refusal
 from gateway.cli.tenant_source import Source, load_source, missing_secrets
 from gateway.mail.tenant_file import SECTIONS, Items, as_toml
-from gateway.store import tenants
+from gateway.store import codes, tenants
 from gateway.store.errors import Conflict
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
@@ -47,8 +47,9 @@ def apply(
             changes = order.rehearse(gateway) if dry_run else order.carry_out(gateway)
         except Conflict as conflict:
             raise Refusal(f"{file}: {conflict}") from conflict
+        id_ = source.file.tenant.id
         notes = list(missing_secrets(source.file, _known_secrets(gateway, source)))
-    id_ = source.file.tenant.id
+        notes += _candidates(gateway, id_)
     if as_json:
         shown = [_as_json(one) for one in changes]
         print_json({"tenant": id_, "dry_run": dry_run, "changes": shown, "notes": notes})
@@ -141,6 +142,15 @@ def _confirm(changes: Iterable[Change]) -> None:
     if not sys.stdin.isatty():
         raise Refusal(f"--prune would remove {names}; --yes agrees")
     typer.confirm(f"Remove {names}?", abort=True, err=True)
+
+
+def _candidates(gateway: Opened, tenant: str) -> list[str]:
+    return [
+        f'[mailboxes."{address}"] has a new code: the server tries it first, and the one in use'
+        " stays until it works; gateway mailbox list"
+        for of_tenant, address in gateway.store.read_now(codes.candidates)
+        if of_tenant == tenant
+    ]
 
 
 def _known_secrets(gateway: Opened, source: Source) -> set[tuple[str, str]]:

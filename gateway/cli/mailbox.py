@@ -20,6 +20,7 @@ from gateway.store.states import MailboxState, mailbox_states
 
 UNTRIED = "it was not tried yet"
 UNTRIED_FIX = "gateway serve"
+NEWER_REFUSED = "the code that a file brought was refused; the one before it is in use"
 
 
 def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = False) -> None:
@@ -73,6 +74,9 @@ def row_of(
     One that was never tried is suspect: nothing proves yet that its sign-in works.
     """
     reason, fix = (state.reason, state.fix) if state else (UNTRIED, UNTRIED_FIX)
+    if code and code.is_newer_refused and reason is None:
+        reason = NEWER_REFUSED
+        fix = f"mend that file and apply again, or gateway mailbox reauth {mailbox.address}"
     if state and state.paused:
         reason, fix = "paused by a person", f"gateway mailbox resume {mailbox.address}"
     return {

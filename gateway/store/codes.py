@@ -1,7 +1,8 @@
 """Codes of mailboxes: the one in use, and a candidate that was not tried yet.
 
 A file that brings another code for a mailbox that works makes a candidate of it: the running
-server tries it, and only a code that opened everything takes the place of the one before.
+server tries it, and only a code that opened everything takes the place of the one before. One
+that was refused is remembered as that, for people, until another one is brought or works.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import UTC, date, datetime
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
 
-CANDIDATE = "candidate"
+CANDIDATE, REFUSED = "candidate", "refused"
 WHERE = "tenant = ? AND kind = ? AND name = ?"
 
 
@@ -22,6 +23,7 @@ class CodeDays:
 
     entered_on: date
     renewed_on: date | None
+    is_newer_refused: bool = False  # the one that a file brought since
 
 
 def is_in_use(db: Db, tenant: str, address: str) -> bool:
@@ -37,6 +39,7 @@ def is_in_use(db: Db, tenant: str, address: str) -> bool:
 
 def propose(db: Db, seal: Seal, tenant: str, address: str, code: str, *, now: datetime) -> None:
     """Keep a candidate, in the place of one before it."""
+    drop_candidate(db, tenant, address)
     db.execute(
         "INSERT OR REPLACE INTO secrets (tenant, kind, name, sealed, changed_at)"
         " VALUES (?,?,?,?,?)",
@@ -51,8 +54,16 @@ def candidates(db: Db) -> list[tuple[str, str]]:
 
 
 def drop_candidate(db: Db, tenant: str, address: str) -> None:
-    """Forget a candidate: it was tried, or is not wanted any more."""
-    db.execute(f"DELETE FROM secrets WHERE {WHERE}", (tenant, CANDIDATE, address))
+    """Forget a candidate, a refused one too: another works, or it is not wanted any more."""
+    for kind in (CANDIDATE, REFUSED):
+        db.execute(f"DELETE FROM secrets WHERE {WHERE}", (tenant, kind, address))
+
+
+def refuse_candidate(db: Db, tenant: str, address: str) -> None:
+    """Remember that a candidate does not work; it is not tried again."""
+    db.execute(
+        f"UPDATE secrets SET kind = ? WHERE {WHERE}", (REFUSED, tenant, CANDIDATE, address)
+    )
 
 
 def note_renewal(db: Db, tenant: str, address: str, *, at: datetime | None) -> None:
@@ -65,10 +76,14 @@ def note_renewal(db: Db, tenant: str, address: str, *, at: datetime | None) -> N
 def days(db: Db) -> dict[str, CodeDays]:
     """Return since when each mailbox has its code."""
     rows = db.execute("SELECT name, changed_at, renewed_at FROM secrets WHERE kind = 'mailbox'")
+    refused = {
+        row[0] for row in db.execute("SELECT name FROM secrets WHERE kind = ?", (REFUSED,))
+    }
     return {
         name: CodeDays(
             entered_on=_day(changed),
             renewed_on=_day(renewed) if renewed else None,
+            is_newer_refused=name in refused,
         )
         for name, changed, renewed in rows
     }

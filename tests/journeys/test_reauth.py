@@ -105,14 +105,17 @@ def test_a_file_brings_a_candidate_and_the_code_that_works_stays(
     gateway.start()
     wait_until(lambda: state_of(gateway) == "ok", what=gateway.log)
     (gateway.home / "mailbox-password").write_text("a-slip-of-the-pen")
-    gateway.run("apply", str(gateway.home / "tenant.toml"))
+    applied = gateway.run("apply", str(gateway.home / "tenant.toml"))
+    assert "the one in use stays until it works" in applied.stderr
     wait_until(lambda: "mailbox.code_refused" in gateway.log(), what=gateway.log)
     assert state_of(gateway) == "ok"
+    assert "was refused" in gateway.json("mailbox", "list")[0]["reason"]
     dovecot.add_user("support", "the-second-code")
     (gateway.home / "mailbox-password").write_text("the-second-code")
     gateway.run("apply", str(gateway.home / "tenant.toml"))
     wait_until(lambda: "mailbox.code_renewed" in gateway.log(), what=gateway.log)
     wait_until(lambda: gateway.log().count("mailbox.connected") == 2, what=gateway.log)
+    assert gateway.json("mailbox", "list")[0]["reason"] is None
     assert "a-slip-of-the-pen" not in gateway.log()
 
 

@@ -46,6 +46,11 @@ def test_a_file_makes_only_a_candidate_of_a_code_for_a_mailbox_that_works(
     assert code_of(store, seal) == "first"
     assert store.read_now(codes.candidates) == [("acme", BOX)]
     assert store.read_now(tenants.open_secret, seal, "acme", codes.CANDIDATE, BOX) == "second"
+    store.write_now(codes.refuse_candidate, "acme", BOX)
+    assert store.read_now(codes.candidates) == []
+    assert store.read_now(codes.days)[BOX].is_newer_refused
+    apply(store, seal, "third")
+    assert not store.read_now(codes.days)[BOX].is_newer_refused
 
 
 @pytest.mark.parametrize("state", ["dead", None])
