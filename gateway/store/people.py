@@ -302,7 +302,6 @@ def _said(column: str) -> str:
     return (
         f"CASE WHEN d.state <> 'held' AND l.paused_by IS NOT NULL AND l.reason IS NOT NULL"
         f" THEN l.{column} WHEN d.state = 'queued' AND d.reason IS NULL"
-        f" OR d.reason = l.rest_reason AND d.fix IS NULL"
         f" THEN l.rest_{column} ELSE d.{column} END"
     )
 
