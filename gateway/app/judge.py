@@ -122,6 +122,7 @@ class Judge:
             edits=before.edits,
             flags=before.flags,
             globals=before.globals,
+            done=before.done,
             count=self._counter(tenant, now),
         )
 

@@ -184,6 +184,7 @@ class Submissions:
             edits=outgoing.edits,
             flags=hold.flags if hold else (),
             globals=hold.globals if hold else (),
+            done=hold.done if hold else (),
             count=self._counter(tenant.id, now),
         )
         on_error = self._base.settings.policies.on_error

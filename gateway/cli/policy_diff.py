@@ -100,7 +100,13 @@ class _Again:
             if hold is None or (rest := after(chain, hold)) is chain:
                 return plan
             chain = rest
-            context = replace(context, edits=hold.edits, flags=hold.flags, globals=hold.globals)
+            context = replace(
+                context,
+                edits=hold.edits,
+                flags=hold.flags,
+                globals=hold.globals,
+                done=hold.done,
+            )
 
     def _chain(self, tenant: Tenant, kind: str) -> Chain:
         if (tenant.id, kind) not in self._chains:

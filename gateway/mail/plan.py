@@ -27,6 +27,10 @@ HOLD_ENDS = {"release": "released", "reject": "rejected", "discard": "discarded"
 """What `hold :then` may say, and what is then done with the message."""
 
 
+Done = tuple[str, str, str, int]
+"""A command that was run, its target, and its file and line."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """One thing to do, and which line of which file asked for it."""
@@ -41,6 +45,7 @@ class Effect:
     arguments: dict[str, Any] = field(default_factory=dict)  # of vacation, reject, hold, ...
     globals: tuple[tuple[str, str], ...] = ()  # of a hold: what files behind it may ask for
     held_by: str = ""  # of a hold: the file of the chain; `file` may be one that it includes
+    done: tuple[Done, ...] = ()  # of a hold: what was asked for before it
 
 
 def end_of_hold(hold: Effect, *, begun_at: datetime) -> datetime | None:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.mail.inbound import Authenticity
 from gateway.mail.message import Edit, Message
+from gateway.mail.plan import Done
 from gateway.mail.tenant import Tenant
 
 Count = Callable[[str, str, str, int], int]
@@ -54,6 +55,7 @@ class Context:
     ] = ()  # made before the chain: ids mapped back, strange marks removed
     flags: tuple[str, ...] = ()  # of files that ran before: of a message that was released
     globals: tuple[tuple[str, str], ...] = ()  # likewise: the variables that pass on
+    done: tuple[Done, ...] = ()  # likewise: it counts with what the files behind ask for
     count: Count = nothing_marked
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.mail.footer import is_sealed
 from gateway.mail.message import Edit, Message, apply_edits, parse_message
-from gateway.mail.plan import Effect, EffectKind, Plan, Step
+from gateway.mail.plan import Done, Effect, EffectKind, Plan, Step
 from gateway.policy.asked import Asked, Context, Noted
 from gateway.policy.edits import recorded, rewritten
 from gateway.policy.outgoing import find_misuse, footer_edits
@@ -95,9 +95,7 @@ def run_chain(
     seen = apply_edits(content, context.edits)
     message = parse_message(seen)
     asked = Asked(context=context, message=message, lists=chain.lists)
-    known = dict(context.globals)  # of before a hold: whose text it is is not known any more
-    passed = Passed(flags=context.flags, globals=known, strangers=frozenset(known))
-    run = _Run(message=message, before=context.edits, passed=passed)
+    run = _Run(message=message, before=context.edits, passed=_passed_before(context))
     outbound = context.chain == "outbound"
     timed_out = False
     for file in chain.files:
@@ -144,6 +142,21 @@ def run_files(
         accepted=False,
         passed=run.passed,
         error=run.failed,
+    )
+
+
+def _passed_before(context: Context) -> Passed:
+    """Return what the files before a hold pass on; nothing for a message that begins."""
+    known = dict(context.globals)  # whose text each holds is not known any more
+    actions = (
+        Action(kind=kind, target=target, file=file, line=line)
+        for kind, target, file, line in context.done
+    )
+    return Passed(
+        flags=context.flags,
+        globals=known,
+        strangers=frozenset(known),
+        actions=tuple(actions),
     )
 
 
@@ -247,6 +260,7 @@ class _Run:
                 arguments={"reason": error.message, "failed": True},
                 globals=self._globals(),
                 held_by=self.kept_by,
+                done=_done(self.passed.actions),
             )
 
     def _default(self, envelope: Mapping[str, str]) -> Effect:
@@ -284,6 +298,7 @@ class _Run:
             arguments=arguments,
             globals=self._globals() if action.kind == "hold" else (),
             held_by=self.kept_by if action.kind == "hold" else "",
+            done=_done(self.passed.actions) if action.kind == "hold" else (),
         )
 
     def _globals(self) -> tuple[tuple[str, str], ...]:
@@ -308,6 +323,12 @@ class _Run:
             return None
         sentence = "'replace' and 'enclose' would break a signed or encrypted message"
         return Diagnostic(file=file.path, line=1, column=1, message=sentence)
+
+
+def _done(actions: Sequence[Action]) -> tuple[Done, ...]:
+    """Return what counts for files behind a hold: no effect twice, no two answers."""
+    asked = (one for one in actions if one.kind in KINDS and one.kind != "hold")
+    return tuple((one.kind, one.target, one.file, one.line) for one in asked)
 
 
 def _without_keep(actions: Sequence[Action]) -> tuple[Action, ...]:

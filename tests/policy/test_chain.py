@@ -321,6 +321,22 @@ def test_global_variables_pass_on_over_a_hold() -> None:
     assert shown(rest.plan) == [("store", "desk")]
 
 
+def test_what_was_done_before_a_hold_counts_behind_it() -> None:
+    """The same target once, and one vacation a message (RFC 5230 §4.7)."""
+    chain = chain_of(
+        'redirect :copy "b@x.example"; fileinto :copy "billing"; vacation "a";',
+        'hold "look";',
+        'redirect :copy "b@x.example"; fileinto :copy "billing"; fileinto "desk";',
+    )
+    plan = run_chain(chain, MAIL, CONTEXT).plan
+    assert [kind for kind, _ in shown(plan)] == ["redirect", "store", "vacation", "hold"]
+    hold = rows.read(Effect, rows.write(plan.effects[-1]))
+    behind = replace(CONTEXT, done=hold.done)
+    assert shown(run_chain(after(chain, hold), MAIL, behind).plan) == [("store", "desk")]
+    second = run_chain(chain_of('vacation "b";'), MAIL, behind).plan
+    assert "only one vacation" in second.errors[0]
+
+
 def test_an_agent_gets_the_global_words_of_an_admin_and_no_strangers() -> None:
     sets = 'global ["own", "theirs"]; set "own" "kind"; set "theirs" "${message.subject}";'
     asks = 'global ["own", "theirs"]; agent "be ${own} ${theirs}";'
