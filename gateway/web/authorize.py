@@ -13,17 +13,15 @@ from html import escape
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from gateway.web.paper import POLICY, page
+
 PATH = "/oauth2/callback"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
-<body><h1>{title}</h1>{paragraphs}</body></html>
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +46,7 @@ def routes(finish: Callable[[Mapping[str, str]], Awaitable[Told]]) -> APIRouter:
     async def back(request: Request) -> HTMLResponse:
         told = await finish(dict(request.query_params))
         paragraphs = "".join(f"<p>{escape(one)}</p>" for one in told.sentences)
-        page = PAGE.format(title=escape(told.title), paragraphs=paragraphs)
-        return HTMLResponse(page, status_code=200 if told.ok else 400, headers=HEADERS)
+        code = 200 if told.ok else 400
+        return page(told.title, paragraphs, headers=HEADERS, status_code=code)
 
     return router

@@ -17,15 +17,15 @@ from html import escape
 from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
+
+from gateway.web.paper import POLICY, page
 
 LIFE_SECONDS = 60 * 86400
 MAX_BODY_BYTES = 8192
+LONGEST_TIME = 12  # digits
 TRIES, TRIES_WITHIN_SECONDS = 5, 600.0  # a provider bars an account that tries too often
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
+    "Content-Security-Policy": f"{POLICY}; form-action 'self'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
@@ -98,13 +98,13 @@ def renewal_routes(links: RenewalLinks, desk: RenewalDesk) -> APIRouter:
     pages = _Pages(links, desk)
 
     @router.get("/renew/{tenant}/{address}")
-    async def show(tenant: str, address: str, until: int = 0, mark: str = "") -> Response:
+    async def show(tenant: str, address: str, until: str = "", mark: str = "") -> Response:
         subject = await pages.find(tenant, address, until, mark)
         return pages.form(subject) if subject else pages.gone()
 
     @router.post("/renew/{tenant}/{address}")
     async def take(
-        request: Request, tenant: str, address: str, until: int = 0, mark: str = ""
+        request: Request, tenant: str, address: str, until: str = "", mark: str = ""
     ) -> Response:
         subject = await pages.find(tenant, address, until, mark)
         if subject is None:
@@ -124,32 +124,41 @@ class _Pages:
         self._desk = desk
         self._tries: defaultdict[str, deque[float]] = defaultdict(deque)
 
-    async def find(self, tenant: str, address: str, until: int, mark: str) -> Subject | None:
+    async def find(self, tenant: str, address: str, until: str, mark: str) -> Subject | None:
         subject = await self._desk.find(tenant, address)
-        good = subject is not None and self._links.is_good(subject, until=until, mark=mark)
+        end = int(until) if until.isdecimal() and len(until) <= LONGEST_TIME else 0
+        good = subject is not None and self._links.is_good(subject, until=end, mark=mark)
         return subject if good else None
 
     def form(self, subject: Subject, answer: Answer | None = None) -> Response:
-        return _page(_form(subject, answer, ask=self._desk.ask))
+        what = "sign-in" if subject.is_sign_in else "code"
+        return _page(f"A new {what} for {subject.address}", _form(subject, answer) + self._whom)
 
     def gone(self) -> Response:
-        return _page(_say(GONE) + _whom(self._desk.ask), status_code=410)
+        return _page("Mailbox", _say(GONE) + self._whom, status_code=410)
 
     async def sign_in(self, subject: Subject) -> Response:
         if not self._may_try(subject):
-            return _page(_say(TOO_OFTEN), status_code=429)
+            return self._too_often()
         url = await self._desk.begin(subject.tenant, subject.address)
-        return _page(_link(subject, url)) if url else self.gone()
+        return _page(subject.address, _link(subject, url)) if url else self.gone()
 
     async def renew(self, subject: Subject, code: str) -> Response:
         if not code:
             return self.form(subject, Answer(is_ok=False, meaning="No code was entered."))
         if not self._may_try(subject):
-            return _page(_say(TOO_OFTEN), status_code=429)
+            return self._too_often()
         answer = await self._desk.renew(subject.tenant, subject.address, code)
         if answer.is_ok:
-            return _page(_say(f"{subject.address}: {answer.meaning}"))
+            return _page("Mailbox", _say(f"{subject.address}: {answer.meaning}"))
         return self.form(subject, answer)
+
+    def _too_often(self) -> Response:
+        return _page("Mailbox", _say(TOO_OFTEN) + self._whom, status_code=429)
+
+    @property
+    def _whom(self) -> str:
+        return f"<p>Questions? Ask {escape(self._desk.ask)}.</p>" if self._desk.ask else ""
 
     def _may_try(self, subject: Subject) -> bool:
         return _may_try(self._tries[subject.address], self._desk.clock())
@@ -175,44 +184,34 @@ def _may_try(tries: deque[float], now: float) -> bool:
     return True
 
 
-def _form(subject: Subject, answer: Answer | None = None, *, ask: str | None) -> str:
+def _form(subject: Subject, answer: Answer | None = None) -> str:
     steps = "".join(f"<li>{escape(one)}</li>" for one in subject.steps)
-    said = (
-        f"<p><strong>{escape(f'{answer.meaning} {answer.fix}')}</strong></p>" if answer else ""
-    )
+    said = f"{answer.meaning} {answer.fix}".strip() if answer else ""
+    if said:
+        said = f'<p role="alert"><strong>{escape(said)}</strong></p>'
     if subject.is_sign_in:
         return (
-            f"<h1>A new sign-in for {escape(subject.address)}</h1>{said}"
-            f"<p>{escape(subject.provider)} does not let us in any more. Sign in there as the"
-            f" owner of the mailbox and say yes; it is tried before it is used.</p>"
-            f'<form method="post"><p><button>Sign in</button></p></form>{_whom(ask)}'
+            f"{said}<p>{escape(subject.provider)} does not let us in any more. Sign in there as"
+            " the owner of the mailbox and say yes; it is tried before it is used.</p>"
+            '<form method="post"><p><button>Sign in</button></p></form>'
         )
     return (
-        f"<h1>A new code for {escape(subject.address)}</h1>{said}"
-        f"<p>{escape(subject.provider)} refuses the code in use, or will soon."
-        f" Make a new one there and enter it here; it is tried before it is used.</p>"
+        f"{said}<p>{escape(subject.provider)} refuses the code in use, or will soon."
+        " Make a new one there and enter it here; it is tried before it is used.</p>"
         f"<ol>{steps}</ol>"
         '<form method="post"><p><label>New code <input type="password" name="code" required'
         ' autocomplete="off" maxlength="1000"></label> <button>Try and use it</button></p>'
-        f"</form>{_whom(ask)}"
+        "</form>"
     )
 
 
 def _link(subject: Subject, url: str) -> str:
-    where = f"Sign in at {escape(subject.provider)}"
-    return f'<h1>{escape(subject.address)}</h1><p><a href="{escape(url)}">{where}</a></p>'
-
-
-def _whom(ask: str | None) -> str:
-    return f"<p>Questions? Ask {escape(ask)}.</p>" if ask else ""
+    return f'<p><a href="{escape(url)}">Sign in at {escape(subject.provider)}</a></p>'
 
 
 def _say(sentence: str) -> str:
-    return f"<h1>Mailbox</h1><p>{escape(sentence)}</p>"
+    return f"<p>{escape(sentence)}</p>"
 
 
-def _page(body: str, *, status_code: int = 200) -> Response:
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    text = f'<!doctype html><html lang="en"><head>{head}<title>Mailbox</title></head>'
-    text += f"<body>{body}</body></html>\n"
-    return HTMLResponse(text, status_code=status_code, headers=HEADERS)
+def _page(title: str, body: str, *, status_code: int = 200) -> Response:
+    return page(title, body, headers=HEADERS, status_code=status_code)

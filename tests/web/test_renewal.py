@@ -167,3 +167,19 @@ def test_tries_are_bounded_for_the_provider_bars_who_tries_too_often() -> None:
     replies = [page.post(page.link, f"code=WRONG{one}") for one in range(TRIES + 1)]
     assert [one.status_code for one in replies] == [200] * TRIES + [429]
     assert len(page.tried) == TRIES
+
+
+@pytest.mark.parametrize("until", ["", "soon", "-1", "9" * 5000])
+def test_a_link_that_a_mail_program_broke_is_answered_with_the_page(until: str) -> None:
+    page = Page()
+    mark = page.link.split("mark=")[1]
+    reply = page.get(f"/renew/acme/shop%40163.com?until={until}&mark={mark}")
+    assert reply.status_code == 410
+    assert "This link is not good any more" in reply.text
+
+
+def test_what_was_refused_is_read_out_and_the_title_says_what_is_asked() -> None:
+    page = Page()
+    refused = page.post(page.link, "code=WRONG").text
+    assert '<p role="alert">' in refused
+    assert "<title>A new code for shop@163.com</title>" in refused
