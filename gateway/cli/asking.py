@@ -51,6 +51,15 @@ class Asking:
         )
 
 
+def agree(question: str, *, yes: bool) -> None:
+    """Ask before something is removed; `yes` has agreed, and nobody else may be taken to."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Refusal(f"{question} Nobody is at a terminal to be asked; --yes agrees")
+    typer.confirm(question, abort=True, err=True)
+
+
 def read_security(text: str) -> str:
     """Return the word of a security; raises Refusal with the nearest one."""
     word = text.strip().casefold()

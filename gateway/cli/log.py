@@ -104,8 +104,8 @@ def trace(
     """Tell the life of one message: what happened, what it means, what to do."""
     with opened(config) as gateway:
         found = gateway.store.read_now(journal.timeline, id_)
-    if found is None:
-        raise Refusal(f"there is no message '{id_}'; gateway log search finds one by address")
+        if found is None:
+            raise Refusal(gateway.store.read_now(journal.unknown_message, id_))
     if as_json:
         print_json(_timeline(found))
         return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.asking import agree
 from gateway.cli.opening import Config, Force, Json, Opened, Yes, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next
 from gateway.cli.refusal import Refusal, refuse_unknown
@@ -76,8 +76,7 @@ def delete(
     """Remove a mailbox and its code; what was fetched stays for the viewer."""
     with opened(config) as gateway:
         tenant, mailbox = find_mailbox(gateway, address)
-        if not yes and sys.stdin.isatty():
-            typer.confirm(f"Remove {mailbox.address} of {tenant.id}?", abort=True, err=True)
+        agree(f"Remove {mailbox.address} of {tenant.id}?", yes=yes)
         gateway.store.write_now(
             mailboxes.delete, tenant.id, mailbox.address, force=force, now=utc_now()
         )

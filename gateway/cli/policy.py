@@ -21,7 +21,7 @@ from gateway.cli.output import (
 )
 from gateway.cli.policy_diff import diff
 from gateway.cli.policy_trial import STAND_IN, try_message
-from gateway.cli.refusal import Refusal
+from gateway.cli.refusal import Refusal, refuse_unknown
 from gateway.config import load_settings
 from gateway.mail.tenant import Tenant
 from gateway.policy.files import load_chain
@@ -139,11 +139,9 @@ def explain(
     """Print what the policies did with a real message, and why: the trace of its run."""
     with opened(config) as gateway:
         id_ = gateway.store.read_now(journal.find_message, message)
-        plan = gateway.store.read_now(plans.load, id_) if id_ else None
-    if id_ is None:
-        raise Refusal(
-            f"there is no message '{message}'; gateway log search finds one by address"
-        )
+        if id_ is None:
+            raise Refusal(gateway.store.read_now(journal.unknown_message, message))
+        plan = gateway.store.read_now(plans.load, id_)
     if plan is None:
         raise Refusal(f"{id_}: no policy ran on it; gateway log trace {id_} tells its story")
     if as_json:
@@ -172,9 +170,11 @@ def commands(
     words = words_of_language()
     rows = [*words["commands"], *words["tests"]]
     if name is not None:
+        known = [row["name"] for row in rows]
+        if name.lower() not in known:
+            make = "gateway policy commands lists them all"
+            raise refuse_unknown(name, known, thing="command or test", make=make)
         rows = [row for row in rows if row["name"] == name.lower()]
-        if not rows:
-            raise Refusal(f"there is no '{name}'; gateway policy commands lists them all")
     if as_json:
         print_json(rows[0] if name is not None else words)
         return

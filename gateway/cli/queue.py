@@ -224,9 +224,7 @@ def _recipient(one: QueueRecipient) -> dict[str, Any]:
 def _find(gateway: Opened, id_: str) -> QueueEntry:
     if found := gateway.store.read_now(people.entry, id_):
         return found
-    raise Refusal(
-        f"there is no message '{id_}' in the queue; gateway log search finds one by address"
-    )
+    raise Refusal(gateway.store.read_now(journal.unknown_message, id_))
 
 
 def _row(entry: QueueEntry) -> list[Cell]:

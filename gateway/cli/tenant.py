@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.apply import as_document
+from gateway.cli.asking import agree
 from gateway.cli.opening import Config, Force, Json, TenantId, Verbs, Yes, opened, utc_now
 from gateway.cli.output import print_json, print_line, print_next, print_pairs, print_table
 from gateway.cli.refusal import Refusal
@@ -97,8 +98,7 @@ def remove(
     """Remove a tenant and everything of it; refused while mail still needs it."""
     with opened(config) as gateway:
         gateway.find_tenant(tenant)
-        if not yes:
-            typer.confirm(f"Remove {tenant} and everything of it?", abort=True, err=True)
+        agree(f"Remove {tenant} and everything of it?", yes=yes)
         gateway.store.write_now(tenants.remove_tenant, tenant, force=force, now=utc_now())
     if as_json:
         print_json({"tenant": tenant, "removed": True})

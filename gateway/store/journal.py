@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any
 
 from sqlite_utils import Database
 
 from gateway.store.sqlite import Db
+
+RECENT = 1000  # so many of the newest are looked through for the id that was meant
+NEAR = 0.9  # of 18 characters one or two may differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +146,13 @@ def search(db: Db, words: str, *, tenant: str | None = None, limit: int = 50) ->
     summaries = (_summary(db, id_) for id_ in ids)
     wanted = (one for one in summaries if one and tenant in (None, one.tenant))
     return [one for one, _ in zip(wanted, range(limit), strict=False)]
+
+
+def unknown_message(db: Db, name: str) -> str:
+    """Return the sentence for a name that no message has, with the nearest id of ours."""
+    near = get_close_matches(name.upper(), _newest(db, RECENT), n=1, cutoff=NEAR)
+    hint = f"did you mean {near[0]}?" if near else "gateway log search finds one by address"
+    return f"there is no message '{name}'; {hint}"
 
 
 def _fill_index(db: Db) -> None:

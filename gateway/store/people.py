@@ -179,7 +179,7 @@ def move(
     """
     message = journal.find_message(db, name)
     if message is None:
-        raise Conflict(f"there is no message '{name}'; gateway log search finds one by address")
+        raise Conflict(journal.unknown_message(db, name))
     clock, reason, fix = _waits_from(db, message, to, now=now)
     changed = db.execute(
         "UPDATE delivery SET state = :to, reason = :reason, fix = :fix,"

@@ -75,3 +75,11 @@ def test_the_newest_events_are_printed(cli: Cli, message: str) -> None:
 
 def test_a_message_that_is_not_there_is_refused(cli: Cli) -> None:
     assert "gateway log search finds one" in cli.refused("log", "trace", "X")
+
+
+@pytest.mark.parametrize("words", ["log trace", "queue show", "queue hold", "policy explain"])
+def test_a_mistyped_id_is_told_with_the_one_that_was_meant(
+    cli: Cli, message: str, words: str
+) -> None:
+    mistyped = message[:-1].lower() + ("1" if message.endswith("0") else "0")
+    assert f"did you mean {message}?" in cli.refused(*words.split(), mistyped)

@@ -56,5 +56,6 @@ def test_a_person_switches_pauses_and_removes_a_mailbox(cli: Cli) -> None:
     assert "did you mean 'shop@163.com'" in cli.refused("mailbox", "pause", "shp@163.com")
     assert cli.json("mailbox", "replay", "shop@163.com") == {"replayed": []}
     assert "is set aside" in cli.refused("mailbox", "replay", "01M8756NHBP3DFJ1QV")
-    assert "removed" in cli.say("mailbox", "delete", "shop@163.com")
+    assert "--yes agrees" in cli.refused("mailbox", "delete", "shop@163.com")
+    assert "removed" in cli.say("mailbox", "delete", "shop@163.com", "--yes")
     assert cli.json("mailbox", "list") == []

@@ -41,7 +41,7 @@ def test_the_words_of_the_language_are_told(cli: Cli) -> None:
     assert "fileinto" in [one["name"] for one in words["commands"]]
     assert cli.json("policy", "commands", "hold")["help"].startswith("Let the message wait")
     assert ":notify" in cli.say("policy", "commands", "hold")
-    assert "there is no 'hodl'" in cli.refused("policy", "commands", "hodl")
+    assert "did you mean 'hold'?" in cli.refused("policy", "commands", "hodl")
 
 
 def test_a_fault_is_shown_with_its_line_and_a_mark(policies: Cli) -> None:

@@ -163,7 +163,7 @@ def test_a_real_dovecot_opens_to_a_persons_yes_and_to_a_program_of_the_organisat
     wait_until(lambda: "mailbox.connected" in gateway.log(), what=gateway.log)
     dovecot.deliver(DOVECOTS, b"From: ann@example.net\r\nSubject: 1\r\n\r\nHello\r\n")
     wait_until(lambda: "message.fetched" in gateway.log(), what=gateway.log)
-    gateway.run("mailbox", "delete", DOVECOTS, "--force")
+    gateway.run("mailbox", "delete", DOVECOTS, "--force", "--yes")
     program = gateway.run(*words, "--grant", "client-credentials", "--json")
     assert json.loads(program.stdout)["sends"]
     wait_until(lambda: gateway.log().count("mailbox.connected") == 2, what=gateway.log)
