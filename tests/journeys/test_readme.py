@@ -33,6 +33,7 @@ CHANGES_EACH_TIME = (
     (re.compile(r"\b[0-9a-f]{16}\b"), "HASH"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"), "TIME"),
     (re.compile(r"\b\d+\.\d s\b"), "SECONDS"),
+    (re.compile(r"\bgw\d{6}\b"), "MONTH"),
     (re.compile(r"\s+"), " "),
 )
 
