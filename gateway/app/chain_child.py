@@ -59,7 +59,8 @@ class Runner:
     def _chain(self, job: Job, ask: Ask) -> Chain:
         chain = self._chains.get(job.key)
         if chain is None:
-            chain = read_kept(ask({"want": job.key}).decode(), job.tenant, job.kind)
+            kept = ask({"want": job.key}).decode()
+            chain = read_kept(kept, job.tenant, job.kind, limits=job.limits)
         if chain is None:
             raise ValueError(f"{job.key}: what compiled elsewhere does not compile here")
         self._chains[job.key] = chain

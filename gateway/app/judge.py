@@ -15,7 +15,7 @@ from gateway.actions.route import CONVERSATION_FIELD, LINKED_FIELD, SEQUENCE_FIE
 from gateway.actions.undelivered import Undelivered, read_undelivered
 from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
-from gateway.app.policies import CurrentChains
+from gateway.app.policies import CurrentChains, limits_in
 from gateway.conversation.thread import Thread, take_in
 from gateway.delivery.verdict import failure_class
 from gateway.mail.delivery import Decision, Verdict
@@ -28,7 +28,6 @@ from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
 from gateway.policy.chain import after
 from gateway.policy.edits import foreign_marks
-from gateway.policy.scanning import limits_with
 from gateway.providers.catalogue import Provider
 from gateway.providers.diagnosis import diagnose
 from gateway.store import marks
@@ -45,7 +44,7 @@ class Judge:
         self._base = base
         self._chains = chains
         self._now = now
-        self._limits = limits_with(base.settings.spam, base.settings.virus)
+        self._limits = limits_in(base.settings)
         self._pool = Pool("policy", threads=1)
         self._runner = ChainRunner(self._pool, processes=1)
 

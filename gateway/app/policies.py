@@ -10,17 +10,24 @@ from datetime import UTC, datetime
 
 from gateway import events
 from gateway.app.foundation import Foundation
+from gateway.config import Settings
 from gateway.mail.tenant import Tenant
 from gateway.net.concurrency import Pool, spawn
 from gateway.policy.chain import Chain
 from gateway.policy.files import Chains, Report
 from gateway.policy.kept import read_kept, write_kept
-from gateway.sieve.interface import CompileError
+from gateway.policy.limits import limits_of
+from gateway.sieve.interface import CompileError, Limits
 from gateway.store import chains as kept_chains
 from gateway.store.chains import KeptChain
 from gateway.store.sqlite import Store
 
 KINDS = ("inbound", "outbound")
+
+
+def limits_in(settings: Settings) -> Limits:
+    """Return what the configuration binds every chain by."""
+    return limits_of(settings.limits, spam=settings.spam, virus=settings.virus)
 
 
 class CurrentChains:
@@ -72,9 +79,11 @@ async def open_chains(base: Foundation, *, report: Report | None = None) -> Curr
     is told to `report`, or logged.
     """
     directory = base.settings.resolve(base.settings.policies.directory)
-    shelf = _Shelf(base.store, await base.store.read(kept_chains.load_all))
+    limits = limits_in(base.settings)
+    shelf = _Shelf(base.store, await base.store.read(kept_chains.load_all), limits)
     chains = Chains(
         directory,
+        limits=limits,
         clock=time.monotonic,
         report=_on_this_loop(report or _report_broken_chain),
         keep=_on_this_loop(shelf.keep),
@@ -96,8 +105,11 @@ def _on_this_loop(work: Callable[..., None]) -> Callable[..., None]:
 class _Shelf:
     """The kept chains; what is already kept is not written again."""
 
-    def __init__(self, store: Store, kept: dict[tuple[str, str], KeptChain]) -> None:
+    def __init__(
+        self, store: Store, kept: dict[tuple[str, str], KeptChain], limits: Limits
+    ) -> None:
         self._store = store
+        self._limits = limits
         self._kept = kept
 
     def keep(self, tenant: Tenant, chain: Chain) -> None:
@@ -118,7 +130,9 @@ class _Shelf:
     def recall(self, tenant: Tenant, kind: str) -> Chain | None:
         """Return the chain that was kept, None when there is none that this release knows."""
         kept = self._kept.get((tenant.id, kind))
-        return read_kept(kept.content, tenant, kind) if kept else None
+        if kept is None:
+            return None
+        return read_kept(kept.content, tenant, kind, limits=self._limits)
 
 
 def _report_broken_chain(

@@ -12,7 +12,7 @@ from gateway.actions.marketplace import find_forbidden, find_wrong_sender
 from gateway.actions.notice import Held, NoticePath, write_hold_notices
 from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
-from gateway.app.policies import CurrentChains
+from gateway.app.policies import CurrentChains, limits_in
 from gateway.conversation.thread import find_conversation, take_out
 from gateway.mail.address import Address, parse_address
 from gateway.mail.delivery import Outgoing
@@ -27,7 +27,7 @@ from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
 from gateway.policy.chain import Chain, Judgement, after
 from gateway.policy.outgoing import decide
-from gateway.sieve.interface import CompileError, Limits
+from gateway.sieve.interface import CompileError
 from gateway.store import alerts, buyers, journal, marks, people, plans, queue, unanswered
 from gateway.store.sqlite import Db
 
@@ -60,6 +60,7 @@ class Submissions:
         self._base = base
         self._chains = chains
         self._pool = Pool("outbound policy", threads=2)
+        self._limits = limits_in(base.settings)
         self._runner = ChainRunner(self._pool, processes=2)
 
     async def accept(self, outgoing: Outgoing, *, per_hour: int | None) -> Reply:
@@ -189,7 +190,7 @@ class Submissions:
         )
         on_error = self._base.settings.policies.on_error
         return await self._runner.run(
-            chain, outgoing.content, context, on_error=on_error, limits=Limits()
+            chain, outgoing.content, context, on_error=on_error, limits=self._limits
         )
 
     def _told(

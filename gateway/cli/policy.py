@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.app.policies import limits_in
 from gateway.cli.opening import Config, Json, OfTenant, Verbs, find_config, opened
 from gateway.cli.output import (
     counted,
@@ -35,7 +36,7 @@ from gateway.policy.rendering import (
 from gateway.policy.suite import chain_runner, suites
 from gateway.sieve.diagnostics import render
 from gateway.sieve.editor import words_of_language
-from gateway.sieve.interface import CompileError, Diagnostic
+from gateway.sieve.interface import CompileError, Diagnostic, Limits
 from gateway.sieve.testsuite import run_testsuite
 from gateway.store import journal, plans, tenants
 
@@ -44,8 +45,8 @@ KINDS = ("inbound", "outbound")
 
 def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = False) -> None:
     """Print the chain of each tenant: its files in order, and its version."""
-    directory, owners = _places(config, tenant)
-    rows = [_chain_row(directory, owner, kind) for owner in owners for kind in KINDS]
+    place = _place(config, tenant)
+    rows = [_chain_row(place, owner, kind) for owner in place.owners for kind in KINDS]
     if as_json:
         print_json(rows)
         return
@@ -72,11 +73,11 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Compile the chains of all tenants; exit 0, or 1 with every fault of every file."""
-    configured, owners = _places(config, None)
-    directory = path or configured
+    place = _place(config, None)
+    directory = path or place.directory
     if not directory.is_dir():
         raise Refusal(f"{directory}: is not a directory of policies")
-    found = find_faults(directory, owners)
+    found = find_faults(directory, place.owners, limits=place.limits)
     errors, warnings = found.errors, found.warnings
     if as_json:
         rows = {"errors": fault_rows(CompileError(errors))}
@@ -103,12 +104,13 @@ def run_tests(
     as_json: Json = False,
 ) -> None:
     """Run the tests of policies; exit 0, 1 when one failed, 2 when a file does not compile."""
-    directory, owners = _places(config, tenant)
+    place = _place(config, tenant)
+    run = chain_runner(place.directory, place.owners[0], limits=place.limits)
     rows: list[dict[str, Any]] = []
     faults: list[Diagnostic] = []
-    for file in files or suites(directory):
+    for file in files or suites(place.directory):
         try:
-            results = run_testsuite(file, run_chain=chain_runner(directory, owners[0]))
+            results = run_testsuite(file, run_chain=run)
         except CompileError as error:
             faults += error.diagnostics
             continue
@@ -206,7 +208,7 @@ class Faults:
     broken: list[tuple[str, str]]  # tenant and kind of each chain that does not compile
 
 
-def find_faults(directory: Path, owners: Iterable[Tenant]) -> Faults:
+def find_faults(directory: Path, owners: Iterable[Tenant], *, limits: Limits) -> Faults:
     """Return the errors and the warnings of all chains."""
     errors: dict[Diagnostic, None] = {}
     warnings: dict[Diagnostic, None] = {}
@@ -214,7 +216,7 @@ def find_faults(directory: Path, owners: Iterable[Tenant]) -> Faults:
     for owner in owners:
         for kind in KINDS:
             try:
-                chain = load_chain(directory, owner, kind)
+                chain = load_chain(directory, owner, kind, limits=limits)
             except CompileError as error:
                 errors |= dict.fromkeys(error.diagnostics)
                 broken.append((owner.id, kind))
@@ -223,21 +225,30 @@ def find_faults(directory: Path, owners: Iterable[Tenant]) -> Faults:
     return Faults(list(errors), list(warnings), broken)
 
 
-def _places(config: Path | None, tenant: str | None) -> tuple[Path, list[Tenant]]:
-    """Return the policy directory, and the tenants to look at: a stand-in without any."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """The policies of a gateway, and the tenants to look at: a stand-in without any."""
+
+    directory: Path
+    owners: list[Tenant]
+    limits: Limits
+
+
+def _place(config: Path | None, tenant: str | None) -> _Place:
     settings = load_settings(find_config(config))
     with opened(config) as gateway:
         if tenant is not None:
             owners = [gateway.find_tenant(tenant)]
         else:
             owners = list(gateway.store.read_now(tenants.load_all).values())
-    return settings.resolve(settings.policies.directory), owners or [STAND_IN]
+    directory = settings.resolve(settings.policies.directory)
+    return _Place(directory=directory, owners=owners or [STAND_IN], limits=limits_in(settings))
 
 
-def _chain_row(directory: Path, owner: Tenant, kind: str) -> dict[str, Any]:
+def _chain_row(place: _Place, owner: Tenant, kind: str) -> dict[str, Any]:
     named = {"tenant": owner.id, "chain": kind}
     try:
-        chain = load_chain(directory, owner, kind)
+        chain = load_chain(place.directory, owner, kind, limits=place.limits)
     except CompileError as error:
         return {**named, "version": None, "files": [], "errors": fault_rows(error)}
     return {**named, "version": chain.version, "files": chain_rows(chain), "errors": []}

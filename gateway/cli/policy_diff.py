@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gateway.actions.answer import is_loop_mark
 from gateway.actions.gate import LOOP_FIELD
+from gateway.app.policies import limits_in
 from gateway.cli.opening import Config, Json, OfTenant, Opened, opened
 from gateway.cli.output import counted, print_json, print_line, print_next, stamp
 from gateway.cli.refusal import Refusal
+from gateway.config import Settings
 from gateway.mail.inbound import Authenticity
 from gateway.mail.message import Edit, parse_message
 from gateway.mail.plan import Plan
@@ -22,7 +23,6 @@ from gateway.policy.chain import Chain, after, run_chain
 from gateway.policy.difference import find_difference, find_release
 from gateway.policy.edits import foreign_marks
 from gateway.policy.files import load_chain
-from gateway.policy.scanning import limits_with
 from gateway.sieve.interface import CompileError
 from gateway.store import judged, tenants
 from gateway.store.judged import JudgedMessage
@@ -91,7 +91,7 @@ class _Again:
     def _plan(self, chain: Chain, message: JudgedMessage, context: Context) -> Plan:
         """Return what the chain makes of a message; one that was released goes on as it did."""
         on_error = self.gateway.settings.policies.on_error
-        limits = limits_with(self.gateway.settings.spam, self.gateway.settings.virus)
+        limits = limits_in(self.gateway.settings)
         while True:
             plan = run_chain(
                 chain, message.content, context, on_error=on_error, limits=limits
@@ -111,8 +111,7 @@ class _Again:
     def _chain(self, tenant: Tenant, kind: str) -> Chain:
         if (tenant.id, kind) not in self._chains:
             settings = self.gateway.settings
-            directory = settings.resolve(settings.policies.directory)
-            self._chains[tenant.id, kind] = _load(directory, tenant, kind)
+            self._chains[tenant.id, kind] = _load(settings, tenant, kind)
         return self._chains[tenant.id, kind]
 
     def _context(self, message: JudgedMessage, tenant: Tenant) -> Context:
@@ -140,9 +139,10 @@ class _Again:
         )
 
 
-def _load(directory: Path, tenant: Tenant, kind: str) -> Chain:
+def _load(settings: Settings, tenant: Tenant, kind: str) -> Chain:
+    directory = settings.resolve(settings.policies.directory)
     try:
-        return load_chain(directory, tenant, kind)
+        return load_chain(directory, tenant, kind, limits=limits_in(settings))
     except CompileError as error:
         first = error.diagnostics[0]
         sentence = f"{first.file}:{first.line}:{first.column}: {first.message}"

@@ -15,6 +15,7 @@ from gateway.actions.answer import Way
 from gateway.actions.carry import REJECTION_KEPT_BACK, Office, carry
 from gateway.actions.gate import Occasion, addresses_of
 from gateway.actions.notice import NoticePath
+from gateway.app.policies import limits_in
 from gateway.cli.opening import Config, Json, OfTenant, find_config, opened, utc_now
 from gateway.cli.output import print_json, print_line, print_text
 from gateway.cli.refusal import Refusal
@@ -31,7 +32,6 @@ from gateway.policy.chain import Chain, ChainFile, run_chain
 from gateway.policy.compiling import version_of
 from gateway.policy.files import ENCODING, Texts, load_chain
 from gateway.policy.rendering import fault_rows, plan_lines, plan_row, trace_lines
-from gateway.policy.scanning import limits_with
 from gateway.policy.trial import Given, trial_context
 from gateway.sieve.diagnostics import render
 from gateway.sieve.interface import CompileError, Limits
@@ -147,7 +147,7 @@ def _prepare(config: Path | None, tenant: str | None, *, needs_config: bool) -> 
         own_addresses=frozenset().union(*(addresses_of(one) for one in known.values())),
         answers=settings.answers,
         on_error=settings.policies.on_error,
-        limits=limits_with(settings.spam, settings.virus),
+        limits=limits_in(settings),
         notices=NoticePath(settings=settings.alerts, hostname=settings.server.hostname),
     )
 
@@ -179,13 +179,16 @@ def _moment(now: str | None) -> datetime:
 def _load(trial: _Trial, script: Path | None) -> Chain:
     bench, kind = trial.bench, trial.context.chain
     if script is None:
-        return load_chain(bench.directory, bench.tenant, kind, strict=trial.strict)
+        return load_chain(
+            bench.directory, bench.tenant, kind, limits=bench.limits, strict=trial.strict
+        )
     texts = Texts(bench.directory, bench.tenant)
     text = _read_script(script)
     compiled = compile_script(
         text,
         name=str(script),
         loader=texts,
+        limits=bench.limits,
         strict=trial.strict,
         language=language_of(kind),
     )

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.app.policies import limits_in
 from gateway.cli.mailbox import rows_of
 from gateway.cli.opening import Config, Json, Opened, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next, print_table, stamp
@@ -109,7 +110,7 @@ def _policies(gateway: Opened) -> dict[str, Any]:
     settings = gateway.settings
     known = gateway.store.read_now(tenants.load_all)
     directory = settings.resolve(settings.policies.directory)
-    found = find_faults(directory, known.values())
+    found = find_faults(directory, known.values(), limits=limits_in(settings))
     kept = gateway.store.read_now(chains.load_all)
     return {
         "errors": fault_rows(CompileError(found.errors)),

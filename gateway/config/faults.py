@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import timedelta
 
 from gateway.config.settings import (
     AlertSettings,
     ConsoleSettings,
     FilterSettings,
+    LimitSettings,
     Settings,
     SubmissionSettings,
     is_ip,
@@ -20,6 +22,7 @@ from gateway.mail.schema import parse_limit, unknown_key
 from gateway.mail.tenant import Security
 
 MOST_WORKERS = 64
+LONGEST_CHAIN = timedelta(seconds=30)  # its message and those behind it wait
 LOG_FORMATS = ("text", "json", "postfix")
 LAST_PORT = 65535
 FILTER_KINDS = ("score", "length", "text")
@@ -73,7 +76,13 @@ def _bound_faults(settings: Settings) -> list[str]:
         "[submission] sessions": settings.submission.sessions,
         "[submission] sessions_per_address": settings.submission.sessions_per_address,
     }
-    return [f"{where}: write 1 or more" for where, bound in bounds.items() if bound < 1]
+    limits = {one.name: getattr(settings.limits, one.name) for one in fields(LimitSettings)}
+    time = limits.pop("chain_time")
+    bounds |= {f"[limits] {name}": limit for name, limit in limits.items()}
+    faults = [f"{where}: write 1 or more" for where, bound in bounds.items() if bound < 1]
+    if not timedelta() < time <= LONGEST_CHAIN:
+        faults.append('[limits] chain_time: write a duration from "1s" to "30s"')
+    return faults
 
 
 def _wait_faults(settings: Settings) -> list[str]:

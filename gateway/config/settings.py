@@ -12,6 +12,8 @@ from gateway.mail.schema import Size
 from gateway.mail.tenant import Security
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MEGABYTE, TWO_MEGABYTES = Size(1024**2), Size(2 * 1024**2)
+TWO_KILOBYTES, EIGHT_KILOBYTES, LONGEST_STRING = Size(2048), Size(8192), Size(65536)
 GIGABYTE = Size(1024**3)
 LARGEST_STORE = Size(20 * 1024**3)
 LARGEST_MESSAGE = Size(25 * 1024**2)
@@ -149,6 +151,32 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """[limits]: how much one policy, one chain and one message may take of the server."""
+
+    script_bytes: Size = MEGABYTE
+    nesting: int = 32  # of blocks, and of tests
+    include_depth: int = 10
+    include_files: int = 100
+    string_bytes: Size = LONGEST_STRING  # after expansion
+    variables: int = 128
+    variable_bytes: Size = EIGHT_KILOBYTES
+    captures: int = 32
+    steps: int = 100_000  # of a file
+    chain_steps: int = 1_000_000
+    chain_time: timedelta = timedelta(seconds=2)
+    mime_parts: int = 500
+    mime_depth: int = 30
+    body_text_bytes: Size = TWO_MEGABYTES  # decoded, of a message; the rest is cut
+    redirects: int = 10
+    actions: int = 32
+    notifications: int = 10
+    added_header_bytes: Size = TWO_KILOBYTES
+    added_headers: int = 50
+    regex_bytes: Size = MEGABYTE  # of the memory of one expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilterSettings:
     """[spam], [virus]: where a filter in front of us writes its verdict (RFC 5235).
 
@@ -248,6 +276,7 @@ class Settings:
     routes: RouteSettings = RouteSettings()
     answers: AnswerSettings = AnswerSettings()
     policies: PolicySettings = PolicySettings()
+    limits: LimitSettings = LimitSettings()
     spam: FilterSettings = FilterSettings()
     virus: FilterSettings = FilterSettings()
     console: ConsoleSettings = ConsoleSettings()

@@ -89,6 +89,7 @@ class Chains:
         self,
         directory: Path,
         *,
+        limits: Limits,
         clock: Callable[[], float],
         report: Report,
         keep: Keep = lambda tenant, chain: None,
@@ -96,6 +97,7 @@ class Chains:
     ) -> None:
         """`clock` counts seconds, never backwards; `report` is told of what is broken."""
         self._directory = directory
+        self._limits = limits
         self._clock = clock
         self._report = report
         self._keep = keep
@@ -152,7 +154,7 @@ class Chains:
         self, tenant: Tenant, kind: str, *, kept: _Kept | None, names: tuple[str, ...]
     ) -> _Kept:
         try:
-            chain = load_chain(self._directory, tenant, kind)
+            chain = load_chain(self._directory, tenant, kind, limits=self._limits)
         except CompileError as error:
             last_good = kept.chain if kept else self._recall(tenant, kind)
             if kept is None or str(kept.error) != str(error):

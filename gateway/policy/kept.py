@@ -19,7 +19,7 @@ def write_kept(chain: Chain) -> str:
     return json.dumps({"files": files, "texts": dict(chain.texts)})
 
 
-def read_kept(kept: str, tenant: Tenant, kind: str) -> Chain | None:
+def read_kept(kept: str, tenant: Tenant, kind: str, *, limits: Limits) -> Chain | None:
     """Return the chain that was written, None when this release cannot compile it any more.
 
     Names of routes and hooks are not checked again: they were known when it was kept.
@@ -27,7 +27,7 @@ def read_kept(kept: str, tenant: Tenant, kind: str) -> Chain | None:
     found = json.loads(kept)
     texts = _KeptTexts(tenant, found["texts"])
     try:
-        return compile_chain(texts, found["files"], kind, limits=Limits(), strict=False)
+        return compile_chain(texts, found["files"], kind, limits=limits, strict=False)
     except CompileError:
         return None
 

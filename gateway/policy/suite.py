@@ -8,10 +8,15 @@ from pathlib import Path
 from gateway.mail.tenant import Tenant
 from gateway.policy.chain import Chain, run_files
 from gateway.policy.files import load_chain
-from gateway.sieve.interface import Outside, Result
+from gateway.sieve.interface import Limits, Outside, Result
 
 
-def chain_runner(directory: Path, tenant: Tenant) -> Callable[[str, bytes, Outside], Result]:
+def chain_runner(
+    directory: Path,
+    tenant: Tenant,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> Callable[[str, bytes, Outside], Result]:
     """Return what runs a tenant's chain on a message; it raises CompileError.
 
     The chain is compiled when it is first asked for and kept.
@@ -20,8 +25,8 @@ def chain_runner(directory: Path, tenant: Tenant) -> Callable[[str, bytes, Outsi
 
     def run(kind: str, content: bytes, outside: Outside) -> Result:
         if kind not in kept:
-            kept[kind] = load_chain(directory, tenant, kind)
-        return run_files(kept[kind], content, outside)
+            kept[kind] = load_chain(directory, tenant, kind, limits=limits)
+        return run_files(kept[kind], content, outside, limits=limits)
 
     return run
 

@@ -11,14 +11,14 @@ import pytest
 from gateway.app.policies import CurrentChains
 from gateway.net.concurrency import spawn
 from gateway.policy.files import Chains
-from gateway.sieve.interface import CompileError
+from gateway.sieve.interface import CompileError, Limits
 from tests.policy.test_files import ACME, write
 
 LARGE = 'if header :contains "Subject" ["a", "b"] { addflag "x"; }\n' * 500
 
 
 def current(directory: Path) -> CurrentChains:
-    chains = Chains(directory, clock=time.monotonic, report=lambda *_: None)
+    chains = Chains(directory, limits=Limits(), clock=time.monotonic, report=lambda *_: None)
     return CurrentChains(chains)
 
 

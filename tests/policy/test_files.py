@@ -10,7 +10,7 @@ import pytest
 
 from gateway.mail.tenant import Route, Tenant
 from gateway.policy.files import Chains, chain_paths, load_chain
-from gateway.sieve.interface import CompileError
+from gateway.sieve.interface import CompileError, Limits
 
 ACME = Tenant(
     id="acme", route="desk", routes={"desk": Route(name="desk", type="smtp", host="desk")}
@@ -148,7 +148,7 @@ def test_what_no_inbound_chain_carries_out_does_not_compile(tmp_path: Path) -> N
 def test_a_change_is_seen_after_a_second_and_not_looked_for_before(tmp_path: Path) -> None:
     clock = Clock()
     write(tmp_path, "inbound/1.sieve")
-    chains = Chains(tmp_path, clock=clock, report=lambda *_: None)
+    chains = Chains(tmp_path, limits=Limits(), clock=clock, report=lambda *_: None)
     first = chains.chain_for(ACME, "inbound")
     write(tmp_path, "inbound/2.sieve")
     assert chains.chain_for(ACME, "inbound") is first
@@ -161,7 +161,7 @@ def test_a_text_in_any_folder_is_looked_for(tmp_path: Path, folder: str) -> None
     clock = Clock()
     write(tmp_path, "inbound/1.sieve", f'vacation "file:{folder}/a.txt";\n')
     text = write(tmp_path, f"{folder}/a.txt", "one")
-    chains = Chains(tmp_path, clock=clock, report=lambda *_: None)
+    chains = Chains(tmp_path, limits=Limits(), clock=clock, report=lambda *_: None)
     first = chains.chain_for(ACME, "inbound")
     assert chains.known_chain(ACME, "inbound") is first
     before = text.stat()
@@ -180,7 +180,7 @@ def test_files_that_did_not_change_are_current_and_those_that_did_are_not(
 ) -> None:
     clock = Clock()
     write(tmp_path, "inbound/1.sieve")
-    chains = Chains(tmp_path, clock=clock, report=lambda *_: None)
+    chains = Chains(tmp_path, limits=Limits(), clock=clock, report=lambda *_: None)
     assert not chains.is_current(ACME, "inbound")
     chains.chain_for(ACME, "inbound")
     clock.seconds += 1.0
@@ -194,7 +194,9 @@ def test_files_that_did_not_change_are_current_and_those_that_did_are_not(
 def test_a_broken_edit_keeps_the_last_good_chain_and_is_reported_once(tmp_path: Path) -> None:
     clock, reports = Clock(), []
     write(tmp_path, "inbound/1.sieve")
-    chains = Chains(tmp_path, clock=clock, report=lambda *told: reports.append(told))
+    chains = Chains(
+        tmp_path, limits=Limits(), clock=clock, report=lambda *told: reports.append(told)
+    )
     good = chains.chain_for(ACME, "inbound")
     write(tmp_path, "inbound/1.sieve", "broken\n")
     for _ in range(3):
@@ -210,14 +212,14 @@ def test_a_broken_edit_keeps_the_last_good_chain_and_is_reported_once(tmp_path: 
 
 def test_a_tenant_that_never_had_a_good_chain_has_none(tmp_path: Path) -> None:
     write(tmp_path, "inbound/1.sieve", "broken\n")
-    chains = Chains(tmp_path, clock=Clock(), report=lambda *_: None)
+    chains = Chains(tmp_path, limits=Limits(), clock=Clock(), report=lambda *_: None)
     with pytest.raises(CompileError):
         chains.chain_for(ACME, "inbound")
 
 
 def test_a_new_route_of_the_tenant_counts_at_once(tmp_path: Path) -> None:
     write(tmp_path, "inbound/1.sieve", 'fileinto "desk";\n')
-    chains = Chains(tmp_path, clock=Clock(), report=lambda *_: None)
+    chains = Chains(tmp_path, limits=Limits(), clock=Clock(), report=lambda *_: None)
     with pytest.raises(CompileError):
         chains.chain_for(Tenant(id="acme"), "inbound")
     assert chains.chain_for(ACME, "inbound").files

@@ -10,7 +10,7 @@ from gateway.policy.chain import Chain
 from gateway.policy.compiling import version_of
 from gateway.policy.files import Chains, load_chain
 from gateway.policy.kept import read_kept, write_kept
-from gateway.sieve.interface import CompileError
+from gateway.sieve.interface import CompileError, Limits
 from tests.policy.test_files import ACME, Clock, write
 
 FILES = {
@@ -30,7 +30,7 @@ def good(directory: Path) -> Chain:
 
 def test_a_kept_chain_has_all_that_it_read(tmp_path: Path) -> None:
     chain = good(tmp_path)
-    again = read_kept(write_kept(chain), ACME, "inbound")
+    again = read_kept(write_kept(chain), ACME, "inbound", limits=Limits())
     assert again is not None
     assert again.version == chain.version == version_of(chain.texts)
     assert again.lists == chain.lists
@@ -39,12 +39,12 @@ def test_a_kept_chain_has_all_that_it_read(tmp_path: Path) -> None:
 
 def test_a_route_that_is_gone_since_does_not_break_it(tmp_path: Path) -> None:
     kept = write_kept(good(tmp_path))
-    assert read_kept(kept, Tenant(id="acme"), "inbound") is not None
+    assert read_kept(kept, Tenant(id="acme"), "inbound", limits=Limits()) is not None
 
 
 def test_what_this_release_cannot_compile_is_nothing() -> None:
     kept = json.dumps({"files": ["a"], "texts": {"a": "no_such_command;"}})
-    assert read_kept(kept, ACME, "inbound") is None
+    assert read_kept(kept, ACME, "inbound", limits=Limits()) is None
 
 
 def test_after_a_restart_with_a_broken_edit_the_kept_chain_runs(tmp_path: Path) -> None:
@@ -52,10 +52,13 @@ def test_after_a_restart_with_a_broken_edit_the_kept_chain_runs(tmp_path: Path) 
 
     def open_chains(reports: list[Chain | None]) -> Chains:
         def recall(tenant: Tenant, kind: str) -> Chain | None:
-            return read_kept(kept[kind], tenant, kind) if kind in kept else None
+            return (
+                read_kept(kept[kind], tenant, kind, limits=Limits()) if kind in kept else None
+            )
 
         return Chains(
             tmp_path,
+            limits=Limits(),
             clock=Clock(),
             report=lambda tenant, kind, error, running: reports.append(running),
             keep=lambda tenant, chain: kept.update({chain.kind: write_kept(chain)}),
