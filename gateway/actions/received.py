@@ -57,18 +57,19 @@ def received(batch: Batch, *, link: Link) -> dict[str, Any]:
         "auth": _auth(edits),
         "backfill": bool(told(edits, route.BACKFILL_FIELD)),
         "junk": bool(told(edits, route.JUNK_FIELD)),
-        "attachments": _attachments(parts.attachments, id_, link),
+        "attachments": _attachments(parts.attachments, batch.message, link),
         "raw_url": link(id_, "raw"),
     }
 
 
-def _attachments(found: Sequence[Attachment], id_: str, link: Link) -> list[dict[str, Any]]:
+def _attachments(found: Sequence[Attachment], message: str, link: Link) -> list[dict[str, Any]]:
+    """`message` is the one that leaves: its parts are others where a policy replaced one."""
     return [
         {
             "name": one.name,
             "type": one.type,
             "size_bytes": len(one.content),
-            "url": link(id_, str(number)),
+            "url": link(message, str(number)),
         }
         for number, one in enumerate(found, start=1)
     ]

@@ -12,7 +12,8 @@ from gateway.app.authorizing import Authorizing, as_page
 from gateway.app.foundation import Foundation
 from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
-from gateway.store import codes, queue
+from gateway.store import codes
+from gateway.store.batch import content_that_leaves
 from gateway.web import authorize
 from gateway.web.authorize import Told
 from gateway.web.downloads import Links, routes
@@ -35,7 +36,7 @@ def build_pages(
     """Return the application with every page."""
     pages = build(health)
     pages.include_router(
-        routes(links, find=lambda message: base.store.read(queue.content_of, message))
+        routes(links, find=lambda message: base.store.read(content_that_leaves, message))
     )
     desk = _Desk(base, renewals, reminders, authorizing)
     pages.include_router(

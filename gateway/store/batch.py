@@ -10,7 +10,7 @@ from typing import Any
 from gateway.mail.address import Address
 from gateway.mail.delivery import Batch, Delivery, Kind, Lane
 from gateway.mail.envelope import Envelope, Recipient
-from gateway.mail.message import Edit
+from gateway.mail.message import Edit, apply_edits
 from gateway.store.sqlite import Db
 
 
@@ -66,6 +66,18 @@ def delivery_of(row: Sequence[Any], now: datetime) -> Delivery:
         attempts=attempts,
         sendable_seconds=seconds + running,
         is_delay_told=bool(delay_told),
+    )
+
+
+def content_that_leaves(db: Db, message: str) -> bytes | None:
+    """Return the bytes of a message with its recorded edits, None when kept no more."""
+    row = db.execute(
+        "SELECT c.bytes, m.edits FROM message m JOIN content c ON c.message = m.id"
+        " WHERE m.id = ?",
+        (message,),
+    ).fetchone()
+    return (
+        apply_edits(row[0], tuple(_edit(*one) for one in json.loads(row[1]))) if row else None
     )
 
 

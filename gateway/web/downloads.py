@@ -56,7 +56,7 @@ class Links:
 
 
 def routes(links: Links, *, find: Callable[[str], Awaitable[bytes | None]]) -> APIRouter:
-    """Return the pages of downloads; `find` returns the stored bytes of a message."""
+    """Return the pages of downloads; `find` returns the bytes of a message as it leaves."""
     router = APIRouter()
 
     @router.get("/v1/messages/{message}/{part}")

@@ -108,12 +108,13 @@ def test_a_long_text_is_cut_at_a_whole_character() -> None:
 
 def test_an_attachment_has_its_link() -> None:
     content = mail("x", Content_Disposition='attachment; filename="a.txt"')
-    (attachment,) = received(forwarded(content), link=link)["attachments"]
+    batch = forwarded(content)
+    (attachment,) = received(batch, link=link)["attachments"]
     assert attachment == {
         "name": "a.txt",
         "type": "text/plain",
         "size_bytes": 1,
-        "url": "https://gw.example/m/01ARZ3NDEKTSV4RRFF/1",
+        "url": f"https://gw.example/m/{batch.message}/1",
     }
 
 

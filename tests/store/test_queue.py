@@ -21,6 +21,7 @@ from gateway.mail.delivery import (
 from gateway.mail.message import Edit
 from gateway.mail.reply import Reply
 from gateway.store import books, journal, lanes, people, queue, threads
+from gateway.store.batch import content_that_leaves
 from gateway.store.sqlite import Store
 from tests.store.values import CONTENT, LANE, NOON, outgoing
 
@@ -276,3 +277,12 @@ def test_what_waits_tells_what_a_person_can_do(
     store.write_now(queue.record, batch, result(batch, decision, wait=wait), now=NOON)
     (entry,) = store.read_now(people.entries)
     assert f"gateway queue {said} {id_}" in (entry.fix or "")
+
+
+def test_what_leaves_of_a_message_has_its_edits(store: Store) -> None:
+    """A link to an attachment counts the parts of this, not of what was stored."""
+    edited = replace(outgoing(), edits=(Edit("Subject", None),))
+    id_ = store.write_now(queue.accept, edited, now=NOON)
+    left = store.read_now(content_that_leaves, id_)
+    assert left == edited.content.replace(b"Subject: Hello\r\n", b"")
+    assert store.read_now(content_that_leaves, "01ARZ3NDEKTSV4RRXX") is None
