@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from gateway.mail.delivery import Lane, LaneKind
@@ -23,6 +23,8 @@ from gateway.store.sqlite import Db
 from gateway.store.waiting import clocks, why_waiting
 
 WAYS = ("upstream", "route", "hook")
+KEYS_KEPT = timedelta(days=30)  # of a removed domain
+DOMAIN_OF_KEY = "substr(secrets.name, 1, instr(secrets.name, '/') - 1)"
 Secrets = Mapping[tuple[str, str], str]
 """Secrets by (kind, name): upstream, mailbox, client, route, hook, credential, dkim."""
 
@@ -180,6 +182,12 @@ def remove_item(
     if kind == "mailbox":
         needs.free_mailbox(db, tenant, name, force=force, now=now)
         _forget_grant(db, tenant, name)
+    if kind == "domain":  # its keys stay for a while: their records are published still
+        db.execute(
+            "UPDATE secrets SET changed_at = ? WHERE tenant = ? AND kind = 'dkim'"
+            f" AND {DOMAIN_OF_KEY} = ?",
+            (now.timestamp(), tenant, name),
+        )
     where = "tenant = ? AND kind = ? AND name = ?"
     db.execute(f"DELETE FROM tenant_items WHERE {where}", (tenant, kind, name))
     db.execute(f"DELETE FROM secrets WHERE {where}", (tenant, kind, name))
@@ -194,9 +202,19 @@ def remove_tenant(db: Db, id_: str, *, force: bool = False, now: datetime) -> No
         remove_item(db, id_, kind, name, force=force, now=now)
     needs.free_lane(db, Lane(id_, LaneKind.NONE, ""), force=force)
     db.execute("DELETE FROM tenants WHERE id = ?", (id_,))
-    db.execute("DELETE FROM secrets WHERE tenant = ?", (id_,))
+    db.execute("DELETE FROM secrets WHERE tenant = ? AND kind <> 'dkim'", (id_,))
     db.execute("DELETE FROM suppressions WHERE tenant = ?", (id_,))
     bump(db)
+
+
+def forget_keys(db: Db, *, now: datetime) -> None:
+    """Remove the DKIM keys of domains that were removed 30 days ago."""
+    db.execute(
+        "DELETE FROM secrets WHERE kind = 'dkim' AND changed_at <= ? AND NOT EXISTS"
+        " (SELECT 1 FROM tenant_items i WHERE i.tenant = secrets.tenant AND i.kind = 'domain'"
+        f" AND i.name = {DOMAIN_OF_KEY})",
+        ((now - KEYS_KEPT).timestamp(),),
+    )
 
 
 def bump(db: Db) -> None:

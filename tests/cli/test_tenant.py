@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gateway.mail.delivery import Lane, LaneKind
-from gateway.store import queue
+from gateway.store import queue, tenants
 from tests.cli.running import Cli
 from tests.store.values import outgoing
 
@@ -46,3 +46,20 @@ def test_a_tenant_that_cannot_be_is_refused(cli: Cli) -> None:
         "tenant", "add", "acme", "--timezone", "Berlin"
     )
     assert "short name" in cli.refused("tenant", "add", "a b")
+
+
+def test_keys_outlive_a_removed_tenant_for_a_while(cli: Cli) -> None:
+    """Their records are published still, and the tenant may come back."""
+    cli.apply()
+    published = cli.json("domain", "records", "acme.example")
+    cli.say("tenant", "remove", "acme", "--yes")
+    now = datetime.now(UTC)
+    cli.write_store(tenants.forget_keys, now=now + timedelta(days=29))
+    cli.say("apply", "acme.toml")
+    assert cli.json("domain", "records", "acme.example") == published
+    cli.write_store(tenants.forget_keys, now=now + timedelta(days=99))
+    assert cli.json("domain", "records", "acme.example") == published
+    cli.say("tenant", "remove", "acme", "--yes")
+    cli.write_store(tenants.forget_keys, now=now + timedelta(days=31))
+    cli.say("apply", "acme.toml")
+    assert cli.json("domain", "records", "acme.example") != published
