@@ -33,6 +33,7 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+LONGEST_WAIT = 7 * 86_400  # seconds
 OfTenant = Annotated[
     str | None,
     typer.Option("--tenant", metavar="TENANT", show_default=False, help="This tenant's only."),

@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli.arrival import Ending, as_document, find_box, follow_on, print_arrival
 from gateway.cli.following import Course, follow
-from gateway.cli.opening import Config, Json, Opened, opened, utc_now
+from gateway.cli.opening import LONGEST_WAIT, Config, Json, Opened, opened, utc_now
 from gateway.cli.output import print_json, print_next, print_step, stamp, until
 from gateway.cli.readiness import NOT_RUNNING, ask_server
 from gateway.cli.refusal import Refusal
@@ -53,7 +53,10 @@ Words = Annotated[str, typer.Option(help="Its text.", show_default=False)]
 Wait = Annotated[
     int,
     typer.Option(
-        min=0, metavar="SECONDS", help="Wait so long for the upstream, then for its arrival."
+        min=0,
+        max=LONGEST_WAIT,
+        metavar="SECONDS",
+        help="Wait so long for the upstream, then for its arrival.",
     ),
 ]
 

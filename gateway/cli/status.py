@@ -13,7 +13,7 @@ import typer
 
 from gateway.app.policies import limits_in
 from gateway.cli.mailbox import rows_of
-from gateway.cli.opening import Config, Json, Opened, opened, utc_now
+from gateway.cli.opening import LONGEST_WAIT, Config, Json, Opened, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next, print_table, stamp
 from gateway.cli.policy import find_faults
 from gateway.cli.readiness import NOT_RUNNING, ask_server
@@ -44,7 +44,10 @@ SHORT = {"difference": "rest", "set_aside": "set aside"}
 
 def status(
     wait: Annotated[
-        int, typer.Option(min=0, metavar="SECONDS", help="Wait until the server is ready.")
+        int,
+        typer.Option(
+            min=0, max=LONGEST_WAIT, metavar="SECONDS", help="Wait until the server is ready."
+        ),
     ] = 0,
     config: Config = None,
     as_json: Json = False,

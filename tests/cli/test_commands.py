@@ -17,6 +17,7 @@ from tests.cli.running import Cli
         (["queue", "lst"], "No such command 'lst'. Did you mean 'list'?"),
         (["queue", "list", "--tenat", "x"], "No such option: --tenat"),
         (["tenant", "show"], "Missing argument 'TENANT'."),
+        (["status", "--wait", "9" * 15], "Invalid value for '--wait'"),
     ],
 )
 def test_a_command_that_is_none_is_told_in_one_sentence(
