@@ -96,8 +96,12 @@ async def resolve(host: str, port: int, *, seconds: float) -> tuple[str, ...]:
     try:
         async with asyncio.timeout(seconds):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError, UnicodeError) as error:
-        words = f"{host} has no address now: {error}"
+    except TimeoutError as error:
+        words = f"{host} has no address now: no answer in {seconds:g} s"
+        raise SessionLost(Phase.CONNECT, words, reason=Loss.NAME) from error
+    except (OSError, UnicodeError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or "it is no host name"
+        words = f"{host} has no address now: {why}"
         raise SessionLost(Phase.CONNECT, words, reason=Loss.NAME) from error
     return tuple(dict.fromkeys(str(one[4][0]) for one in found))
 

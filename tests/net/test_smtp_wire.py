@@ -57,3 +57,8 @@ def test_a_host_without_an_address_is_lost_before_connecting(run: Run) -> None:
     with pytest.raises(SessionLost, match="no address") as caught:
         run(connect("host.invalid", 25, seconds=5))
     assert caught.value.phase is Phase.CONNECT
+    assert "Errno" not in str(caught.value)
+    with pytest.raises(SessionLost, match="has no address now: it is no host name"):
+        run(connect("a" * 64 + ".invalid", 25, seconds=5))
+    with pytest.raises(SessionLost, match="has no address now: no answer in 1e-09 s"):
+        run(connect("host.invalid", 25, seconds=1e-9))
