@@ -92,13 +92,15 @@ def _wait_faults(settings: Settings) -> list[str]:
         "[routes] retry_waits": settings.routes.retry_waits,
         "[alerts] retry_waits": settings.alerts.retry_waits,
         "[mailboxes] login_waits": settings.mailboxes.login_waits,
-        "[mailboxes] poll_every": (settings.mailboxes.poll_every,),
     }
-    return [
-        f'{where}: write durations that are not 0, such as "1m"'
+    faults = [
+        f'{where}: give one wait or more, none of them 0: ["1m"]'
         for where, given in waits.items()
         if not given or min(given) <= timedelta()
     ]
+    if settings.mailboxes.poll_every <= timedelta():
+        faults.append('[mailboxes] poll_every: write a duration that is not 0, such as "2m"')
+    return faults
 
 
 def _filter_faults(settings: FilterSettings) -> list[str]:

@@ -132,8 +132,10 @@ def _server_context(certificate: Certificate) -> ssl.SSLContext:
 def _read(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: is not a certificate: {_why(error)}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {_why(error)}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: holds no certificate in PEM form") from error
 
 
 def _stamps(certificate: Certificate) -> tuple[tuple[int, int, int], ...]:

@@ -93,11 +93,13 @@ def test_a_file_that_is_not_one_line_is_refused(tmp_path: Path, secret: str) -> 
     assert "one\n" not in fault
 
 
-@pytest.mark.parametrize("name", ["none", "secret"])
-def test_a_ca_file_that_is_none_is_a_fault(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"), [("none", "cannot be read"), ("secret", "holds no certificate")]
+)
+def test_a_ca_file_that_is_none_is_a_fault(tmp_path: Path, name: str, why: str) -> None:
     text = f'{UPSTREAM}ca_file = "{name}"\n'
     [fault] = faults(tenant_file(tmp_path, text, secret="x"))
-    assert fault.startswith(f"[upstreams.own] ca_file: {tmp_path / name}: is not a cert")
+    assert fault.startswith(f"[upstreams.own] ca_file: {tmp_path / name}: {why}")
 
 
 def test_a_secret_where_none_belongs_is_an_unknown_key(tmp_path: Path) -> None:

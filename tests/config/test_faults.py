@@ -25,8 +25,11 @@ def test_what_is_left_out_has_no_faults() -> None:
         ),
         ('[spam]\nkind = "scores"', "[spam] kind: there is no kind 'scores'; did you mean"),
         ('[virus]\ntexts = ["clean"]', "[virus] texts: 'clean' has not the form VALUE=TEXT"),
-        ("[routes]\nretry_waits = []", "[routes] retry_waits: write durations that are not 0"),
-        ('[mailboxes]\npoll_every = "0s"', "[mailboxes] poll_every: write durations that are"),
+        (
+            "[routes]\nretry_waits = []",
+            "[routes] retry_waits: give one wait or more",
+        ),
+        ('[mailboxes]\npoll_every = "0s"', "[mailboxes] poll_every: write a duration that is"),
         ('[console]\nsupport = "us"', "[console] support: 'us' is not an address"),
         ('[policies]\non_error = "drop"', '[policies] on_error: write "hold" or "keep"'),
         ('[alerts]\nto = ["a@b.example"]', "to, from and host go together: give all three"),

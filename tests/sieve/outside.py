@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from gateway.sieve.interface import Included, Passed, Result
+from gateway.sieve.interface import Included, Limits, Passed, Result
 from gateway.sieve.script import compile_script
 
 LETTER = (
@@ -91,11 +91,12 @@ def run(
     world: World | None = None,
     passed: Passed = Passed(),  # noqa: B008 - frozen
     strict: bool = False,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Result:
     """Compile and run a script on a letter."""
     around = world or World()
     script = compile_script(source, name="test.sieve", loader=around, strict=strict)
-    return script.run(letter, around, passed=passed)
+    return script.run(letter, around, passed=passed, limits=limits)
 
 
 def kinds(result: Result) -> list[str]:
