@@ -95,7 +95,12 @@ def run_chain(
     seen = apply_edits(content, context.edits)
     message = parse_message(seen)
     asked = Asked(context=context, message=message, lists=chain.lists)
-    run = _Run(message=message, before=context.edits, passed=_passed_before(context))
+    run = _Run(
+        message=message,
+        before=context.edits,
+        passed=_passed_before(context),
+        route=context.tenant.route or DEFAULT,
+    )
     outbound = context.chain == "outbound"
     timed_out = False
     for file in chain.files:
@@ -111,12 +116,7 @@ def run_chain(
             if run.failed:  # a failed script leaves no trace in the counts (RFC 7352 §3.1)
                 del asked.noted[noted_before:]
             break
-    plan = Plan(
-        effects=run.effects(),
-        version=chain.version,
-        trace=tuple(run.trace),
-        errors=tuple(run.errors),
-    )
+    plan = run.plan(chain.version)
     return Judgement(plan=plan, noted=tuple(asked.noted), timed_out=timed_out)
 
 
@@ -178,6 +178,7 @@ class _Run:
 
     message: Message
     before: tuple[Edit, ...]
+    route: str = DEFAULT
     passed: Passed = field(default_factory=Passed)
     actions: list[Action] = field(default_factory=list)
     keep: Action | None = None
@@ -227,7 +228,16 @@ class _Run:
             for line, words in said
         ]
 
-    def effects(self) -> tuple[Effect, ...]:
+    def plan(self, version: str) -> Plan:
+        """Return what the files of a chain of that version asked for, and why."""
+        return Plan(
+            effects=self._effects(),
+            version=version,
+            trace=tuple(self.trace),
+            errors=tuple(self.errors),
+        )
+
+    def _effects(self) -> tuple[Effect, ...]:
         """Return what was asked for, each target once, and the default action."""
         envelope: dict[str, str] = {}
         found: list[Effect] = []
@@ -242,7 +252,7 @@ class _Run:
             found.append(self.hold)
         elif self.keep is not None or not self.kept_by or self.errors:
             found.append(self._default(envelope))
-        return _each_once(found)
+        return _each_once(found, route=self.route)
 
     def _fail(self, error: Diagnostic, on_error: str) -> None:
         where = f"{error.file}:{error.line}"
@@ -342,11 +352,15 @@ def _reason(action: Action) -> str:
     return action.kind
 
 
-def _each_once(effects: Sequence[Effect]) -> tuple[Effect, ...]:
-    """The same action on the same target counts once; a discard only when it is alone."""
+def _each_once(effects: Sequence[Effect], *, route: str) -> tuple[Effect, ...]:
+    """The same action on the same target counts once; a discard only when it is alone.
+
+    `route` is the default one: by its name or as INBOX it is the same target.
+    """
     once: dict[tuple[EffectKind, str], Effect] = {}
     for effect in effects:
-        once.setdefault((effect.kind, effect.target), effect)
+        is_default = effect.kind is EffectKind.STORE and effect.target == DEFAULT
+        once.setdefault((effect.kind, route if is_default else effect.target), effect)
     delivering = [one for one in once.values() if one.kind is not EffectKind.DISCARD]
     others = (EffectKind.STORE, EffectKind.REDIRECT, EffectKind.HOLD, EffectKind.AGENT)
     if any(one.kind in (*others, EffectKind.REJECT) for one in delivering):

@@ -210,6 +210,14 @@ def test_a_broken_message_does_not_break_the_chain() -> None:
         assert apply_edits(mail, judge("", mail=mail).plan.effects[0].edits) == mail
 
 
+def test_the_default_route_by_its_name_and_a_keep_are_one_delivery() -> None:
+    assert shown(judge('fileinto :copy "desk";').plan) == [("store", "desk")]
+    assert shown(judge('fileinto :copy "billing";').plan) == [
+        ("store", "billing"),
+        ("store", "INBOX"),
+    ]
+
+
 def leaving(plan: Plan, mail: bytes = MAIL) -> list[bytes]:
     return [apply_edits(mail, effect.edits) for effect in plan.effects]
 
