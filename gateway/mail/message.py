@@ -7,12 +7,13 @@ found by ourselves instead of by the email package, which rebuilds what it parse
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email import utils
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.utils import getaddresses
+from itertools import groupby
 from typing import Any
 
 from gateway.mail.footer import append_footer
@@ -129,8 +130,12 @@ def parse_message(content: bytes) -> Message:
 
 def apply_edits(content: bytes, edits: tuple[Edit, ...]) -> bytes:
     """Return what leaves: the stored bytes with the recorded edits made, in order."""
-    for edit in edits:
-        content = _apply(content, edit)
+    for is_of_header, some in groupby(edits, key=_is_of_header):
+        if is_of_header:
+            content = _with_header(content, some)
+            continue
+        for edit in some:
+            content = _with_body(content, edit)
     return content
 
 
@@ -161,24 +166,28 @@ def _line_end(content: bytes, at: int) -> int:
     return len(content) if found < 0 else found + 1
 
 
-def _apply(content: bytes, edit: Edit) -> bytes:
-    if edit.span is not None:
-        start, end = edit.span
-        new = (edit.value or "").encode("utf-8", "surrogateescape")
-        return content[:start] + new + content[end:]
-    if edit.body:
-        return append_footer(content, edit.name, edit.value or "")
+def _is_of_header(edit: Edit) -> bool:
+    return not edit.body and edit.span is None
+
+
+def _with_header(content: bytes, edits: Iterable[Edit]) -> bytes:
+    """Return the content with its header edited; it is taken apart once for all edits."""
     message = parse_message(content)
-    if edit.value is None:
-        wanted = edit.name.lower()
-        kept = b"".join(field.raw for field in message.fields if field.name.lower() != wanted)
-        return kept + content[_header_end(message) :]
-    line = f"{edit.name}: {edit.value}\r\n".encode("utf-8", "surrogateescape")
-    if not edit.last:
-        return line + content
-    end = _header_end(message)
-    return content[:end] + line + content[end:]
+    body_at = sum(len(field.raw) for field in message.fields)
+    fields = [(field.name.lower(), field.raw) for field in message.fields]
+    for edit in edits:
+        name = edit.name.lower()
+        if edit.value is None:
+            fields = [one for one in fields if one[0] != name]
+            continue
+        line = f"{edit.name}: {edit.value}\r\n".encode("utf-8", "surrogateescape")
+        fields.insert(len(fields) if edit.last else 0, (name, line))
+    return b"".join([*(raw for _, raw in fields), memoryview(content)[body_at:]])
 
 
-def _header_end(message: Message) -> int:
-    return sum(len(field.raw) for field in message.fields)
+def _with_body(content: bytes, edit: Edit) -> bytes:
+    if edit.span is None:
+        return append_footer(content, edit.name, edit.value or "")
+    start, end = edit.span
+    new = (edit.value or "").encode("utf-8", "surrogateescape")
+    return content[:start] + new + content[end:]
