@@ -33,7 +33,7 @@ pytestmark = pytest.mark.servers
 
 SESSIONS = 20
 KILLS = {"starting": 15, "working": 25, "delivering": 10}
-PAUSE_SECONDS = 0.2  # the longest between two messages of a session
+PAUSE_SECONDS = 0.5  # the longest between two messages of a session
 LIFE_SECONDS = {"working": 0.7, "delivering": 0.3}  # the longest until the kill
 ADDED = {b"received", b"dkim-signature", b"return-path", b"delivered-to", b"x-original-to"}
 
