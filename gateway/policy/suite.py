@@ -12,10 +12,7 @@ from gateway.sieve.interface import Limits, Outside, Result
 
 
 def chain_runner(
-    directory: Path,
-    tenant: Tenant,
-    *,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    directory: Path, tenant: Tenant, *, limits: Limits
 ) -> Callable[[str, bytes, Outside], Result]:
     """Return what runs a tenant's chain on a message; it raises CompileError.
 

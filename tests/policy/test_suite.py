@@ -9,7 +9,7 @@ import pytest
 
 from gateway.mail.tenant import Route, Tenant
 from gateway.policy.suite import chain_runner, suites
-from gateway.sieve.interface import CompileError
+from gateway.sieve.interface import CompileError, Limits
 from gateway.sieve.testsuite import run_testsuite
 
 SHIPPED = Path(__file__).parents[2] / "policies"
@@ -26,7 +26,7 @@ test "kept" {
 
 @pytest.mark.parametrize("path", suites(SHIPPED), ids=lambda path: path.stem)
 def test_a_shipped_policy_passes_its_tests(path: Path) -> None:
-    results = run_testsuite(path, run_chain=chain_runner(SHIPPED, ACME))
+    results = run_testsuite(path, run_chain=chain_runner(SHIPPED, ACME, limits=Limits()))
     assert results
     assert [(one.name, one.reason) for one in results if not one.ok] == []
 
@@ -39,7 +39,9 @@ def test_the_shipped_tests_hold_for_policies_that_are_switched_on(tmp_path: Path
     results = [
         result
         for suite in suites(copied)
-        for result in run_testsuite(suite, run_chain=chain_runner(copied, ACME))
+        for result in run_testsuite(
+            suite, run_chain=chain_runner(copied, ACME, limits=Limits())
+        )
     ]
     assert [(one.name, one.reason) for one in results if not one.ok] == []
 
@@ -56,7 +58,7 @@ def test_a_testsuite_runs_the_whole_chain(tmp_path: Path, script: str, *, ok: bo
     (tmp_path / "inbound/2.sieve").write_text(f"{script}\n")
     suite = tmp_path / "a.svtest"
     suite.write_text(SUITE)
-    (result,) = run_testsuite(suite, run_chain=chain_runner(tmp_path, ACME))
+    (result,) = run_testsuite(suite, run_chain=chain_runner(tmp_path, ACME, limits=Limits()))
     assert result.ok is ok
 
 
@@ -66,4 +68,4 @@ def test_a_chain_that_does_not_compile_is_told(tmp_path: Path) -> None:
     suite = tmp_path / "a.svtest"
     suite.write_text(SUITE)
     with pytest.raises(CompileError):
-        run_testsuite(suite, run_chain=chain_runner(tmp_path, ACME))
+        run_testsuite(suite, run_chain=chain_runner(tmp_path, ACME, limits=Limits()))
