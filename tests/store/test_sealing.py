@@ -10,15 +10,15 @@ import pytest
 from gateway.store.errors import StoreError
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
+from tests.servers.need import need
 
 SERVER = 65534  # the user that the server runs as
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root acts for another user")
 
 
 @pytest.fixture
 def state() -> Iterator[Path]:
     """The state directory of a server that runs as another user than root."""
+    need(root=True)
     with TemporaryDirectory() as name:  # pytest's own folders let nobody else pass
         os.chown(name, SERVER, SERVER)
         yield Path(name)
