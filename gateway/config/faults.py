@@ -25,6 +25,7 @@ MOST_WORKERS = 64
 LONGEST_CHAIN = timedelta(seconds=30)  # its message and those behind it wait
 LOG_FORMATS = ("text", "json", "postfix")
 LAST_PORT = 65535
+DEPTHS, DEEPEST = ("nesting", "include_depth", "mime_depth"), 100  # calls within calls
 FILTER_KINDS = ("score", "length", "text")
 
 
@@ -80,6 +81,9 @@ def _bound_faults(settings: Settings) -> list[str]:
     time = limits.pop("chain_time")
     bounds |= {f"[limits] {name}": limit for name, limit in limits.items()}
     faults = [f"{where}: write 1 or more" for where, bound in bounds.items() if bound < 1]
+    faults += [
+        f"[limits] {name}: write at most {DEEPEST}" for name in DEPTHS if limits[name] > DEEPEST
+    ]
     if not timedelta() < time <= LONGEST_CHAIN:
         faults.append('[limits] chain_time: write a duration from "1s" to "30s"')
     return faults
