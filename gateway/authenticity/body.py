@@ -12,6 +12,8 @@ import hashlib
 import re
 from collections.abc import Iterator
 
+from gateway.mail.line_ends import LineEnds
+
 PIECE_BYTES = 128 * 1024
 WHITE_SPACE = re.compile(rb"[\t ]+")
 EMPTY_BODY = {False: b"\r\n", True: b""}  # simple, relaxed
@@ -48,13 +50,10 @@ def canonical_body(content: bytes, body_at: int, *, relaxed: bool) -> Iterator[b
 
 
 def _has_only_crlf(content: bytes, at: int) -> bool:
-    """Whether each LF stands behind a CR, counted in pieces that overlap by that one byte."""
-    for begin in range(at, len(content), PIECE_BYTES):
-        end = begin + PIECE_BYTES
-        pairs = content.count(b"\r\n", max(at, begin - 1), end)
-        if pairs != content.count(b"\n", begin, end):
-            return False
-    return True
+    line_ends = LineEnds()
+    for piece in _pieces(content, at):
+        line_ends.feed(piece)
+    return line_ends.are_crlf()
 
 
 def _pieces(content: bytes, at: int) -> Iterator[bytes]:

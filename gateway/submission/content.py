@@ -7,6 +7,7 @@ Everything is searched in whole blocks: a loop over lines costs five times as mu
 
 from __future__ import annotations
 
+from gateway.mail.line_ends import LineEnds
 from gateway.mail.reply import Reply
 
 CRLF = b"\r\n"
@@ -25,6 +26,8 @@ class Content:
         self._blocks: list[bytes] = []
         self._tail = CRLF  # that of the DATA command: a lone dot may come first
         self._refusal: Reply | None = None
+        self._line_ends = LineEnds()
+        self._has_nul = False
         self.size_bytes = 0  # of all that was fed, kept or not
 
     def feed(self, block: bytes) -> bytes | None:
@@ -37,6 +40,9 @@ class Content:
             self.drop(too_big(self._max_bytes))
         elif self._refusal is not None:
             self._blocks.clear()
+        else:
+            self._line_ends.feed(taken)
+            self._has_nul = self._has_nul or b"\0" in taken
         self._tail = (self._tail + block[-REACH:])[-REACH:]
         return None if at < 0 else block[at:]
 
@@ -65,7 +71,15 @@ class Content:
             content = content[1:]
         if content.rfind(b"\r\n.") >= 0:  # half the time that `in` takes
             content = content.replace(b"\r\n.", CRLF)
-        return _find_fault(content) or content
+        return self._find_fault() or _find_fault(content) or content
+
+    def _find_fault(self) -> Reply | None:
+        """Refuse what may not be in any message; each block was looked through."""
+        if not self._line_ends.are_crlf():
+            return Reply(550, "5.6.0", "The message has a CR or LF alone: lines end with CR LF")
+        if self._has_nul:
+            return Reply(550, "5.6.0", "The message has a NUL byte (RFC 5322, section 4)")
+        return None
 
 
 def too_big(max_bytes: int) -> Reply:
@@ -94,11 +108,6 @@ def _without_dot(blocks: list[bytes]) -> bytes:
 
 
 def _find_fault(content: bytes) -> Reply | None:
-    pairs = content.count(CRLF)
-    if pairs != content.count(b"\r") or pairs != content.count(b"\n"):
-        return Reply(550, "5.6.0", "The message has a CR or LF alone: lines end with CR LF")
-    if b"\0" in content:
-        return Reply(550, "5.6.0", "The message has a NUL byte (RFC 5322, section 4)")
     if _has_long_line(content):
         return Reply(
             550, "5.6.0", f"A line is longer than {MAX_LINE_BYTES} bytes (RFC 5322, section"
