@@ -21,7 +21,7 @@ from gateway.net.unreachable import Unreachable
 NEWEST = 200  # messages of the folder that are looked through
 SENT = "Sent"
 APPENDED, REFUSED = 250, 451
-REPLAY = "mend the route, then: gateway queue release ID"
+MEND = "mend that"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def _result(
     elif timedelta(seconds=delivery.sendable_seconds) >= settings.give_up_after:
         meaning = f"the mailbox did not take it for too long: {attempt.reply.text}"
         verdict = Verdict(
-            decision=Decision.SET_ASIDE, cause="append-failed", meaning=meaning, fix=REPLAY
+            decision=Decision.SET_ASIDE, cause="append-failed", meaning=meaning, fix=MEND
         )
     else:
         verdict = Verdict(

@@ -37,7 +37,7 @@ MAX_SHOWN = 200  # characters of a reply
 GONE = 410
 NO_ANSWER = 451  # what stands in the place of a status when there was none
 OF_SETTINGS = "mend the url or secret_file in the tenant's file, or [routes] private_networks"
-REPLAY = "mend the webhook, then: gateway queue release ID"
+MEND = "mend the webhook"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ def judge(
             decision=Decision.SET_ASIDE,
             cause="webhook-failed",
             meaning=f"the webhook {why}",
-            fix=REPLAY,
+            fix=MEND,
         )
         return _result(delivery, attempt, verdict)
     verdict = Verdict(

@@ -11,9 +11,13 @@ from gateway.mail.tenant import Tenant
 from gateway.mail.trouble import Trouble
 from gateway.store.lanes import LaneState
 from gateway.store.states import MailboxState
-from gateway.store.waiting import Stale
+from gateway.store.waiting import ASIDE_REASON, Held, release_all
 
 ANNOUNCED = timedelta(days=14)  # before a certificate ends
+WAYS = {
+    LaneKind.ROUTE: "the route", LaneKind.HOOK: "the hook",
+    LaneKind.SENT: "the folder for sent mail of",
+}  # fmt: skip
 PAGES = {
     "out": "sent", "route": "to the helpdesks", "hook": "events", "sent": "copies",
     "capture": "captured", "in": "received",
@@ -74,7 +78,7 @@ def dead_mailboxes(states: Iterable[MailboxState], tenants: Tenants) -> Iterator
         )  # its owner has a reminder, with the link to enter a new code
 
 
-def held_mail(stale: Iterable[Stale], tenants: Tenants, *, now: datetime) -> Iterator[Trouble]:
+def held_mail(stale: Iterable[Held], tenants: Tenants, *, now: datetime) -> Iterator[Trouble]:
     """Yield the lanes with mail that is held because it waited too long."""
     for one in stale:
         lane, tenant = one.lane, tenants.get(one.lane.tenant)
@@ -83,8 +87,26 @@ def held_mail(stale: Iterable[Stale], tenants: Tenants, *, now: datetime) -> Ite
             cause=f"stale {lane.tenant} {lane.kind} {lane.name}".rstrip(),
             what=f"{lane.tenant}: mail is held that waited too long for {way}",
             why=f"For {one.recipients} of its recipients {one.reason}.",
-            fix="Mend that, then decide about each message: gateway queue release ID or delete"
-            " ID.",
+            fix="Mend that, then decide about each message, such as: gateway queue release"
+            f" {one.message}",
+            command=f"gateway queue list --state held --tenant {lane.tenant}",
+            since=now,
+            tenant=lane.tenant,
+            owner=tenant.owner or None if tenant else None,
+        )
+
+
+def set_aside(aside: Iterable[Held], tenants: Tenants, *, now: datetime) -> Iterator[Trouble]:
+    """Yield the lanes with mail that their helpdesk, webhook or mailbox did not take."""
+    for one in aside:
+        lane, tenant = one.lane, tenants.get(one.lane.tenant)
+        way = WAYS.get(lane.kind, f"the {lane.kind}")
+        yield Trouble(
+            cause=f"aside {lane.tenant} {lane.kind} {lane.name}",
+            what=f"{lane.tenant}: {way} {lane.name} did not take mail, which is set aside",
+            why=f"{one.recipients} of it so far: {one.reason.removeprefix(ASIDE_REASON)}."
+            " It is kept, and no customer is told.",
+            fix=f"Mend that, then let all of it go on: {release_all(lane)}",
             command=f"gateway queue list --state held --tenant {lane.tenant}",
             since=now,
             tenant=lane.tenant,

@@ -26,7 +26,7 @@ from gateway.store.errors import StoreError
 from gateway.store.lanes import LaneState, lane_states
 from gateway.store.sqlite import Db
 from gateway.store.states import MailboxState, dead_mailboxes
-from gateway.store.waiting import Stale, held_stale
+from gateway.store.waiting import Held, held_aside, held_stale
 
 LOOK_EVERY_SECONDS = 1.0
 COUNT_EVERY_LOOKS = 60  # what reads the whole queue
@@ -37,7 +37,8 @@ PAGES = ("out", "route", "hook", "sent", "capture")
 class _Seen:
     lanes: list[LaneState]
     dead: list[MailboxState]
-    stale: list[Stale]
+    stale: list[Held]
+    aside: list[Held]
     known: dict[str, KnownTrouble]
 
 
@@ -120,6 +121,7 @@ class Alarms:
             troubles.refused_sign_ins(seen.lanes, tenants, now=now),
             troubles.dead_mailboxes(seen.dead, tenants),
             troubles.held_mail(seen.stale, tenants, now=now),
+            troubles.set_aside(seen.aside, tenants, now=now),
             troubles.full_store(why_full, now=now),
             troubles.broken_chains(first, tenants, now=now),
         )
@@ -145,6 +147,7 @@ def _see(db: Db) -> _Seen:
         lanes=lane_states(db),
         dead=dead_mailboxes(db),
         stale=held_stale(db),
+        aside=held_aside(db),
         known=alerts.known_troubles(db),
     )
 

@@ -35,7 +35,7 @@ from gateway.app.policies import CurrentChains, open_chains
 from gateway.app.reminding import Reminders
 from gateway.app.renewing import Renewals
 from gateway.app.tokens import AccessTokens
-from gateway.app.upstream_news import UpstreamNews
+from gateway.app.way_news import WayNews
 from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, Settings
 from gateway.net.concurrency import keep_pauses_short, spawn_lasting, stop_tasks
@@ -128,7 +128,7 @@ class Server:
             spawn_lasting(
                 partial(self._look, base, chains, outbound, inbound), name="look for changes"
             ),
-            spawn_lasting(UpstreamNews(base).run, name="tell of upstreams"),
+            spawn_lasting(WayNews(base).run, name="tell of ways out"),
             spawn_lasting(partial(renew_certificate, settings), name="renew certificate"),
             spawn_lasting(partial(keep_clean, store, settings.retention), name="retention"),
             spawn_lasting(partial(keep_log_short, path_of_store(settings)), name="checkpoints"),

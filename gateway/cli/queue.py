@@ -30,12 +30,10 @@ from gateway.store.sqlite import Db
 RELEASE, DELETE = "queue.release", "queue.delete"
 OF_UPSTREAMS = (LaneKind.UPSTREAM, LaneKind.CAPTURE)
 
-Id = Annotated[
-    str,
-    typer.Argument(
-        metavar="ID", show_default=False, help="Ours, a Message-ID, or the upstream's id."
-    ),
-]
+ID = typer.Argument(
+    metavar="ID", show_default=False, help="Ours, a Message-ID, or the upstream's id."
+)
+Id = Annotated[str, ID]
 
 
 def list_(
@@ -114,8 +112,25 @@ def hold(
     _tell(found, "held", moved, step=f"gateway queue release {found.id}", as_json=as_json)
 
 
-def release(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
+def release(
+    id_: Annotated[str | None, ID] = None,
+    *,
+    way: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="All that is set aside of a route, a hook, or a mailbox's sent mail.",
+        ),
+    ] = None,
+    tenant: OfTenant = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """Let a held message go; where a policy held it the policies behind that one go on."""
+    if id_ is None or way is not None or tenant is not None:
+        _release_aside(id_, tenant, way, config=config, as_json=as_json)
+        return
     with opened(config) as gateway:
         for held in (holds, outbound_holds):
             if message := _held_by_policy(gateway, id_, held.is_held):
@@ -173,6 +188,27 @@ def _held_by_policy(
     """Return our id of a message that is held so, None when it is not."""
     message = gateway.store.read_now(journal.find_message, id_)
     return message if message and gateway.store.read_now(is_held, message) else None
+
+
+def _release_aside(
+    id_: str | None, tenant: str | None, way: str | None, *, config: Config, as_json: bool
+) -> None:
+    if id_ is not None or tenant is None or way is None:
+        raise Refusal("give the ID of a message, or --tenant and --way for all of a way")
+    released: list[str] = []
+    with opened(config) as gateway:
+        gateway.check_tenant(tenant)
+        while found := gateway.store.write_now(
+            people.release_aside, tenant, way, after="".join(released[-1:]), now=utc_now()
+        ):
+            released += found
+    if not released:
+        raise Refusal(f"nothing of {way} of {tenant} is set aside; see gateway status")
+    if as_json:
+        print_json({"ids": released, "action": "released"})
+        return
+    print_line(f"{way} of {tenant}: released ({counted(len(released), 'message')})")
+    print_next(f"gateway log trace {released[0]}")
 
 
 def _tell_released(id_: str, *, as_json: bool) -> None:

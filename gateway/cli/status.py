@@ -24,6 +24,7 @@ from gateway.store import books, chains, tenants
 from gateway.store.alerts import count_alerts, waiting_alerts
 from gateway.store.capturing import is_capturing
 from gateway.store.lanes import lane_states
+from gateway.store.waiting import ASIDE_REASON, held_aside, release_all
 
 PAGES = ("out", "route", "hook", "sent")
 CAPTURE = "capture"  # shown where something was ever captured
@@ -91,6 +92,7 @@ def _collect(gateway: Opened) -> dict[str, Any]:
     return {
         "books": found,
         "paused": _paused(gateway, utc_now()),
+        "set_aside": _set_aside(gateway),
         "policies": _policies(gateway),
         "mailboxes": dict(Counter(row["state"] for row in mailboxes)),
         "unhealthy": [row for row in mailboxes if row["state"] != "ok"],
@@ -151,6 +153,21 @@ def _paused(gateway: Opened, now: datetime) -> list[dict[str, Any]]:
     ]
 
 
+def _set_aside(gateway: Opened) -> list[dict[str, Any]]:
+    return [
+        {
+            "tenant": one.lane.tenant,
+            "kind": one.lane.kind.value,
+            "name": one.lane.name,
+            "messages": one.recipients,
+            "first": one.message,
+            "reason": one.reason.removeprefix(ASIDE_REASON),
+            "fix": release_all(one.lane),
+        }
+        for one in gateway.store.read_now(held_aside)
+    ]
+
+
 def _print(found: dict[str, Any]) -> None:
     if found["ready"]:
         print_line("ready", style="green")
@@ -186,6 +203,11 @@ def _print_troubles(found: dict[str, Any]) -> None:
             f"paused: {row['tenant']} {row['kind']} {row['name']}: {row['reason']}",
             style="yellow",
         )
+        steps.append(row["fix"])
+    for row in found["set_aside"]:
+        way = f"{row['tenant']} {row['kind']} {row['name']}"
+        mails = counted(row["messages"], "message")
+        print_line(f"set aside: {way}: {mails}: {row['reason']}", style="yellow")
         steps.append(row["fix"])
     for row in found["policies"]["errors"]:
         place = f"{row['file']}:{row['line']}:{row['column']}"

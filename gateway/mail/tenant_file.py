@@ -56,6 +56,7 @@ EVENTS = (
     "message.received", "message.delivered", "message.deferred", "message.bounced",
     "message.complained", "message.held", "message.unanswered", "message.warned",
     "answer.sent", "answer.drafted", "mailbox.state_changed", "upstream.state_changed",
+    "route.state_changed",
 )  # fmt: skip
 
 Items = dict[tuple[str, str], dict[str, Any]]

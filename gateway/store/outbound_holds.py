@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from gateway.mail.delivery import Batch, Lane, LaneKind, Outgoing, State
 from gateway.mail.plan import Effect, EffectKind, Plan
-from gateway.store import batch, journal, people, plans, queue, rows
+from gateway.store import batch, journal, people, plans, queue, rows, waiting
 from gateway.store.capturing import lane_now
 from gateway.store.errors import Conflict
 from gateway.store.sqlite import Db
@@ -90,7 +90,7 @@ def keep_on(db: Db, ended: Ending, outgoing: Outgoing, plan: Plan, *, now: datet
     db.execute(
         "UPDATE delivery SET lane_kind = ?, lane = ?, reason = ?, fix = ?, next_attempt_at = ?"
         " WHERE message = ? AND state = 'held'",
-        (lane.kind.value, lane.name, outgoing.hold, queue.held_fix(id_),
+        (lane.kind.value, lane.name, outgoing.hold, waiting.held_fix(id_),
          outgoing.hold_until.timestamp() if outgoing.hold_until else None, id_),
     )  # fmt: skip
     if outgoing.hold is None:
@@ -113,7 +113,7 @@ def hold_again(db: Db, ended: Ending, *, reason: str) -> None:
     id_ = ended.outgoing.id
     db.execute("UPDATE plans SET ending = NULL WHERE message = ?", (id_,))
     query = "UPDATE delivery SET reason = ?, fix = ? WHERE message = ? AND state = 'held'"
-    db.execute(query, (reason, queue.held_fix(id_), id_))
+    db.execute(query, (reason, waiting.held_fix(id_), id_))
 
 
 def discard(db: Db, ended: Ending, *, rule: str, now: datetime) -> None:

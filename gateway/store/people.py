@@ -14,10 +14,10 @@ from gateway.mail.inbound import Authenticity
 from gateway.store import books, holds, journal, lanes
 from gateway.store.capturing import WAITS, WAITS_FIX, is_capturing
 from gateway.store.errors import Conflict
-from gateway.store.queue import DUE, STOPPED, held_fix, sources
+from gateway.store.queue import DUE, STOPPED, sources
 from gateway.store.rows import read
 from gateway.store.sqlite import Db
-from gateway.store.waiting import Clocks, clocks, why_waiting
+from gateway.store.waiting import ASIDE_REASON, Clocks, clocks, held_fix, why_waiting
 
 STAND_STILL = (LaneKind.UPSTREAM, LaneKind.ROUTE, LaneKind.HOOK)  # while it is captured
 ITS_TURN = "its turn has not come: what was due before it leaves first"
@@ -134,6 +134,27 @@ def retry(db: Db, name: str, *, now: datetime) -> int:
 def release(db: Db, name: str, *, now: datetime) -> int:
     """Let what was held go; return how many recipients. Raises Conflict."""
     return move(db, name, State.QUEUED, "queue.release", now=now, only="state = 'held'")
+
+
+def release_aside(
+    db: Db, tenant: str, way: str, *, after: str, now: datetime, limit: int = 500
+) -> list[str]:
+    """Let go what is set aside in one way of a tenant; return at most `limit` messages.
+
+    `after` is the last one of those released before: one that is refused again comes no more.
+    The way is tried at once, though it rests after failures.
+    """
+    rows = db.execute(
+        "SELECT DISTINCT message, lane_kind FROM delivery WHERE tenant = ? AND lane = ?"
+        " AND state = 'held' AND substr(reason, 1, ?) = ? AND message > ?"
+        " ORDER BY message LIMIT ?",
+        (tenant, way, len(ASIDE_REASON), ASIDE_REASON, after, limit),
+    ).fetchall()
+    for message, _ in rows:
+        release(db, message, now=now)
+    for kind in {row[1] for row in rows}:
+        lanes.ask(db, Lane(tenant, LaneKind(kind), way), now=now)
+    return [message for message, _ in rows]
 
 
 def hold(db: Db, name: str, *, reason: str, now: datetime) -> int:

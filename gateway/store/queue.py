@@ -28,7 +28,14 @@ from gateway.store.batch import delivery_of, edits_row, envelope_row, load_batch
 from gateway.store.capturing import lane_now
 from gateway.store.lanes import is_paused
 from gateway.store.sqlite import Db
-from gateway.store.waiting import Clocks, begin_scheduled, clocks, why_waiting
+from gateway.store.waiting import (
+    Clocks,
+    begin_scheduled,
+    clocks,
+    held_fix,
+    put_aside,
+    why_waiting,
+)
 
 STOPPED = Clocks(sendable_since=None, stalled_since=None)
 DUE = "state IN ('queued', 'deferred', 'scheduled')"
@@ -83,11 +90,6 @@ def accept(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
     books.add(db, outgoing.tenant, f"{books.side(outgoing.lane.kind)}.accepted", len(rows))
     journal.write(db, outgoing.id, "message.accepted", now=now, **_accepted(outgoing))
     return outgoing.id
-
-
-def held_fix(id_: str) -> str:
-    """Return what a person can do about a held message."""
-    return f"gateway queue release {id_} lets it go on, gateway queue delete {id_} removes it"
 
 
 def count_accepted(db: Db, credential: str, *, since: datetime) -> int:
@@ -326,6 +328,8 @@ def _due_messages(db: Db, lane: Lane, *, now: datetime, limit: int) -> list[str]
 
 def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
     state = _state_after(result)
+    if state is State.HELD:
+        result = replace(result, verdict=put_aside(result.verdict, batch.message))
     reply = result.attempt.reply
     tried = result.verdict.decision is not Decision.SIGN_IN_REFUSED
     due_at = result.next_attempt_at or (now if state is State.QUEUED else None)
@@ -344,7 +348,7 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
             state.value, int(tried), due_at.timestamp() if due_at else None, reply.code,
             reply.as_line(), result.attempt.remote_id,
             result.verdict.meaning if waits else None,
-            _fix_of(batch, result, state) if waits else None,
+            _fix_of(batch, result) if waits else None,
             None if waits else now.timestamp(), clock.sendable_since, clock.stalled_since,
             result.delivery, batch.token, int(result.delayed_until is not None),
         ),
@@ -355,12 +359,10 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
     return changed.rowcount > 0
 
 
-def _fix_of(batch: Batch, result: Result, state: State) -> str:
-    """Return what a person can do; where nothing is known to be wrong, to let it go."""
+def _fix_of(batch: Batch, result: Result) -> str:
+    """Return what a person can do; where nothing is known to be wrong, that it goes on."""
     if result.verdict.fix:
         return result.verdict.fix
-    if state is State.HELD:
-        return held_fix(batch.message)
     if (see := batch.lane.how_to_see) and result.attempt.is_unanswered:
         return see
     return f"it is tried again by itself; gateway queue retry {batch.message} tries it now"

@@ -6,10 +6,10 @@ that could not (no upstream, a paused way out) has `stalled_since` instead.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.delivery import Lane, LaneKind, Verdict
 from gateway.store import journal
 from gateway.store.capturing import CAPTURED, CAPTURED_FIX
 from gateway.store.lanes import is_paused
@@ -17,6 +17,7 @@ from gateway.store.sqlite import Db
 
 DAY = timedelta(days=1)
 STALE_REASON = "it could not be tried for "
+ASIDE_REASON = "set aside: "  # a final no, or too long without a yes, of what never bounces
 STALE = (
     "FROM delivery d LEFT JOIN lanes l ON l.tenant = d.tenant AND l.kind = d.lane_kind"
     " AND l.name = d.lane AND l.paused_by IS NOT NULL WHERE d.stalled_since <= ?"
@@ -34,8 +35,8 @@ class Clocks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stale:
-    """A message that was held because it waited too long for a chance to be tried."""
+class Held:
+    """What of a lane is held for a cause: its first message, and how many recipients."""
 
     message: str
     lane: Lane
@@ -86,7 +87,7 @@ def begin_scheduled(db: Db, *, now: datetime) -> int:
 
 def hold_stale(
     db: Db, *, stale_after: timedelta, now: datetime, limit: int = 500
-) -> list[Stale]:
+) -> list[Held]:
     """Hold at most `limit` messages that could not be tried for so long; return them.
 
     They leave only when a person releases them: after days of waiting nobody may be glad
@@ -100,18 +101,42 @@ def hold_stale(
     return [_hold(db, row, stale_after=stale_after, now=now) for row in rows]
 
 
-def held_stale(db: Db) -> list[Stale]:
-    """Return what is held because it waited too long: for each lane the first message.
+def held_stale(db: Db) -> list[Held]:
+    """Return what is held because it waited too long, by lane."""
+    return _held_for(db, STALE_REASON)
 
-    `recipients` counts those of the whole lane.
-    """
+
+def held_aside(db: Db) -> list[Held]:
+    """Return what a route, a hook or a folder for sent mail did not take, by lane."""
+    return _held_for(db, ASIDE_REASON)
+
+
+def held_fix(id_: str) -> str:
+    """Return what a person can do about a held message."""
+    return f"gateway queue release {id_} lets it go on, gateway queue delete {id_} removes it"
+
+
+def put_aside(verdict: Verdict, message: str) -> Verdict:
+    """Say that it is set aside, and what has it tried again once a person mended the rest."""
+    fix = held_fix(message)
+    if verdict.fix:
+        fix = f"{verdict.fix.rstrip('.')}; then: gateway queue release {message}"
+    return replace(verdict, meaning=f"{ASIDE_REASON}{verdict.meaning}", fix=fix)
+
+
+def release_all(lane: Lane) -> str:
+    """Return the command that lets go what is set aside in a lane."""
+    return f"gateway queue release --tenant {lane.tenant} --way {lane.name}"
+
+
+def _held_for(db: Db, cause: str) -> list[Held]:
     found = db.execute(
         "SELECT min(message), tenant, lane_kind, lane, count(*), min(reason) FROM delivery"
         " WHERE state = 'held' AND substr(reason, 1, ?) = ? GROUP BY tenant, lane_kind, lane",
-        (len(STALE_REASON), STALE_REASON),
+        (len(cause), cause),
     )
     return [
-        Stale(
+        Held(
             message=message,
             lane=Lane(tenant, LaneKind(kind), name),
             recipients=recipients,
@@ -127,7 +152,7 @@ def _hold(
     *,
     stale_after: timedelta,
     now: datetime,
-) -> Stale:
+) -> Held:
     message, tenant, kind, name, recipients, cause = row
     reason = f"{STALE_REASON}{_for_people(stale_after)}"
     reason = f"{reason}: {cause}" if cause else reason
@@ -142,7 +167,7 @@ def _hold(
         db, message, "delivery.stale", now=now, recipients=recipients, meaning=reason, fix=fix
     )
     lane = Lane(tenant, LaneKind(kind), name)
-    return Stale(message=message, lane=lane, recipients=recipients, reason=reason)
+    return Held(message=message, lane=lane, recipients=recipients, reason=reason)
 
 
 def _for_people(length: timedelta) -> str:

@@ -10,7 +10,7 @@ from gateway.mail.tenant import Mailbox, Tenant, Upstream
 from gateway.sieve.interface import Diagnostic
 from gateway.store.lanes import LaneState
 from gateway.store.states import MailboxState
-from gateway.store.waiting import Stale
+from gateway.store.waiting import Held
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LANE = Lane("acme", LaneKind.UPSTREAM, "own")
@@ -61,13 +61,24 @@ def test_a_dead_mailbox_is_told_unless_nobody_has_it_any_more() -> None:
 
 def test_held_mail_is_one_trouble_a_lane() -> None:
     stale = [
-        Stale(message="A", lane=LANE, recipients=3, reason="it could not be tried for 7 days"),
-        Stale(message="B", lane=Lane("acme", LaneKind.NONE, ""), recipients=1, reason="x"),
+        Held(message="A", lane=LANE, recipients=3, reason="it could not be tried for 7 days"),
+        Held(message="B", lane=Lane("acme", LaneKind.NONE, ""), recipients=1, reason="x"),
     ]
     own, none = troubles.held_mail(stale, TENANTS, now=NOON)
+    assert own.fix.endswith("gateway queue release A")
     assert own.why == "For 3 of its recipients it could not be tried for 7 days."
     assert none.cause == "stale acme none"
     assert "want of an upstream" in none.what
+
+
+def test_what_a_route_does_not_take_is_one_trouble_whose_command_can_be_typed() -> None:
+    desk = Lane("acme", LaneKind.ROUTE, "desk")
+    aside = [Held(message="A", lane=desk, recipients=3, reason="set aside: it is gone")]
+    [one] = troubles.set_aside(aside, TENANTS, now=NOON)
+    assert (one.cause, one.owner) == ("aside acme route desk", "boss@acme.example")
+    assert one.what == "acme: the route desk did not take mail, which is set aside"
+    assert one.why.startswith("3 of it so far: it is gone.")
+    assert one.fix.endswith("gateway queue release --tenant acme --way desk")
 
 
 def test_books_are_told_by_page() -> None:

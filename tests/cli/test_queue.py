@@ -13,7 +13,7 @@ from gateway.store import inbox, lanes, people, queue
 from gateway.store.capturing import set_capturing
 from tests.cli.running import TENANT, Cli
 from tests.store.test_holds import HOLD, MAIL
-from tests.store.values import LANE, NOON, outgoing
+from tests.store.values import LANE, NOON, outgoing, set_aside
 
 ROUTE = '[routes.desk]\ntype = "smtp"\nhost = "desk.example"\nto = "in@desk.example"\n'
 KEYS = {
@@ -144,6 +144,18 @@ def test_fetched_mail_that_is_held_is_listed_shown_and_deleted(cli: Cli, message
     assert "no message" in cli.refused("queue", "show", id_)
     books = cli.json("status")["books"]["in"]
     assert (books["held"], books["discarded"], books["difference"]) == (0, 1, 0)
+
+
+def test_what_a_route_did_not_take_is_released_by_the_command_that_status_prints(
+    cli: Cli, message: str
+) -> None:
+    cli.apply()
+    ids = [cli.write_store(set_aside, Lane("acme", LaneKind.ROUTE, "desk")) for _ in range(2)]
+    [row] = cli.json("status")["set_aside"]
+    assert (row["name"], row["messages"], row["first"]) == ("desk", 2, ids[0])
+    assert "set aside: acme route desk: 2 messages: it is gone" in cli.say("status")
+    assert cli.json(*row["fix"].split()[1:]) == {"ids": ids, "action": "released"}
+    assert "nothing of desk of acme is set aside" in cli.refused(*row["fix"].split()[1:])
 
 
 def test_a_message_that_is_not_there_is_refused(cli: Cli) -> None:

@@ -265,7 +265,7 @@ def test_a_bounce_returns_to_the_helpdesk_in_the_thread_of_the_original(
     assert notification["in_reply_to"] == "<ticket-1@acme.example>"
 
 
-def test_an_upstream_that_is_paused_and_opened_again_is_told_to_the_helpdesk(
+def test_a_way_that_takes_no_mail_and_its_end_are_told_to_the_helpdesk(
     gateway: Gateway, postfix: Postfix, dovecot: Dovecot, helpdesk: Helpdesk
 ) -> None:
     apply_tenant(gateway, postfix, dovecot, helpdesk)
@@ -274,6 +274,26 @@ def test_an_upstream_that_is_paused_and_opened_again_is_told_to_the_helpdesk(
     assert upstream_change(gateway, helpdesk, 1) == ("own", "paused", "person")
     gateway.run("upstream", "resume", "acme", "own")
     assert upstream_change(gateway, helpdesk, 2) == ("own", "open", None)
+    wait_until_watched(gateway)
+    helpdesk.status = 410
+    dovecot.deliver("support", b"From: ann@x.example\r\nTo: support@acme.example\r\n\r\nHi\r\n")
+    wait_until(
+        lambda: any(one.status == 410 for one in helpdesk.of_type(ROUTE_CHANGED)),
+        what=gateway.log,
+    )
+    helpdesk.status = 204
+    (aside,) = gateway.json("status")["set_aside"]
+    gateway.run(*aside["fix"].split()[1:])
+    wait_until(
+        lambda: (
+            "open" in [one.payload["data"]["state"] for one in helpdesk.of_type(ROUTE_CHANGED)]
+        ),
+        what=gateway.log,
+    )
+    assert [one.status for one in helpdesk.of_type("message.received")] == [410, 204]
+
+
+ROUTE_CHANGED = "route.state_changed"
 
 
 def upstream_change(

@@ -1,4 +1,4 @@
-"""A helpdesk: an HTTP server that keeps each webhook it is given, and answers 204."""
+"""A helpdesk: an HTTP server that keeps each webhook it is given, and answers as it is told."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Received:
     id: str
     type: str
     payload: dict[str, Any] = field(repr=False)
+    status: int  # as answered
     at: float = field(default_factory=time.monotonic)
 
 
@@ -34,6 +35,7 @@ class Helpdesk:
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.refused: list[str] = []
+        self.status = 204
         self._server = _Server(("127.0.0.1", 0), self._handler_class())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -67,10 +69,11 @@ class Helpdesk:
                     self.end_headers()
                     return
                 payload = json.loads(body)
+                status = helpdesk.status
                 helpdesk.received.append(
-                    Received(headers["webhook-id"], payload["type"], payload)
+                    Received(headers["webhook-id"], payload["type"], payload, status)
                 )
-                self.send_response(204)
+                self.send_response(status)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.mail.delivery import Lane, LaneKind
 from gateway.store import journal, lanes, people, queue
 from gateway.store.errors import Conflict
 from gateway.store.sqlite import Store
-from tests.store.values import LANE, NOON, outgoing
+from tests.store.values import LANE, NOON, outgoing, set_aside
 
 HOUR = timedelta(hours=1)
 
@@ -57,3 +58,22 @@ def test_what_is_held_is_not_retried(store: Store) -> None:
     with pytest.raises(Conflict, match="there is no message 'X'"):
         retry(store, "X")
     assert store.read_now(lanes.lane_states) == []
+
+
+def test_what_is_set_aside_of_a_way_goes_on_together_and_nothing_else(store: Store) -> None:
+    desk, other = (Lane("acme", LaneKind.ROUTE, name) for name in ("desk", "other"))
+    ids = [store.write_now(set_aside, desk) for _ in range(3)]
+    store.write_now(set_aside, other)
+    held = store.write_now(queue.accept, outgoing(lane=desk, hold="look at it"), now=NOON)
+
+    def release(after: str) -> list[str]:
+        return store.write_now(
+            people.release_aside, "acme", "desk", after=after, now=NOON, limit=2
+        )
+
+    assert release("") == ids[:2]
+    assert release(ids[1]) == ids[2:]
+    assert release(ids[2]) == []
+    states = {one.id: one.recipients[0].state for one in store.read_now(people.entries)}
+    assert [states[one] for one in ids] == ["queued"] * 3
+    assert states[held] == "held"

@@ -8,14 +8,15 @@ import pytest
 from gateway.mail.delivery import Lane, LaneKind, State
 from gateway.store import journal, lanes, people, queue, waiting
 from gateway.store.sqlite import Store
-from tests.store.values import LANE, NOON, outgoing
+from tests.store.values import LANE, NOON, outgoing, set_aside
 
+DESK = Lane("acme", LaneKind.ROUTE, "desk")
 NOWHERE = Lane("acme", LaneKind.NONE, "")
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)
 
 
-def hold_stale(store: Store, *, after: timedelta) -> list[waiting.Stale]:
+def hold_stale(store: Store, *, after: timedelta) -> list[waiting.Held]:
     return store.write_now(waiting.hold_stale, stale_after=WEEK, now=NOON + after)
 
 
@@ -63,6 +64,28 @@ def test_what_is_held_for_that_is_told_by_lane_until_it_is_released(store: Store
     assert found.message != second
     store.write_now(people.release, found.message, now=NOON + WEEK)
     assert store.read_now(waiting.held_stale) == []
+
+
+def test_what_a_route_does_not_take_is_told_by_lane_until_it_is_released(
+    store: Store,
+) -> None:
+    first = store.write_now(set_aside, DESK)
+    store.write_now(set_aside, DESK)
+    held = store.write_now(queue.accept, outgoing(lane=DESK), now=NOON)
+    store.write_now(people.hold, held, reason="look at it", now=NOON)
+    (found,) = store.read_now(waiting.held_aside)
+    assert (found.lane, found.recipients, found.message) == (DESK, 2, first)
+    assert found.reason == "set aside: it is gone"
+    assert store.read_now(waiting.held_stale) == []
+    entry = store.read_now(people.entry, first)
+    assert entry is not None
+    assert entry.fix == f"mend it; then: gateway queue release {first}"
+    timeline = store.read_now(journal.timeline, first)
+    assert timeline is not None
+    assert timeline.entries[-1].detail["fix"] == entry.fix
+    store.write_now(people.release, first, now=NOON)
+    (found,) = store.read_now(waiting.held_aside)
+    assert found.recipients == 1
 
 
 def test_mail_that_was_accepted_under_a_pause_waits_from_then_on(store: Store) -> None:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gateway.mail.address import parse_address
-from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
+from gateway.mail.delivery import (
+    Attempt,
+    Decision,
+    Kind,
+    Lane,
+    LaneKind,
+    Outgoing,
+    Phase,
+    Result,
+    Verdict,
+)
 from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.ids import new_id
+from gateway.mail.reply import Reply
+from gateway.store import queue
+from gateway.store.sqlite import Db
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 LANE = Lane("acme", LaneKind.UPSTREAM, "sendgrid")
@@ -36,3 +49,21 @@ def outgoing(  # the defaults are one mail of one tenant
         header_from="support@acme.example",
         hold=hold,
     )
+
+
+GONE = Verdict(
+    decision=Decision.SET_ASIDE, cause="webhook-failed", meaning="it is gone", fix="mend it"
+)
+
+
+def set_aside(db: Db, lane: Lane, *, now: datetime = NOON) -> str:
+    """Keep a message that its lane does not take; return its id."""
+    queue.accept(db, outgoing(lane=lane), now=now)
+    (batch,) = queue.claim(
+        db, lane, owner="node", now=now, lease=timedelta(minutes=5), messages=1, recipients=9
+    )
+    attempt = Attempt(at=now, host="desk", phase=Phase.HTTP, reply=Reply(410, None, "Gone"))
+    (owed,) = batch.deliveries
+    tried = Result(delivery=owed.number, attempt=attempt, verdict=GONE, next_attempt_at=None)
+    queue.record(db, batch, [tried], now=now)
+    return batch.message

@@ -12,14 +12,15 @@ import pytest
 
 from gateway.app.directory import Directory
 from gateway.app.foundation import Foundation
-from gateway.app.upstream_news import UpstreamNews
+from gateway.app.way_news import WayNews
 from gateway.config import Settings
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant_file import read_tenant_file
 from gateway.providers.catalogue import load_catalogue
-from gateway.store import lanes, tenants
+from gateway.store import lanes, people, tenants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db, Store
+from tests.store.values import set_aside
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 TENANT = """
@@ -28,7 +29,7 @@ tenant = "acme"
 host = "smtp.acme.example"
 [hooks.events]
 url = "https://desk.example/events"
-events = ["upstream.state_changed"]
+events = ["upstream.state_changed", "route.state_changed"]
 """
 OWN = Lane("acme", LaneKind.UPSTREAM, "own")
 
@@ -47,6 +48,7 @@ class News:
             catalogue=load_catalogue(),
         )
         self._read = 0
+        self.of_routes: list[Any] = []  # told by the last look
 
     def apply(self) -> None:
         file = read_tenant_file(tomllib.loads(TENANT))
@@ -64,12 +66,12 @@ class News:
 
     def told(self) -> list[tuple[str, str | None, str | None]]:
         """Let a server, that may just have started, look; return what it tells."""
-        asyncio.run(UpstreamNews(self._base).look(now=NOON))
+        asyncio.run(WayNews(self._base).look(now=NOON))
         bodies = self.store.read_now(_bodies)
         new, self._read = bodies[self._read :], len(bodies)
-        assert {one["type"] for one in new} <= {"upstream.state_changed"}
-        data = [one["data"] for one in new]
+        data = [one["data"] for one in new if one["type"] == "upstream.state_changed"]
         assert {(one["tenant"], one["upstream"]) for one in data} <= {("acme", "own")}
+        self.of_routes = [one["data"] for one in new if one["type"] == "route.state_changed"]
         return [(one["state"], one["paused_by"], one["reason"]) for one in data]
 
 
@@ -112,6 +114,28 @@ def test_the_pause_of_a_route_or_of_a_strange_tenant_is_not_told(news: News) -> 
     news.pause(Lane("acme", LaneKind.ROUTE, "desk"))
     news.pause(Lane("gone", LaneKind.UPSTREAM, "own"))
     assert news.told() == []
+
+
+def test_a_route_that_takes_no_mail_is_told_once_and_once_more_when_all_goes_on(
+    news: News,
+) -> None:
+    desk = Lane("acme", LaneKind.ROUTE, "desk")
+    ids = [news.store.write_now(set_aside, desk) for _ in range(2)]
+    news.store.write_now(set_aside, Lane("acme", LaneKind.HOOK, "events"))
+    assert news.told() == []
+    assert news.of_routes == [
+        {
+            "tenant": "acme", "route": "desk", "state": "set-aside", "reason": "it is gone",
+            "fix": "gateway queue release --tenant acme --way desk", "message": ids[0],
+        }
+    ]  # fmt: skip
+    news.store.write_now(people.release, ids[0], now=NOON)
+    news.told()
+    assert news.of_routes == []
+    news.store.write_now(people.release, ids[1], now=NOON)
+    news.told()
+    (ended,) = news.of_routes
+    assert (ended["route"], ended["state"], ended["message"]) == ("desk", "open", None)
 
 
 def test_what_is_paused_before_the_server_knows_its_tenant_is_told_later(
