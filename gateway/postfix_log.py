@@ -108,7 +108,7 @@ def _queued(details: Details) -> Iterator[Line]:
 
 def _queued_lines(details: Details) -> Iterator[Line]:
     id_ = details["id"]
-    yield "cleanup", f"{id_}: message-id={details['message_id']}"
+    yield "cleanup", f"{id_}: message-id={details['message_id'] or '<>'}"
     yield (
         "qmgr",
         f"{id_}: from={_path(details)}, size={details['size_bytes']},"

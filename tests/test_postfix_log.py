@@ -114,6 +114,11 @@ def test_a_submission_is_three_lines_of_three_daemons(log: io.StringIO) -> None:
     ]
 
 
+def test_mail_without_a_message_id_is_told_as_postfix_tells_it(log: io.StringIO) -> None:
+    events.message_queued(outgoing=replace(OUTGOING, message_id=""))
+    assert f"cleanup[{PID}]: ID1: message-id=<>" in lines(log)
+
+
 @pytest.mark.parametrize(
     ("decision", "phase", "reply", "told"),
     [

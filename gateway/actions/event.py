@@ -17,6 +17,8 @@ from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.ids import new_id
 from gateway.mail.tenant import Tenant
 
+IDS = ("message_id", "in_reply_to")
+
 
 def write_event(
     tenant: Tenant,
@@ -48,8 +50,12 @@ def write_event(
 
 
 def event_body(type_: str, data: dict[str, Any], *, at: datetime) -> bytes:
-    """Return the JSON of an event; `at` is when it happened, not when it is sent."""
-    body = {"type": type_, "timestamp": iso(at), "data": data}
+    """Return the JSON of an event; `at` is when it happened, not when it is sent.
+
+    An id that the mail does not have is null.
+    """
+    ids = {name: data[name] or None for name in IDS if name in data}
+    body = {"type": type_, "timestamp": iso(at), "data": data | ids}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
 

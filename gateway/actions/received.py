@@ -43,7 +43,7 @@ def received(batch: Batch, *, link: Link) -> dict[str, Any]:
         "sequence": int(_last(edits, route.SEQUENCE_FIELD) or 0) or batch.sequence,
         "linked": _last(edits, route.LINKED_FIELD) or None,
         "message_id": _line(message.message_id),
-        "in_reply_to": _line(message.text("In-Reply-To")) or None,
+        "in_reply_to": _line(message.text("In-Reply-To")),
         "from": next(iter(_addresses(message, "From")), None),
         "to": _addresses(message, "To"),
         "cc": _addresses(message, "Cc"),

@@ -122,7 +122,7 @@ def as_document(arrival: Arrival) -> dict[str, Any]:
         "folder": fetched.folder,
         "junk": fetched.junk,
         "from": message.text("From"),
-        "message_id": message.message_id,
+        "message_id": message.message_id or None,
         "rewritten": arrival.is_rewritten,
         **{method: _as_result(arrival.verdict(method)) for method in METHODS},
         "seconds": round(arrival.seconds, 3),

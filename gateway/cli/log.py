@@ -131,7 +131,7 @@ def _timeline(found: Timeline) -> dict[str, Any]:
         "id": found.id,
         "direction": found.direction,
         "tenant": found.tenant,
-        "message_id": found.message_id,
+        "message_id": found.message_id or None,
         "events": [_event(one) for one in found.entries],
     }
 
@@ -151,7 +151,7 @@ def _summary(one: Summary) -> dict[str, Any]:
         "id": one.id,
         "tenant": one.tenant,
         "kind": one.kind,
-        "message_id": one.message_id,
+        "message_id": one.message_id or None,
         "from": one.header_from,
         "recipients": list(one.recipients),
         "states": list(one.states),

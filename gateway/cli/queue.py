@@ -70,7 +70,7 @@ def show(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
     with opened(config) as gateway:
         found = _find(gateway, id_)
     if as_json:
-        print_json({**as_document(found), "message_id": found.message_id})
+        print_json({**as_document(found), "message_id": found.message_id or None})
         return
     print_pairs(
         [

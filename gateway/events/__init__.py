@@ -268,7 +268,7 @@ def _client(submission: Submission) -> dict[str, Any]:
 
 def _letter(outgoing: Outgoing) -> dict[str, Any]:
     return {
-        "message_id": outgoing.message_id,
+        "message_id": outgoing.message_id or None,
         "return_path": str(outgoing.envelope.return_path or ""),
         "recipients": len(outgoing.envelope.recipients),
         "size_bytes": len(outgoing.content),

@@ -283,7 +283,7 @@ def _accepted(outgoing: Outgoing) -> dict[str, object]:
         "to": [str(one.address) for one in envelope.recipients][:20],
         "recipients": len(envelope.recipients),
         "size_bytes": len(outgoing.content),
-        "message_id": outgoing.message_id,
+        "message_id": outgoing.message_id or None,
         "credential": outgoing.credential,
         "origin": outgoing.origin,
         "hold_until": envelope.hold_until.isoformat() if envelope.hold_until else None,

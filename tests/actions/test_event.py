@@ -28,11 +28,12 @@ def test_a_tenant_without_hooks_gets_events_at_its_default_webhook_route() -> No
 
 
 def test_the_body_of_an_event() -> None:
-    (event,) = write_event(HOOKED, "message.held", {"id": "1", "x": "你\udcff"}, now=NOON)
+    data = {"id": "1", "x": "你\udcff", "message_id": "", "in_reply_to": ""}
+    (event,) = write_event(HOOKED, "message.held", data, now=NOON)
     assert event.kind is Kind.EVENT
     assert str(event.envelope.recipients[0].address) == "webhook@desk.example"
     assert json.loads(event.content) == {
         "type": "message.held",
         "timestamp": "2026-11-24T12:00:00Z",
-        "data": {"id": "1", "x": "你?"},
+        "data": {"id": "1", "x": "你?", "message_id": None, "in_reply_to": None},
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -48,6 +49,14 @@ def test_a_trace_has_the_shape_others_rely_on(cli: Cli, message: str) -> None:
     assert (deferred["meaning"], deferred["fix"]) == (
         "The server asks us to come back.", "wait",
     )  # fmt: skip
+
+
+def test_a_mail_without_a_message_id_has_null_for_it(cli: Cli) -> None:
+    id_ = cli.write_store(queue.accept, replace(outgoing(), message_id=""), now=NOON)
+    trace, (found,) = cli.json("log", "trace", id_), cli.json("log", "search", "ann@example")
+    shown = cli.json("queue", "show", id_)
+    assert [one["message_id"] for one in (trace, found, shown)] == [None] * 3
+    assert "message_id" not in trace["events"][0]["detail"]
 
 
 def test_a_person_reads_the_same(cli: Cli, message: str) -> None:
