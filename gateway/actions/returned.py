@@ -2,8 +2,8 @@
 
 QQ, NetEase, qmail, Exim and Exchange write such ones. A mail is one only where all of this
 holds: it is from a mail system, it says that a mail was given up, and the Message-ID of a mail
-stands in it. What says less is a mail like others. Whoever is known by this gets no automatic
-answer: `gate` refuses the same senders.
+stands in it, or one recipient, by whom `nameless` may find that mail. What says less is a mail
+like others. Whoever is known by this gets no automatic answer: `gate` refuses the same senders.
 """
 
 from __future__ import annotations
@@ -79,8 +79,6 @@ def read_returned(content: bytes, *, classify: Classify) -> Undelivered | None:
     if any(one.type in STATUS_TYPES for one in parts.attachments):
         return None  # a report for programs, which says that nothing failed
     ids = (*ids_of_attached(parts.attachments), *ID.findall(copy))
-    if not ids:
-        return None
     own = {_key(address) for _, address in message.addresses("To")}
     reasons = _reasons(said, but=own)
     if reasons:
@@ -88,6 +86,8 @@ def read_returned(content: bytes, *, classify: Classify) -> Undelivered | None:
     else:
         why = _within(said, WORDS.reasons_begin, WORDS.reasons_end)
         failures = [_failure(_echoed(said), why, classify)]
+    if not ids and [len(one.names) for one in failures] != [1]:
+        return None
     return Undelivered(
         failures=tuple(failures[:MAX_FAILURES]),
         ids=tuple(dict.fromkeys(ids))[:MAX_NAMED],

@@ -55,6 +55,7 @@ class Undelivered:
     failures: tuple[Failure, ...]
     ids: tuple[str, ...]
     names_failed: bool = True  # False: it names recipients, not which of them failed
+    by_recipient: bool = False  # the ids are not of its own words: `nameless` found the mail
 
 
 def read_undelivered(content: bytes, *, classify: Classify) -> Undelivered | None:
@@ -79,6 +80,8 @@ def take_undelivered(db: Db, undelivered: Undelivered, arrival: Arrival) -> Take
     matched = _matched(undelivered, about)
     for failure, recipient in matched:
         _note(db, failure, recipient, about=about, arrival=arrival)
+        if not undelivered.by_recipient:
+            _suppress(db, failure, recipient, about=about, arrival=arrival)
         data = {
             "id": about.id,
             "tenant": arrival.tenant.id,
@@ -89,6 +92,7 @@ def take_undelivered(db: Db, undelivered: Undelivered, arrival: Arrival) -> Take
             "code": failure.reply.code,
             "text": failure.reply.phrase[:MAX_SHOWN],
             "report": arrival.fetched.id,
+            "matched_by": "recipient" if undelivered.by_recipient else "message-id",
         }
         told += write_event(
             arrival.tenant, "message.bounced", data, now=arrival.now, origin=about.id
@@ -143,6 +147,13 @@ def _note(db: Db, failure: Failure, recipient: str, *, about: Sent, arrival: Arr
         db, about.id, "message.bounced", now=now, recipient=recipient, reply=said,
         report=report, **{"class": failure.class_},
     )  # fmt: skip
+
+
+def _suppress(
+    db: Db, failure: Failure, recipient: str, *, about: Sent, arrival: Arrival
+) -> None:
+    """Suppress whom the failure names, where the address is dead for good."""
+    said, report, now = failure.reply.as_line()[:MAX_SHOWN], arrival.fetched.id, arrival.now
     key = parse_address(recipient).key
     if failure.class_ != DEAD or key not in failure.names or not _is_for_good(failure.reply):
         return

@@ -9,6 +9,7 @@ from gateway.actions.answer import Mark, is_loop_mark
 from gateway.actions.feedback import read_complaint
 from gateway.actions.gate import LOOP_FIELD
 from gateway.actions.marketplace_notice import read_notice
+from gateway.actions.nameless import tie
 from gateway.actions.perform import Judged, Reported
 from gateway.actions.returned import read_returned
 from gateway.actions.route import CONVERSATION_FIELD, LINKED_FIELD, SEQUENCE_FIELD
@@ -82,7 +83,10 @@ class Judge:
         if fetched.released:  # what it reports was taken in before
             return None
         catalogue = self._base.catalogue
-        return await self._pool.run(_read_report, fetched.content, authenticity, catalogue)
+        found = await self._pool.run(_read_report, fetched.content, authenticity, catalogue)
+        if isinstance(found, Undelivered) and not found.ids:
+            return await self._base.store.read(tie, found, fetched, authenticity)
+        return found
 
     async def _context(
         self,
@@ -162,12 +166,13 @@ def _read_report(
     def classify(reply: Reply) -> str:
         return _class_of(reply, catalogue)
 
-    return (
-        read_complaint(content)
-        or read_undelivered(content, classify=classify)
-        or read_returned(content, classify=classify)
-        or read_notice(content, authenticity, catalogue)
-    )
+    certain = read_complaint(content) or read_undelivered(content, classify=classify)
+    if certain:
+        return certain
+    returned = read_returned(content, classify=classify)
+    if returned and returned.ids:
+        return returned
+    return read_notice(content, authenticity, catalogue) or returned
 
 
 def _class_of(reply: Reply, catalogue: Mapping[str, Provider]) -> str:

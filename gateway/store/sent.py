@@ -53,6 +53,26 @@ def find_newest(db: Db, *, tenant: str, domain: str, since: datetime) -> list[Se
     return [_sent(db, row) for row in db.execute(query, asked).fetchall()]
 
 
+def find_sole(
+    db: Db, *, tenant: str, return_path: str, recipient: str, since: datetime
+) -> Sent | None:
+    """Return the mail since a time that was delivered by an upstream from one to the other.
+
+    None where there are several, too. `recipient` is an address's key.
+    """
+    query = (
+        f"SELECT {COLUMNS} FROM {LEFT} AND m.id >= :first AND lower(m.return_path) = :path"
+        " AND EXISTS (SELECT 1 FROM delivery d WHERE d.message = m.id AND d.state = :done"
+        " AND lower(d.recipient) = :key) LIMIT 2"
+    )
+    asked = {
+        "first": first_id(since), "path": return_path.lower(), "key": recipient,
+        "done": State.DELIVERED.value,
+    }  # fmt: skip
+    rows = db.execute(query, _asked(tenant) | asked).fetchall()
+    return _sent(db, rows[0]) if len(rows) == 1 else None
+
+
 def _asked(tenant: str, *, recipients: str = "%") -> dict[str, Any]:
     return {
         "tenant": tenant, "kind": LaneKind.UPSTREAM.value, "failed": State.FAILED.value,

@@ -136,16 +136,25 @@ def exchange(message_id: str, recipient: str) -> bytes:
     )
 
 
-def netease(message_id: str, *recipients: str, said: str = "用户不存在") -> bytes:
-    """Return a bounce of NetEase: whom the mail was for, one reason for them all."""
-    message = _report("Postmaster@163.com", "系统退信")
+def netease(
+    message_id: str | None,
+    *recipients: str,
+    said: str = "用户不存在",
+    sender: str = "Postmaster@163.com",
+) -> bytes:
+    """Return a bounce of NetEase: whom the mail was for, one reason for them all.
+
+    Without an id it does not give the mail back.
+    """
+    message = _report(sender, "系统退信")
     message.set_content(
         "抱歉，您的邮件被退回来了……\n原邮件信息：\n  时　间 2026-11-24 10:00:00\n"
         f"  主　题 Offer\n  收件人 {', '.join(recipients)}\n退信原因/\nBounce reason：\n"
         f"  {said}\n建议解决方案：\n  请稍后再试。\n",
         charset="gb2312",
     )
-    message.add_attachment(_returned(message_id))
+    if message_id is not None:
+        message.add_attachment(_returned(message_id))
     return message.as_bytes(policy=SMTP)
 
 

@@ -105,8 +105,8 @@ def test_what_has_no_reply_in_it_is_understood_by_its_words(
     "content",
     [
         KINDS["qmail"].replace(b"MAILER-DAEMON@mx.example", b"ann@example.org"),
-        KINDS["qmail"].replace(b"Message-ID: <1@", b"X-Id: <1@"),
-        KINDS["qq"].replace(b"mail.eml", b"mail.txt"),
+        qmail(MAIL, ANN, BEN).replace(b"Message-ID: <1@", b"X-Id: <1@"),
+        netease(None, ANN, BEN),
         exchange(MAIL, ANN).replace(b"has failed", b"is late").replace(b"Undeliverable", b"Re"),
         delayed_by_exim(MAIL, ANN),
         dsn(MAIL, failed(ANN).replace("failed", "delayed")),
@@ -116,6 +116,15 @@ def test_what_has_no_reply_in_it_is_understood_by_its_words(
 )
 def test_what_is_not_certain_is_a_mail_like_others(content: bytes) -> None:
     assert read(content) is None
+
+
+@pytest.mark.parametrize(
+    "content", [KINDS["qq"].replace(b"mail.eml", b"mail.txt"), netease(None, ANN)]
+)
+def test_one_that_gives_no_mail_back_names_its_only_recipient(content: bytes) -> None:
+    found = read(content)
+    assert found is not None
+    assert (found.ids, [one.names for one in found.failures]) == ((), [frozenset({ANN})])
 
 
 def test_an_empty_envelope_sender_tells_a_mail_system_too() -> None:

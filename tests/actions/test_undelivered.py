@@ -114,6 +114,7 @@ def test_a_dead_recipient_is_told_and_suppressed(store: Store) -> None:
         "id": SENT, "tenant": "acme", "message_id": MAIL, "conversation": None,
         "recipient": "ann@example.org", "class": "recipient-dead", "code": 550,
         "text": "5.1.1 no such user", "report": "01ARZ3NDEKTSV4RRFF",
+        "matched_by": "message-id",
     }  # fmt: skip
     assert suppressed(store) == [("ann@example.org", SuppressionReason.RECIPIENT_DEAD)]
     timeline = store.read_now(journal.timeline, SENT)
