@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.mail.address import Address
+from gateway.mail.address import Address, parse_address
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.envelope import Submission
 from gateway.mail.marketplace import is_alias
@@ -39,10 +39,11 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How an admitted message leaves: its lane, its From, and the edits that make it so."""
+    """How an admitted message leaves: lane, From, envelope sender, and the edits of From."""
 
     lane: Lane
     header_from: str
+    return_path: Address | None  # None: the null one
     edits: tuple[Edit, ...] = ()
 
 
@@ -88,19 +89,24 @@ def refuse_suppressed(found: Suppression) -> Reply:
 def find_way(letter: Letter, tenant: Tenant) -> Way:
     """Return by which lane an admitted letter leaves, and what is edited in its From.
 
-    A sender without an upstream has a lane of its own kind: its mail waits.
+    A sender without an upstream has a lane of its own kind: its mail waits. Where From is
+    rewritten, so is the envelope sender, unless it is one of the tenant's senders: what left
+    as the sender's does not come back to a colleague's own mailbox.
     """
     author, sender = letter.author, letter.sender
     if author is None or sender is None:
         raise ValueError("only an admitted letter has a way")
+    path = letter.submission.envelope.return_path
     lane = Lane(tenant.id, LaneKind.NONE, "")
     if sender.upstream:
         lane = Lane(tenant.id, LaneKind.UPSTREAM, sender.upstream)
     if not _is_rewritten(author, sender):
         edits = name_edits(author, sender)
-        return Way(lane=lane, header_from=str(author.address), edits=edits)
+        return Way(lane=lane, header_from=str(author.address), return_path=path, edits=edits)
+    if path is not None and not tenant.find_sender(str(path)):
+        path = parse_address(sender.address)
     edits = rewrite_edits(author, sender, letter.message)
-    return Way(lane=lane, header_from=sender.address, edits=edits)
+    return Way(lane=lane, header_from=sender.address, return_path=path, edits=edits)
 
 
 def find_sender(tenant: Tenant, author: Address, return_path: Address | None) -> Sender | None:

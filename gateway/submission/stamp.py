@@ -7,6 +7,7 @@ they came; what is added stands above them.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from email.utils import format_datetime
 
 from gateway.mail.delivery import Kind, Outgoing
@@ -32,7 +33,7 @@ def stamp(letter: Letter, way: Way, *, id: str, hostname: str) -> Outgoing:  # n
         tenant=submission.tenant,
         lane=way.lane,
         kind=Kind.SUBMISSION,
-        envelope=submission.envelope,
+        envelope=replace(submission.envelope, return_path=way.return_path),
         content="".join(added).encode() + _cleaned(message),
         message_id=message_id.encode("ascii", "replace").decode(),
         header_from=way.header_from,

@@ -169,6 +169,24 @@ def test_the_envelope_sender_chooses_among_rewriting_senders() -> None:
     assert found.lane.name == "netease"
 
 
+@pytest.mark.parametrize(
+    ("given", "leaves"),
+    [
+        (None, None),
+        ("ann@acme.example", "desk@acme.example"),
+        ("bounce+7@acme.example", "desk@acme.example"),
+        ("desk+7@acme.example", "desk+7@acme.example"),
+    ],
+)
+def test_what_leaves_as_the_senders_comes_back_to_it(
+    given: str | None, leaves: str | None
+) -> None:
+    found = way("ann@acme.example", given, tenant=REWRITING).return_path
+    assert (str(found) if found else None) == leaves
+    own = way("desk@acme.example", given, tenant=REWRITING).return_path
+    assert (str(own) if own else None) == given
+
+
 def test_the_senders_own_address_is_not_rewritten() -> None:
     assert way("desk+1@acme.example", tenant=REWRITING).edits == ()
 

@@ -17,7 +17,11 @@ from gateway.submission.stamp import stamp
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 ACME = Tenant(id="acme", senders={"a@acme.example": Sender(address="a@acme.example")})
-WAY = Way(lane=Lane("acme", LaneKind.UPSTREAM, "own"), header_from="a@acme.example")
+WAY = Way(
+    lane=Lane("acme", LaneKind.UPSTREAM, "own"),
+    header_from="a@acme.example",
+    return_path=parse_address("a@acme.example"),
+)
 COMPLETE = (
     b"Date: Tue, 24 Nov 2026 11:59:00 +0000\r\nMESSAGE-ID: <own@acme.example>\r\n"
     b"From: a@acme.example\r\n"
@@ -128,3 +132,7 @@ def test_a_message_id_that_is_not_ascii_is_kept_in_the_bytes_and_readable_in_our
 
 def test_a_message_without_a_body_is_stamped_too() -> None:
     assert stamped(COMPLETE).content.endswith(b"+0000\r\n" + COMPLETE)
+
+
+def test_the_envelope_sender_is_that_of_its_way() -> None:
+    assert stamped(COMPLETE + BODY).envelope.return_path == WAY.return_path
