@@ -137,5 +137,7 @@ async def _holds(session: ImapSession, name: str, message_id: str) -> bool:
     listed = await session.messages_above(newest, sizes=False)
     if isinstance(listed, ImapRefused):
         return False
-    ids = await session.message_ids([one.uid for one in listed])
-    return not isinstance(ids, ImapRefused) and message_id in ids.values()
+    headers = await session.headers([one.uid for one in listed], "Message-ID")
+    if isinstance(headers, ImapRefused):
+        return False
+    return any(one.message_id == message_id for one in headers.values())

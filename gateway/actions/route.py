@@ -20,14 +20,13 @@ from gateway.actions.letter import encoded, plain
 from gateway.mail.address import MAX_LOCAL_BYTES, Address, parse_address
 from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
 from gateway.mail.envelope import Envelope, Recipient
-from gateway.mail.ids import new_id
+from gateway.mail.ids import ID_FIELD, new_id
 from gateway.mail.inbound import METHODS
 from gateway.mail.message import Edit, decode_words
 from gateway.mail.plan import Effect
 from gateway.mail.tenant import Mailbox, Route, Tenant
 
 DEFAULT_ROUTE = "INBOX"
-ID_FIELD = "X-Gateway-Id"
 MAILBOX_FIELD = "X-Gateway-Mailbox"
 CONVERSATION_FIELD = "X-Gateway-Conversation"
 SEQUENCE_FIELD = "X-Gateway-Sequence"

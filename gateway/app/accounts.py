@@ -163,7 +163,9 @@ class Accounts:
         provider = self._catalogue.get(mailbox.provider)
         username = upstream.username or mailbox.username or mailbox.address
         login = _login(username, secret, oauth2=mailbox.oauth2)
-        return self._account(upstream, provider, address=mailbox.address, login=login)
+        account = self._account(upstream, provider, address=mailbox.address, login=login)
+        names_mail = provider is not None and provider.sender.copies_tell_ids
+        return replace(account, names_mail=names_mail) if account else None
 
     def _by_code(
         self, upstream: Upstream, mailbox: Mailbox, *, secret: str | None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from gateway import events
 from gateway.config import RetentionSettings
-from gateway.store import retention, tenants
+from gateway.store import awaited, retention, tenants
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import Store
 
@@ -29,6 +29,7 @@ async def clean(store: Store, settings: RetentionSettings, *, now: datetime) -> 
     contents, size_bytes = await _remove_contents(store, settings, now=now)
     journal_rows = await _remove_journal(store, settings, now=now)
     await store.write(tenants.forget_keys, now=now)
+    await store.write(awaited.give_up, now=now)
     while await store.write(retention.shrink):
         continue
     if contents or journal_rows:

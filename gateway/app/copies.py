@@ -13,6 +13,7 @@ from gateway.app.hooks import without_target
 from gateway.app.proving import account_for
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import (
+    WRITTEN,
     Batch,
     Kind,
     Lane,
@@ -26,8 +27,6 @@ from gateway.mail.ids import new_id
 from gateway.mailbox.account import find_sent
 from gateway.net.imap import ImapPools
 
-COPIED = frozenset({Kind.SUBMISSION, Kind.ANSWER})
-
 
 class SentCopies:
     """Queues a copy when mail has left by a mailbox's own account, and appends it."""
@@ -40,7 +39,7 @@ class SentCopies:
 
     def follow_ups(self, batch: Batch, recorded: Recorded, now: datetime) -> Sequence[Outgoing]:
         """Return the copy of a batch of which something was delivered; often none."""
-        if not recorded.delivered or batch.kind not in COPIED:
+        if not recorded.delivered or batch.kind not in WRITTEN:
             return ()
         mailbox = self._accounts.own_mailbox(batch.lane)
         if mailbox is not None and mailbox.oauth2:

@@ -24,7 +24,7 @@ from gateway.app.working import Work
 from gateway.authenticity.origin import Checker, authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops, read_scanned
 from gateway.config import Settings
-from gateway.conversation.thread import find_ours, take_out
+from gateway.conversation.thread import find_ours, learn_rewritten, take_out
 from gateway.mail.delivery import Outgoing
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import Message, parse_message
@@ -35,6 +35,7 @@ from gateway.net.concurrency import spawn_lasting, stop_tasks
 from gateway.net.imap import ImapPools
 from gateway.net.oauth import TokenRefused
 from gateway.providers.catalogue import Provider
+from gateway.store.sqlite import Db
 from gateway.store.states import MailboxState
 
 
@@ -103,6 +104,7 @@ class Inbound:
             secret=self._secret_of_mailbox,
             token=self._token_of_mailbox,
             arrived=lambda _: self._work.wake(),
+            learn=_learn_renamed,
             tell=self._tell_state,
             changed=self._reminders.wake,
             now=_now,
@@ -201,6 +203,10 @@ class Inbound:
             "fix": state.fix,
         }
         return write_event(known, "mailbox.state_changed", data, now=_now())
+
+
+def _learn_renamed(db: Db, tenant: str, ours: str, theirs: str, now: datetime) -> bool:
+    return learn_rewritten(db, tenant=tenant, ours=ours, theirs=theirs, now=now)
 
 
 def hops_of(provider: Provider) -> TrustedHops:

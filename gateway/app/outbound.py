@@ -21,7 +21,8 @@ from gateway.delivery.outcome import Outcomes
 from gateway.delivery.retry import RetrySchedule
 from gateway.delivery.scheduler import AttemptBatch, Scheduler
 from gateway.delivery.upstream import Account, SessionPool
-from gateway.mail.delivery import Batch, LaneKind, Outgoing, Recorded, Result
+from gateway.mail.delivery import WRITTEN, Batch, LaneKind, Outgoing, Recorded, Result
+from gateway.store.awaited import await_copy
 from gateway.store.sqlite import Db
 
 DRAIN_SECONDS = 30.0
@@ -94,7 +95,7 @@ class Outbound:
             find_tenant=self._base.directory.find_tenant,
             hostname=self._base.settings.server.hostname,
             follow_ups=self._follow_ups,
-            learn=_learn_ids,
+            learn=self._learn_ids,
         )
 
     def _follow_ups(
@@ -102,6 +103,24 @@ class Outbound:
     ) -> Sequence[Outgoing]:
         told = Notices(self._base.directory.find_tenant).follow_ups(batch, recorded, now)
         return [*told, *self._copies.follow_ups(batch, recorded, now)]
+
+    def _learn_ids(self, db: Db, batch: Batch, recorded: Recorded, now: datetime) -> None:
+        """Learn the ids that an upstream gave, or await its copy: customers answer to those."""
+        if batch.lane.kind is not LaneKind.UPSTREAM or not recorded.delivered:
+            return
+        given = dict.fromkeys(result.attempt.remote_id for _, result in recorded.delivered)
+        for theirs in filter(None, given):
+            learn_rewritten(
+                db, tenant=batch.lane.tenant, ours=batch.message_id, theirs=theirs, now=now
+            )
+        mailbox = self.accounts.own_mailbox(batch.lane)
+        if mailbox is None or batch.kind not in WRITTEN:
+            return
+        if self._base.catalogue[mailbox.provider].sender.copies_tell_ids:
+            await_copy(
+                db, mailbox=mailbox.address, message=batch.message,
+                message_id=batch.message_id, now=now,
+            )  # fmt: skip
 
     def _attempts(self) -> dict[LaneKind, AttemptBatch]:
         """What carries each kind of lane; a kind that is not there waits."""
@@ -134,17 +153,6 @@ class Outbound:
         if route is not None and route.type == "imap":
             return await self._appends.attempt(batch, route)
         return await self._sender.attempt(batch)
-
-
-def _learn_ids(db: Db, batch: Batch, recorded: Recorded, now: datetime) -> None:
-    """Learn the ids that an upstream gave: customers answer to those."""
-    if batch.lane.kind is not LaneKind.UPSTREAM:
-        return
-    given = dict.fromkeys(result.attempt.remote_id for _, result in recorded.delivered)
-    for theirs in filter(None, given):
-        learn_rewritten(
-            db, tenant=batch.lane.tenant, ours=batch.message_id, theirs=theirs, now=now
-        )
 
 
 def _schedules(settings: Settings) -> dict[LaneKind, RetrySchedule]:

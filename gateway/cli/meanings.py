@@ -27,6 +27,8 @@ MEANINGS = {
     " delivered; it is tried again under the same id.",
     "delivery.held": "The message waits until a person releases it.",
     "delivery.stale": "The message waited too long for a chance to be tried; a person decides.",
+    "message.renamed": "The provider gave the message another Message-ID, as its copy shows:"
+    " answers to that one are mapped back.",
     "message.fetched": "The message was read from the mailbox; it is on disk.",
     "message.set_aside": "The message could not be taken in; its bytes are kept for replay.",
     "message.replayed": "A person had the message that was set aside tried again.",

@@ -15,6 +15,7 @@ from gateway.delivery.retry import RetrySchedule, schedule_result
 from gateway.delivery.upstream import Account, Pooled, SessionPool
 from gateway.delivery.verdict import Judge, find_remote_id
 from gateway.mail.delivery import (
+    WRITTEN,
     Attempt,
     Batch,
     Decision,
@@ -25,7 +26,8 @@ from gateway.mail.delivery import (
     Verdict,
 )
 from gateway.mail.envelope import Envelope
-from gateway.mail.message import apply_edits
+from gateway.mail.ids import ID_FIELD
+from gateway.mail.message import Edit, apply_edits
 from gateway.mail.reply import Reply
 from gateway.net.concurrency import Pool
 from gateway.net.smtp import NO_REPLY, Answer, SessionLost, SessionRefused
@@ -155,7 +157,7 @@ class Sender:
         return replace(tried, answers=answers)
 
     async def _send_to(self, envelope: Envelope, batch: Batch, taken: Pooled) -> _Try:
-        content = apply_edits(batch.content, batch.edits)
+        content = apply_edits(batch.content, _edits(batch, taken.account))
         ready = fitted(envelope, content, offered=taken.session.extensions)
         if isinstance(ready, Reply):
             return _Try((Answer(Phase.DATA, ready),) * len(envelope.recipients))
@@ -197,6 +199,13 @@ class Sender:
 
 class _WasClosed(Exception):
     """A session at rest was closed by the server before it took our MAIL."""
+
+
+def _edits(batch: Batch, account: Account) -> tuple[Edit, ...]:
+    """Return the recorded edits, and our id where the account's own copy is known by it."""
+    if not account.names_mail or batch.kind not in WRITTEN:
+        return batch.edits
+    return (*batch.edits, Edit(ID_FIELD, None), Edit(ID_FIELD, batch.message))
 
 
 def _same(batch: Batch, phase: Phase, reply: Reply) -> tuple[Answer, ...]:

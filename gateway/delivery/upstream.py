@@ -43,6 +43,7 @@ class Account:
     provider: Provider
     tls: TlsPolicy = field(default_factory=TlsPolicy)
     dkim_profile: str = "sign"  # sign | none | without-ids
+    names_mail: bool = False  # by our id, for its copy to be known by
     without_token: Reply | None = None  # why there is no access token to sign in with
 
     @property

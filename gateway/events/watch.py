@@ -29,6 +29,11 @@ def message_not_stored(*, mailbox: str, uid: int, error: BaseException) -> None:
     say_error("message.not_stored", mailbox=mailbox, uid=uid, error=name_fault(error))
 
 
+def sent_id_learned(*, message_id: str, mailbox: str, theirs: str) -> None:
+    """Record the Message-ID that a provider gave a mail, as its own copy shows."""
+    say_info("message.renamed", id=message_id, mailbox=mailbox, theirs=theirs)
+
+
 def mailbox_renumbered(*, mailbox: str, folder: str, messages: int, new: int) -> None:
     """Record that a folder has another UIDVALIDITY; `new` of its messages are not known."""
     say_warn("mailbox.renumbered", mailbox=mailbox, folder=folder, messages=messages, new=new)

@@ -91,6 +91,9 @@ class Kind(StrEnum):
     REFUSED = "refused"  # a recipient that was not taken: a line for people, without content
 
 
+WRITTEN = frozenset({Kind.SUBMISSION, Kind.ANSWER})  # by a colleague, or by us in place of one
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """A message at the door of the queue, `store.queue.accept`, on its way to one lane."""

@@ -6,6 +6,7 @@ import secrets
 import time
 from datetime import datetime
 
+ID_FIELD = "X-Gateway-Id"  # the header field that names a message of ours
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's Base32: no I, L, O, U
 
 

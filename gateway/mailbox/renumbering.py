@@ -34,16 +34,17 @@ class Renumbering:
         self, session: ImapSession, known: Cursor, listed: Sequence[Listed]
     ) -> list[int] | ImapRefused:
         """Return the UIDs of `listed` that were never fetched; raises Unreachable."""
-        ids = await session.message_ids([one.uid for one in listed])
-        if isinstance(ids, ImapRefused):
-            return ids
+        headers = await session.headers([one.uid for one in listed], "Message-ID")
+        if isinstance(headers, ImapRefused):
+            return headers
         new = []
         alike: defaultdict[Likeness, list[Listed]] = defaultdict(list)
         for one in listed:
             if one.size_bytes is None or one.internal_date is None:
                 new.append(one.uid)
                 continue
-            message_id = ids.get(one.uid, "")
+            header = headers.get(one.uid)
+            message_id = header.message_id if header else ""
             alike[Likeness(message_id, one.size_bytes, one.internal_date)].append(one)
         for likeness, group in alike.items():
             found = await self._new_of(session, known, likeness, group=group)

@@ -20,20 +20,26 @@ class Rounds:
         self._main = names[0]
         self.junk = junk
         self._selected = first
+        self._stays_open = first is not None and not self.others
         self._opened: dict[str, Folder] = {}
         self.unopened: dict[str, str] = {}
 
     async def select(self, name: str) -> Folder | ImapRefused:
         """Open a folder; the only one of a session that idles stays open."""
-        if not self.others and self._selected is not None:
+        if self._stays_open and self._selected is not None:
             return self._selected
         opened = await self.session.select(name)
         if isinstance(opened, ImapRefused):
             self.unopened[name] = opened.text
         else:
-            self._opened[name] = opened
+            self._selected = self._opened[name] = opened
             self.unopened.pop(name, None)
         return opened
+
+    async def visit(self, name: str) -> Folder | ImapRefused:
+        """Open a folder that is none of the round: what was open is opened anew after it."""
+        self._selected = None
+        return await self.session.select(name)
 
     async def others_have_news(self) -> bool | ImapRefused:
         """Whether a folder beside the main one may hold more than when it was opened."""

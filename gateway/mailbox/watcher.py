@@ -22,6 +22,7 @@ from gateway.mailbox.account import Account
 from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger
 from gateway.mailbox.rounds import Rounds
+from gateway.mailbox.sent import Learn, SentCopies
 from gateway.mailbox.sign_in import open_mailbox, watched_folders
 from gateway.mailbox.slots import Slots
 from gateway.mailbox.standing import Standing
@@ -59,8 +60,9 @@ class Surroundings:
     `secret` returns what the sign-in of (tenant, address) rests on, or None: its password, or
     for OAuth2 a word that changes with the permission. `token` returns an access token of
     (tenant, address) that is not the refused one; raises Unreachable. `arrived` is told the
-    id of each message stored. `tell` (tenant, state) returns the events that are queued with a
-    change of a mailbox's health, `changed` is called once it is kept.
+    id of each message stored, `learn` in a transaction of the Message-ID that a provider gave
+    a mail. `tell` (tenant, state) returns the events that are queued with a change of a
+    mailbox's health, `changed` is called once it is kept.
     No connection is older than `fresh_sign_in`. When a host that did not answer does so again,
     all its mailboxes sign in within `spread`.
     """
@@ -72,6 +74,7 @@ class Surroundings:
     secret: Callable[[str, str], Awaitable[str | None]]
     token: Callable[[str, str, str | None], Awaitable[str | TokenRefused]]
     arrived: Callable[[str], None]
+    learn: Learn
     tell: Callable[[str, MailboxState], Sequence[Outgoing]]
     changed: Callable[[], None]
     now: Callable[[], datetime]
@@ -202,11 +205,15 @@ class Watcher:
         watch.mailbox_connected(
             mailbox=self.account.address, host=self.account.endpoint.host, idle=idles
         )
+        sent = SentCopies(
+            self.account, self._around.store, rounds,
+            learn=self._around.learn, now=self._around.now,
+        )  # fmt: skip
         until = time.monotonic() + self._fresh_seconds()
         while time.monotonic() < until and not await self._is_overtaken():
             self._woken = False
             self._stirred.clear()
-            still_open = await self._fetch(rounds)
+            still_open = await self._look_and_fetch(sent, rounds)
             if isinstance(still_open, ImapRefused):
                 return still_open
             if self._failures:
@@ -248,6 +255,15 @@ class Watcher:
             return True
         secret = await self._around.secret(self.account.tenant, self.account.address)
         return paused is not self._paused or secret != self._secret
+
+    async def _look_and_fetch(self, sent: SentCopies, rounds: Rounds) -> int | ImapRefused:
+        """Learn what copies of sent mail tell before an answer to it is fetched."""
+        if await sent.is_awaited():
+            async with self._slots.of(self.account.endpoint.host, self.account.tenant):
+                refused = await sent.look()
+            if refused is not None:
+                return refused
+        return await self._fetch(rounds)
 
     async def _fetch(self, rounds: Rounds) -> int | ImapRefused:
         still_open = 0

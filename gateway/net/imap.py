@@ -20,7 +20,7 @@ from imapclient.exceptions import IMAPClientReadOnlyError
 from imapclient.response_parser import parse_fetch_response
 
 from gateway.mail.charset import decode_text
-from gateway.mail.message import parse_message
+from gateway.mail.message import Message, parse_message
 from gateway.mail.tenant import Security
 from gateway.net.imap_calls import Call, ImapPools
 from gateway.net.imap_idle import Idle, IdleWire
@@ -146,15 +146,17 @@ class ImapSession:
         """Return a message's size in bytes, None when the server gives none."""
         return await self._call("imap-any", self._client.size, uid)
 
-    async def message_ids(self, uids: Sequence[int]) -> dict[int, str] | ImapRefused:
-        """Return the Message-ID of each of `uids` that is there, empty where it has none."""
-        found: dict[int, str] = {}
+    async def headers(
+        self, uids: Sequence[int], *names: str
+    ) -> dict[int, Message] | ImapRefused:
+        """Return of each of `uids` that is there a message of its header fields `names`."""
+        found: dict[int, Message] = {}
         for at in range(0, len(uids), UIDS_AT_ONCE):
             some = uids[at : at + UIDS_AT_ONCE]
-            ids = await self._call("imap-any", self._client.message_ids, some)
-            if isinstance(ids, ImapRefused):
-                return ids
-            found |= ids
+            headers = await self._call("imap-any", self._client.headers, some, names)
+            if isinstance(headers, ImapRefused):
+                return headers
+            found |= headers
         return found
 
     async def content(self, uid: int, *, size_bytes: int) -> bytes | ImapRefused | None:
@@ -307,10 +309,11 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
         size = self.fetch([uid], ["RFC822.SIZE"]).get(uid, {}).get(b"RFC822.SIZE")
         return None if size is None else int(size)
 
-    def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
-        answer = self.fetch(uids, ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"])
+    def headers(self, uids: Sequence[int], names: Sequence[str]) -> dict[int, Message]:
+        fields = " ".join(names).upper()
+        answer = self.fetch(uids, [f"BODY.PEEK[HEADER.FIELDS ({fields})]"])
         return {
-            uid: parse_message(value).message_id
+            uid: parse_message(value)
             for uid, item in answer.items()
             for key, value in item.items()
             if key.upper().startswith(b"BODY[HEADER") and isinstance(value, bytes)

@@ -76,8 +76,14 @@ class SenderRules:
     otherwise: str = "unknown"
     async_rejection: bool = False  # some refusals come after the 250, outside of SMTP
     replaces_message_id: bool | str = "unknown"  # yes, no, or a word
+    original_id_fields: tuple[str, ...] = ()  # where it keeps the Message-ID it replaced
     saves_sent: bool | str = "unknown"
     dkim_profile: str | None = None  # sign | none | without-ids; left out: from the above
+
+    @property
+    def copies_tell_ids(self) -> bool:
+        """Whether a copy of sent mail that it keeps may show another Message-ID than ours."""
+        return self.saves_sent is not False and self.replaces_message_id is not False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ from typing import Protocol
 from twisted.mail.imap4 import MessageSet, ReadOnlyMailbox
 
 INBOX = "INBOX"
+SENT = "Sent"
 SPECIAL = {
-    "Sent": "\\Sent",
+    SENT: "\\Sent",
     "Junk": "\\Junk",
     "Trash": "\\Trash",
     "Drafts": "\\Drafts",

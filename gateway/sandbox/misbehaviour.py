@@ -49,5 +49,6 @@ class Misbehaviour:
     refuse_login: str | None = None  # the text after 535
     max_connections: int | None = None  # more are greeted with 421
     rewrite_message_id: str | None = None  # domain of the new id, whose left part the 250 names
+    hide_new_id: bool = False  # the 250 does not name it
     refuse_second_signature: bool = False  # as providers that sign themselves may do
     without: frozenset[str] = frozenset()  # extensions not offered: "8BITMIME", "DSN"

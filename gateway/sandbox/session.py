@@ -264,6 +264,8 @@ class Session(smtp.SMTP):
             new_id = (Edit("Message-ID", None), Edit("Message-ID", f"<{name}@{domain}>"))
             content = apply_edits(content, new_id)
         self._provider.keep(self._describe(name, content))
+        if self._misbehaviour.hide_new_id:
+            return "250 2.0.0 Ok"
         return f"250 Ok {name}" if domain is not None else f"250 2.0.0 Ok: queued as {name}"
 
     def _describe(self, name: str, content: bytes) -> Captured:

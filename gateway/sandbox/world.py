@@ -21,7 +21,7 @@ from gateway.mail.message import Edit, Message, apply_edits, parse_message
 from gateway.mail.tenant import Security
 from gateway.net.tls import own_certificate
 from gateway.sandbox.dns import Zone, ZoneServer
-from gateway.sandbox.folders import INBOX
+from gateway.sandbox.folders import INBOX, SENT
 from gateway.sandbox.helpdesk import Helpdesk
 from gateway.sandbox.listening import HOST
 from gateway.sandbox.mailbox import MailboxServer
@@ -68,6 +68,7 @@ class World:
         self.mailboxes = MailboxServer(
             security=settings.security, certificate=certificate, opens=self.tokens.opens
         )
+        self.saves_sent = False  # what an account sends lies in its folder Sent, as it left
         self.filed: dict[str, str] = {}  # address -> folder for what comes, else INBOX
         self.zone = ZoneServer(settings.zone)
         self.helpdesk = Helpdesk(secret=settings.hook_secret)
@@ -116,6 +117,8 @@ class World:
             self._logins[address] = code
 
     def _land(self, captured: Captured) -> None:
+        if self.saves_sent and captured.user and self.mailboxes.has_account(captured.user):
+            self.mailboxes.deliver(captured.user, captured.content, SENT)
         return_path = str(captured.envelope.return_path or "")
         for recipient in captured.envelope.recipients:
             address = str(recipient.address)

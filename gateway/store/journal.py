@@ -77,12 +77,18 @@ def find_message(db: Db, name: str) -> str | None:
         "SELECT id FROM message WHERE message_id = ? AND message_id <> ''"
         " ORDER BY accepted_at LIMIT 1"
     )
+    by_learned_id = (
+        "SELECT m.id FROM threads t JOIN message m ON m.message_id = t.ours"
+        " AND m.tenant = t.tenant AND m.message_id <> '' WHERE t.id = ?"
+        " ORDER BY m.accepted_at LIMIT 1"
+    )
     queries = (
         ("SELECT id FROM message WHERE id = ?", name.upper()),
         (by_message_id, name),
         (by_message_id, f"<{name}>"),
         ("SELECT message FROM delivery WHERE upstream_id = ? LIMIT 1", name),
         ("SELECT message FROM delivery WHERE upstream_id = ? LIMIT 1", name.strip("<>")),
+        (by_learned_id, f"<{name.strip('<>')}>"),
     )
     for query, value in queries:
         if row := db.execute(query, (value,)).fetchone():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.mail.delivery import Lane, LaneKind
-from gateway.store import buyers, codes, inbox
+from gateway.store import awaited, buyers, codes, inbox
 from gateway.store.errors import Conflict
 from gateway.store.sqlite import Db
 
@@ -57,6 +57,7 @@ def free_mailbox(db: Db, tenant: str, address: str, *, force: bool, now: datetim
     db.execute("DELETE FROM open_uids WHERE mailbox = ?", (address,))
     db.execute("DELETE FROM mailbox_states WHERE address = ?", (address,))
     db.execute("DELETE FROM reminders WHERE about = ?", (address,))
+    awaited.forget(db, address)
     buyers.forget(db, address)
     codes.drop_candidate(db, tenant, address)
 

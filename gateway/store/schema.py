@@ -337,9 +337,17 @@ CREATE TABLE threads (
     ours TEXT NOT NULL,
     direction TEXT NOT NULL,
     at REAL NOT NULL,
-    PRIMARY KEY (tenant, id)
+    PRIMARY KEY (id, tenant)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX threads_by_conversation ON threads(tenant, conversation);
+
+CREATE TABLE awaited_copies (
+    mailbox TEXT NOT NULL,
+    message TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    since REAL NOT NULL,
+    PRIMARY KEY (mailbox, message)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE peers (
     tenant TEXT NOT NULL,

@@ -114,6 +114,15 @@ def test_a_mailboxs_own_account_has_one_secret(accounts: Accounts, name: str) ->
     assert not accounts.takes_null_sender(tenant, lane)
 
 
+@pytest.mark.parametrize(("name", "names"), [("shop@163.com", True), ("elsewhere", False)])
+def test_a_mailboxs_own_account_names_mail_where_its_copy_may_tell_another_id(
+    accounts: Accounts, name: str, names: bool
+) -> None:
+    found = find(accounts, name)
+    assert found is not None
+    assert found.names_mail is names
+
+
 def test_a_route_is_not_signed_for(accounts: Accounts) -> None:
     account = find(accounts, "desk", LaneKind.ROUTE)
     assert where(account) == ("desk.example", 465, Security.TLS, None)

@@ -22,7 +22,8 @@ def written() -> Iterator[str]:
     yield from (
         f"delivery.{state}" for state in (State.DELIVERED, State.DEFERRED, State.FAILED)
     )
-    for path in [*(ROOT / "store").glob("*.py"), *(ROOT / "actions").glob("*.py")]:
+    rooms = ("store", "actions", "mailbox")
+    for path in [one for room in rooms for one in (ROOT / room).glob("*.py")]:
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(call, ast.Call):
                 yield from _events_of(call, store=path.parent.name == "store")

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gateway.mail.delivery import Decision, Phase, Result
+from gateway.mail.delivery import Decision, Kind, Phase, Result
 from gateway.mail.envelope import Envelope
-from gateway.mail.message import Edit
+from gateway.mail.message import Edit, parse_message
 from gateway.mail.reply import Reply
 from gateway.net.smtp import NO_REPLY, Login
 from gateway.sandbox.misbehaviour import Fault
@@ -46,6 +46,23 @@ def test_what_leaves_has_its_edits_made_and_is_signed(run: Run, tmp_path: Path) 
             assert captured.user == "relay"
             assert result.attempt.remote_id == captured.id
             assert office.signed == [("support@acme.example", "sign")]
+
+    run(work())
+
+
+def test_a_mail_whose_copy_is_awaited_names_our_id_and_no_other(
+    run: Run, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.accounts[LANE] = replace(office.account(), names_mail=True)
+            await _tried(office, id="01M8756NHBP3DFJ1QV", edits=(Edit("X-Gateway-Id", "no"),))
+            await _tried(office, kind=Kind.FORWARD)
+            named = [
+                list(parse_message(one.content).all("X-Gateway-Id"))
+                for one in office.provider.captured
+            ]
+            assert [[one.value for one in ids] for ids in named] == [["01M8756NHBP3DFJ1QV"], []]
 
     run(work())
 

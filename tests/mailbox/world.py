@@ -24,7 +24,7 @@ from gateway.net.imap import ImapPools
 from gateway.net.oauth import TokenRefused
 from gateway.providers.catalogue import load_catalogue
 from gateway.store import inbox
-from gateway.store.sqlite import Store
+from gateway.store.sqlite import Db, Store
 from gateway.store.states import MailboxState, mailbox_state
 
 if "twisted.internet.reactor" not in sys.modules:
@@ -44,6 +44,7 @@ class World:
     watchers: Watchers
     tenant: Tenant
     secrets: dict[str, str]
+    learnt: list[tuple[str, str]]  # our Message-IDs, and what a provider made of them
     tokens: list[str | TokenRefused]  # the next access tokens, by turns; the last one stays
     arrived: list[str] = field(default_factory=list)
     states: list[str] = field(default_factory=list)
@@ -107,6 +108,12 @@ async def world(
         return secrets.get(address)
 
     tokens: list[str | TokenRefused] = []
+    learnt: list[tuple[str, str]] = []
+
+    def learn(db: Db, tenant: str, ours: str, theirs: str, now: datetime) -> bool:
+        assert tenant == "acme"
+        learnt.append((ours, theirs))
+        return True
 
     def tell(_: str, state: MailboxState) -> Sequence[Outgoing]:
         states.append(state.state)
@@ -128,6 +135,7 @@ async def world(
         secret=secret,
         token=token,
         arrived=arrived.append,
+        learn=learn,
         tell=tell,
         changed=lambda: None,
         now=lambda: datetime.now(UTC),
@@ -138,7 +146,7 @@ async def world(
     watchers = Watchers(around)
     tenant = Tenant(id="acme", mailboxes={mailbox.address: mailbox})
     try:
-        yield World(store, pools, watchers, tenant, secrets, tokens, arrived, states)
+        yield World(store, pools, watchers, tenant, secrets, learnt, tokens, arrived, states)
     finally:
         await watchers.stop()
         pools.close()

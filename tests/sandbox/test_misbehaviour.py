@@ -3,6 +3,7 @@
 import smtplib
 import socket
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -161,6 +162,8 @@ def test_the_message_id_is_replaced_and_the_250_tells_the_new_one(upstream: Upst
     assert text == f"Ok {captured.id}"
     assert f"Message-ID: <{captured.id}@email.amazonses.com>".encode() in captured.content
     assert b"<1@acme>" not in captured.content
+    upstream.misbehaviour = replace(upstream.misbehaviour, hide_new_id=True)
+    assert submit(upstream) == "2.0.0 Ok"
 
 
 def test_a_second_signature_is_refused(upstream: Upstream) -> None:

@@ -14,6 +14,8 @@ from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError
 
 from gateway.mail.message import parse_message
+from gateway.sandbox.folders import SENT
+from gateway.sandbox.misbehaviour import Misbehaviour
 from gateway.sandbox.world import World, WorldSettings, make_reply, open_world, run_sandbox
 
 SHOP, ANN = "support@acme.example", "ann@example.net"
@@ -55,6 +57,17 @@ def test_mail_to_somebody_without_a_mailbox_is_captured_alone(world: World) -> N
     send(world, "bob@elsewhere.example")
     assert len(world.upstream.captured) == 1
     assert not len(world.mailboxes.delivered)
+
+
+def test_a_provider_that_keeps_what_was_sent_keeps_it_as_it_left(world: World) -> None:
+    send(world)
+    world.mailboxes.add_account("u", "p")
+    world.saves_sent = True
+    world.upstream.misbehaviour = Misbehaviour(rewrite_message_id="provider.example")
+    send(world)
+    (kept,) = world.mailboxes.folder("u", SENT).letters
+    assert kept.content == [*world.upstream.captured][1].content
+    assert b"@provider.example>" in kept.content
 
 
 def test_a_customers_reply_lands_in_the_tenants_mailbox(world: World, loop: Any) -> None:

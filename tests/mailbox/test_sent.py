@@ -1,0 +1,103 @@
+"""The provider's own copies of sent mail tell which Message-ID it gave."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gateway.mail.message import parse_message
+from gateway.mailbox.sent import Found, find_copies
+from gateway.sandbox.folders import SENT
+from gateway.sandbox.mailbox import MailboxServer
+from gateway.store.awaited import Awaited, await_copy, find_awaited
+from tests.mailbox.world import World, mailbox_at, run, until, world
+
+ADDRESS, CODE = "shop@acme.example", "code"
+MAIL = b"From: ann@example.net\r\nSubject: 1\r\n\r\nWhere is my order?\r\n"
+FIRST = Awaited(message="01M875FIRST0000000", message_id="<first@desk>")
+SECOND = Awaited(message="01M875SECOND000000", message_id="<second@desk>")
+ORIGINAL = ("X-Microsoft-Original-Message-ID",)
+
+
+def copy(*lines: str) -> bytes:
+    return "\r\n".join([*lines, "Subject: Order", "", "Hello", ""]).encode()
+
+
+def test_a_copy_is_known_by_our_id_and_by_a_message_id_that_was_kept() -> None:
+    copies = {
+        1: copy("Message-ID: <1@provider>", f"X-Gateway-Id: {SECOND.message}"),
+        2: copy("Message-ID: <2@provider>", f"{ORIGINAL[0]}: {FIRST.message_id}"),
+        3: copy(f"Message-ID: {FIRST.message_id}"),
+        4: copy("Message-ID: <4@provider>", "References: <first@desk>"),
+        5: copy(f"X-Gateway-Id: {SECOND.message}"),
+    }
+    messages = {uid: parse_message(one) for uid, one in copies.items()}
+    assert find_copies([FIRST, SECOND], messages, original_ids=ORIGINAL) == {
+        1: Found(SECOND, "<1@provider>"),
+        2: Found(FIRST, "<2@provider>"),
+        3: Found(FIRST, "<first@desk>"),
+    }
+    assert 2 not in find_copies([FIRST, SECOND], messages, original_ids=())
+
+
+async def begin(here: World, *mails: Awaited) -> None:
+    for one in mails:
+        await here.store.write(
+            await_copy, mailbox=ADDRESS, message=one.message, message_id=one.message_id,
+            now=datetime.now(UTC),
+        )  # fmt: skip
+
+
+def test_copies_are_learnt_before_what_came_in_is_fetched(tmp_path: Path) -> None:
+    """On the one session there is; a copy that is missing is found when it comes."""
+
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(ADDRESS, CODE)
+        async with world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here:
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            await begin(here, FIRST, SECOND)
+            first = copy("Message-ID: <1@provider>", f"X-Gateway-Id: {FIRST.message}")
+            server.deliver(ADDRESS, first, SENT)
+            server.deliver(ADDRESS, MAIL)
+            await here.messages(1)
+            assert here.learnt == [(FIRST.message_id, "<1@provider>")]
+            server.deliver(ADDRESS, copy("Message-ID: <2@provider>"), SENT)
+            server.deliver(ADDRESS, MAIL)
+            await here.messages(2)
+            assert await here.store.read(find_awaited, ADDRESS) == [SECOND]
+            server.deliver(ADDRESS, copy(f"Message-ID: {SECOND.message_id}"), SENT)
+            server.deliver(ADDRESS, MAIL)
+            await here.messages(3)
+            assert await here.store.read(find_awaited, ADDRESS) == []
+            assert len(here.learnt) == 1  # the second kept its id
+            assert len(server.logins) == 1
+        await server.stop()
+
+    run(work)
+
+
+def test_a_copy_that_was_seen_before_it_was_awaited_is_found(tmp_path: Path) -> None:
+    """The provider keeps it before we have stored that it took the mail."""
+
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(ADDRESS, CODE)
+        for one in (FIRST, SECOND):
+            renamed = f"<{one.message}@provider>"
+            server.deliver(
+                ADDRESS, copy(f"Message-ID: {renamed}", f"X-Gateway-Id: {one.message}"), SENT
+            )
+        async with world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here:
+            await begin(here, FIRST)
+            here.watch()
+            await until(lambda: len(here.learnt) == 1, what="the first id")
+            await begin(here, SECOND)
+            here.watchers.wake(ADDRESS)
+            await until(lambda: len(here.learnt) == 2, what="the second id")
+        await server.stop()
+
+    run(work)
