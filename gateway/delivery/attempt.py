@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +11,7 @@ from random import random
 from time import monotonic
 
 from gateway.delivery.obstacle import NO_SMTPUTF8, fitted, takes_address
-from gateway.delivery.retry import RetrySchedule, schedule_result
+from gateway.delivery.retry import AT_ONCE, RetrySchedule, schedule_result
 from gateway.delivery.upstream import Account, Pooled, SessionPool
 from gateway.delivery.verdict import Judge, find_remote_id
 from gateway.mail.delivery import (
@@ -96,19 +96,12 @@ class Sender:
         if token := _refused_token(account, tried):
             account = await self._find_account(batch, token) or account
             tried = await self._try(batch, account)
-        judge = Judge(
-            provider=account.provider,
-            catalogue=self._catalogue,
-            kind=batch.lane.kind,
-            username=account.credentials.username if account.credentials else None,
-            oauth2=account.credentials is not None and account.credentials.oauth2,
-        )
         seconds = monotonic() - started
-        results = []
-        for delivery, answer in zip(batch.deliveries, tried.answers, strict=False):
-            attempt = _attempt(account, tried, answer=answer, at=at, seconds=seconds)
-            results.append(self._result(batch, delivery, judge, attempt=attempt))
-        return results
+        said = [
+            _attempt(account, tried, answer=answer, at=at, seconds=seconds)
+            for answer in tried.answers
+        ]
+        return self._results(batch, account, said)
 
     def close(self) -> None:
         """Sign nothing more."""
@@ -173,14 +166,32 @@ class Sender:
             return self._sign(content, batch, profile)
         return await self._threads.run(self._sign, content, batch, profile)
 
-    def _result(
-        self, batch: Batch, delivery: Delivery, judge: Judge, *, attempt: Attempt
-    ) -> Result:
-        verdict = judge.verdict(attempt.phase, attempt.reply, attempts=delivery.attempts)
-        return self._schedule(batch, delivery, attempt, verdict=verdict)
+    def _results(self, batch: Batch, account: Account, said: Sequence[Attempt]) -> list[Result]:
+        judge = Judge(
+            provider=account.provider,
+            catalogue=self._catalogue,
+            kind=batch.lane.kind,
+            username=account.credentials.username if account.credentials else None,
+            oauth2=account.credentials is not None and account.credentials.oauth2,
+        )
+        judged = [
+            (delivery, one, judge.verdict(one.phase, one.reply, attempts=delivery.attempts))
+            for delivery, one in zip(batch.deliveries, said, strict=False)
+        ]
+        is_split = any(verdict.cause not in AT_ONCE for _, _, verdict in judged)
+        return [
+            self._schedule(batch, delivery, one, verdict=verdict, is_split=is_split)
+            for delivery, one, verdict in judged
+        ]
 
     def _schedule(
-        self, batch: Batch, delivery: Delivery, attempt: Attempt, *, verdict: Verdict
+        self,
+        batch: Batch,
+        delivery: Delivery,
+        attempt: Attempt,
+        *,
+        verdict: Verdict,
+        is_split: bool = False,
     ) -> Result:
         return schedule_result(
             delivery,
@@ -189,6 +200,7 @@ class Sender:
             schedule=self._schedules[batch.lane.kind],
             kind=batch.lane.kind,
             jitter=self._jitter(),
+            is_split=is_split,
         )
 
     def _without_account(self, batch: Batch, delivery: Delivery, at: datetime) -> Result:

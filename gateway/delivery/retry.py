@@ -77,10 +77,13 @@ def schedule_result(
     schedule: RetrySchedule,
     kind: LaneKind,
     jitter: float,
+    is_split: bool = False,
 ) -> Result:
     """Return what is recorded of a try: when the next one is, or that this was the last.
 
     What was tried for too long fails; on its way to a helpdesk it is set aside instead.
+    `is_split` says that the server took up other recipients of the try: the rest may follow
+    at once. Where it has room for none of them, it is asked again like anybody.
     """
     now = attempt.at + timedelta(seconds=attempt.seconds)
     result = Result(
@@ -88,7 +91,7 @@ def schedule_result(
     )
     if verdict.decision in FINAL:
         return result
-    if verdict.decision is Decision.SIGN_IN_REFUSED or verdict.cause in AT_ONCE:
+    if verdict.decision is Decision.SIGN_IN_REFUSED or (is_split and verdict.cause in AT_ONCE):
         return replace(result, next_attempt_at=now)  # at once, when the lane is open again
     if verdict.decision is Decision.WAIT_QUOTA:
         return _put_off(result, delivery, schedule, next_at=now + QUOTA_WAIT)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,25 @@ def test_each_recipient_has_a_result_of_its_own(run: Run, tmp_path: Path) -> Non
                 Decision.DEFER,
             ]
             assert [one.next_attempt_at is None for one in results] == [True, True, False]
+
+    run(work())
+
+
+def test_what_a_server_has_no_room_for_follows_at_once_but_not_where_it_has_none_at_all(
+    run: Run, tmp_path: Path
+) -> None:
+    """RFC 5321 §4.5.3.1.10: else one that answers so to everybody is asked without end."""
+    full = "452 4.5.3 too many recipients"
+
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.misbehave(recipients={"ann@example.net": full})
+            [alone] = await _tried(office)
+            _, rest = await _tried(office, "ben@example.net", "ann@example.net")
+            assert alone.next_attempt_at is not None
+            assert alone.next_attempt_at > alone.attempt.at + timedelta(seconds=50)
+            assert rest.next_attempt_at is not None
+            assert rest.next_attempt_at < rest.attempt.at + timedelta(seconds=50)
 
     run(work())
 

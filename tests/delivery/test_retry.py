@@ -32,6 +32,7 @@ def _result(
     waited: timedelta = HOUR,
     kind: LaneKind = LaneKind.UPSTREAM,
     is_delay_told: bool = False,
+    is_split: bool = False,
 ) -> Result:
     return schedule_result(
         Delivery(
@@ -46,6 +47,7 @@ def _result(
         schedule=SCHEDULE,
         kind=kind,
         jitter=0.0,
+        is_split=is_split,
     )
 
 
@@ -84,7 +86,6 @@ def test_what_is_final_has_no_next_attempt(decision: Decision) -> None:
     ("decision", "cause", "wait"),
     [
         (Decision.DEFER, "deferred", MINUTE),
-        (Decision.DEFER, "recipients-too-many", timedelta(0)),
         (Decision.SLOW_DOWN, "rate-limited", MINUTE),
         (Decision.SIGN_IN_REFUSED, "wrong-secret", timedelta(0)),
         (Decision.WAIT_QUOTA, "quota-exhausted", DAY),
@@ -93,6 +94,12 @@ def test_what_is_final_has_no_next_attempt(decision: Decision) -> None:
 )
 def test_each_decision_has_its_wait(decision: Decision, cause: str, wait: timedelta) -> None:
     assert _result(decision, cause=cause).next_attempt_at == NOON + wait
+
+
+def test_a_part_of_a_mail_follows_at_once() -> None:
+    """RFC 5321 §4.5.3.1.10."""
+    result = _result(Decision.DEFER, cause="recipients-too-many", is_split=True)
+    assert result.next_attempt_at == NOON
 
 
 def test_what_perhaps_arrived_keeps_a_longer_wait_of_the_schedule() -> None:
