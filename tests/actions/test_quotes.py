@@ -28,6 +28,15 @@ OWN = "It is broken.\nPlease help."
         "发件人：Shop\n发送时间：今天\n收件人：Ann\n\n你好",
         "Von: Shop\nGesendet: Montag\nAn: Ann\n\nHallo",
         "> Hello\n> Bye",
+        "Am Do., 5. Nov. 2026 um 10:00 Uhr schrieb Shop <\nshop@acme.example>:\n\n> Hallo",
+        "Shop Berlin <shop@acme.example> 于2026年11月5日周四\n10:00写道：\n\n> 你好",
+        "________________________________\nFrom: Shop\nSent: Monday\nTo: Ann\n\nHello",
+        "Gesendet: Donnerstag, 5. November 2026\nVon: Shop\nAn: Ann\nBetreff: x\n\nHallo",
+        "------------------&nbsp;原始邮件&nbsp;------------------\n发件人:&nbsp;Shop\n\n你好",
+        "------------------ Original ------------------\nFrom: Shop\nDate: today\n\nHello",
+        "---- 回复的原邮件 ----\n| 发件人 | Shop |\n| 发送日期 | 今天 |\n你好",
+        "---- Replied Message ----\n| From | Shop |\n| Date | today |\nHello",
+        "At 2026-11-05 10:00:00, Shop <shop@acme.example> wrote:\n\nHello",
     ],
 )
 def test_the_quote_of_a_mail_program_is_left_out(quote: str) -> None:
@@ -43,6 +52,8 @@ def test_the_quote_of_a_mail_program_is_left_out(quote: str) -> None:
         "> Which size?\nLarge.\n> Which colour?\nRed.",
         "On Mon, Shop wrote:\n> Which size?\nLarge.\n> Which colour?\nRed.",
         "Am Montag kam nichts an.",
+        "Hello,\nas my boss wrote:\nplease refund it.",
+        "Please book a seat:\nFrom: Berlin\nTo: Paris\nThank you.",
     ],
 )
 def test_a_text_without_a_quote_below_stays_whole(text: str) -> None:
