@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from email.errors import MessageError
 from email.message import Message as Part
 from email.parser import BytesParser
-from email.policy import compat32
+from email.policy import Compat32
 from html import unescape
 from typing import Any
 
-from gateway.mail.charset import decode_text
-from gateway.mail.message import parse_message
+from gateway.mail.charset import decode_named, guess_text
+from gateway.mail.message import decode_words, parse_message
 
 MAX_PARTS = 500
 MAX_DEPTH = 30
@@ -26,9 +26,16 @@ BROKEN = (
     RecursionError,
 )  # fmt: skip
 TAG = re.compile(r"<(?:/|(?=!|\?))?(!--|[a-zA-Z!?][a-zA-Z0-9]*)")
-BLOCKS = frozenset({"p", "div", "br", "tr", "li", "h1", "h2", "h3", "table", "blockquote"})
+BLOCKS = frozenset(
+    {
+        "p", "div", "br", "hr", "tr", "li", "ul", "ol", "dl", "dt", "dd", "h1", "h2", "h3",
+        "h4", "h5", "h6", "table", "blockquote", "pre", "section", "article", "header", "footer",
+    }
+)  # fmt: skip
+CELLS = frozenset({"td", "th"})
 SILENT = frozenset({"style", "script", "head", "title"})
 SILENT_END = re.compile(r"</(?:style|script|head|title)[^<>]{0,80}>", re.IGNORECASE)
+WHOLE = frozenset({"message/rfc822", "message/global", "message/delivery-status"})
 UNNAMED = {"message/rfc822": "message.eml", "text/calendar": "invitation.ics"}
 
 
@@ -53,10 +60,10 @@ class Parts:
 def read_parts(content: bytes) -> Parts:
     """Return texts and attachments of a message; the raw body as text where MIME gives up."""
     try:
-        return _read(BytesParser(policy=compat32).parsebytes(content))
+        return _read(BytesParser(_Leafy, policy=_LENIENT).parsebytes(content))
     except BROKEN:
         body = content[parse_message(content).body_at :]
-        return Parts(text=clean(decode_text(body)), html="", attachments=())
+        return Parts(text=clean(guess_text(body)), html="", attachments=())
 
 
 def clean(text: str) -> str:
@@ -86,7 +93,7 @@ def _words(markup: str) -> Iterator[str]:
             at = start + 1
             continue
         name = tag[1].lower()
-        yield "\n" if name in BLOCKS else ""
+        yield "\n" if name in BLOCKS else " " if name in CELLS else ""
         at = _end_of(markup, name, tag.end())
     yield unescape(markup[at:].replace("\n", " "))
 
@@ -103,43 +110,73 @@ def _end_of(markup: str, name: str, at: int) -> int:
     return ending.end() if ending else len(markup)
 
 
+class _Leafy(Part):
+    """A part of which the parser leaves a message inside as it is: it is handed on byte for
+    byte, since what is built anew has no good signature."""
+
+    def get_content_type(self) -> str:
+        kind = super().get_content_type()
+        return kind if kind not in WHOLE else "application/octet-stream"
+
+
+class _Lenient(Compat32):
+    """The library's policy, but for header fields with bytes that belong in none."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        del name
+        return (
+            value if value.isascii() else guess_text(value.encode("ascii", "surrogateescape"))
+        )
+
+
+_LENIENT = _Lenient()
+
+
 def _read(message: Part) -> Parts:
     texts: list[str] = []
     pages: list[str] = []
     attachments: list[Attachment] = []
-    for part in _leaves(message):
+    told: set[int] = set()  # alternatives that have a plain text
+    for part, alternative in _leaves(message):
         kind = _type_of(part)
         if kind == "text/plain" and not _is_attached(part):
             texts.append(_text(part))
+            if texts[-1].strip():
+                told.add(alternative)
         elif kind == "text/html" and not _is_attached(part):
             pages.append(_text(part))
+            words = text_of_html(pages[-1])
+            if alternative not in told and words.split() not in map(str.split, texts):
+                texts.append(words)
         else:
             attachments.append(_attachment(part, kind, number=len(attachments) + 1))
-    page = "\n".join(pages)
-    text = "\n".join(one for one in texts if one) or text_of_html(page)
-    return Parts(text=text, html=page, attachments=tuple(attachments))
+    text = "\n".join(one for one in texts if one.strip())
+    return Parts(text=text, html="\n".join(pages), attachments=tuple(attachments))
 
 
-def _leaves(message: Part) -> Iterator[Part]:
-    """Yield the parts that hold something, in order, at most MAX_PARTS."""
-    waiting: list[tuple[Any, int]] = [(message, 0)]
+def _leaves(message: Part) -> Iterator[tuple[Part, int]]:
+    """Yield the parts that hold something, in order, at most MAX_PARTS, each with a number of
+    what it is an alternative in; parts outside of any have a number of their own."""
+    waiting: list[tuple[Any, int, int]] = [(message, 0, 0)]
     seen = 0
     while waiting and seen < MAX_PARTS:
-        part, depth = waiting.pop()
+        part, depth, alternative = waiting.pop()
         if not isinstance(part, Part):
             continue
         payload: Any = part.get_payload()
         is_tree = isinstance(payload, list) and part.get_content_maintype() == "multipart"
         if is_tree and depth < MAX_DEPTH:
-            waiting.extend((one, depth + 1) for one in reversed(payload))
+            if part.get_content_subtype() == "alternative":
+                alternative = id(part)
+            waiting.extend((one, depth + 1, alternative) for one in reversed(payload))
             continue
         seen += 1
-        yield part
+        yield part, alternative or seen
 
 
 def _type_of(part: Part) -> str:
     try:
-        return part.get_content_type()
+        return Part.get_content_type(part)
     except BROKEN:
         return "application/octet-stream"
 
@@ -154,10 +191,9 @@ def _is_attached(part: Part) -> bool:
 def _text(part: Part) -> str:
     octets = _octets(part)
     try:
-        charset = part.get_content_charset()
-        return clean(octets.decode(charset, "replace") if charset else decode_text(octets))
+        return clean(decode_named(octets, part.get_content_charset("us-ascii")))
     except BROKEN:
-        return clean(decode_text(octets))
+        return clean(guess_text(octets))
 
 
 def _octets(part: Part) -> bytes:
@@ -166,7 +202,7 @@ def _octets(part: Part) -> bytes:
         if isinstance(payload, bytes):
             return payload
         inner = part.get_payload()
-        if isinstance(inner, list):  # a report of deliveries has a block for each recipient
+        if isinstance(inner, list):  # deeper than is looked into
             return b"\r\n".join(one.as_bytes() for one in inner if isinstance(one, Part))
         return str(inner or "").encode()
     except BROKEN:
@@ -175,9 +211,21 @@ def _octets(part: Part) -> bytes:
 
 def _attachment(part: Part, kind: str, *, number: int) -> Attachment:
     try:
-        name = part.get_filename() or ""
+        name = _file_name(part)
     except BROKEN:
         name = ""
     shown = " ".join(clean(name).split()).replace("/", "_").replace("\\", "_")[:255]
     fallback = UNNAMED.get(kind, f"attachment-{number}")
     return Attachment(name=shown or fallback, type=clean(kind), content=_octets(part))
+
+
+def _file_name(part: Part) -> str:
+    """Return the name as RFC 2231 has it, or in encoded words, as most mail programs write."""
+    for field, parameter in (("content-disposition", "filename"), ("content-type", "name")):
+        found: Any = part.get_param(parameter, "", field)
+        if isinstance(found, tuple):
+            charset, _, text = found
+            return decode_named(bytes(text, "raw-unicode-escape"), charset or "us-ascii")
+        if found:
+            return decode_words(" ".join(str(found).split()))
+    return ""

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email import utils
 from email.errors import MessageError
-from email.header import decode_header, make_header
+from email.header import decode_header
 from email.utils import getaddresses
 from itertools import groupby
 from typing import Any
 
+from gateway.mail.charset import decode_named, guess_text
 from gateway.mail.footer import append_footer
 
 LENIENT: dict[str, Any] = (  # newer Pythons drop all addresses of a field with one odd name
@@ -24,6 +25,8 @@ LENIENT: dict[str, Any] = (  # newer Pythons drop all addresses of a field with 
 MOST_NESTED = 200
 MOST_OF_WORD = 80
 CRLF = b"\r\n"
+ENCODED_WORD = r"=\?[^?\s]{1,80}\?[bBqQ]\?.{0,1000}?\?="
+ENCODED_WORDS = re.compile(rf"{ENCODED_WORD}(?:\s*{ENCODED_WORD})*")
 FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")  # RFC 5322 §2.2; §4.5.8 allows the blanks
 
 
@@ -140,13 +143,27 @@ def apply_edits(content: bytes, edits: tuple[Edit, ...]) -> bytes:
 
 
 def decode_words(text: str) -> str:
-    """Return `text` with its encoded words decoded (RFC 2047), or as it is when broken."""
+    """Return `text` with its encoded words decoded (RFC 2047), or as it is when broken.
+
+    Bytes that were written as they are, such as a subject in GBK, are decoded as well.
+    """
+    if not text.isascii():
+        text = guess_text(text.encode("utf-8", "surrogateescape"))
     if "=?" not in text:
         return text
+    return ENCODED_WORDS.sub(_decoded_run, text)
+
+
+def _decoded_run(found: re.Match[str]) -> str:
+    """Return some encoded words in a row; a character may lie across two of them."""
     try:
-        return str(make_header(decode_header(text)))
-    except (ValueError, LookupError, MessageError):  # bad Base64, unknown charset
-        return text
+        words = decode_header(found[0])
+    except (ValueError, MessageError):  # bad Base64
+        return found[0]
+    return "".join(
+        decode_named(word, charset or "us-ascii") if isinstance(word, bytes) else word
+        for word, charset in words
+    )
 
 
 def _field_spans(content: bytes) -> Iterator[tuple[int, int]]:

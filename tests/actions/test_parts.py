@@ -36,6 +36,45 @@ def test_text_and_html_and_attachments_are_told_apart() -> None:
     ]
 
 
+def mixed(*parts: bytes, kind: str = "mixed") -> bytes:
+    head = f'Content-Type: multipart/{kind}; boundary="b"\r\n\r\n'.encode()
+    return head + b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"
+
+
+PAGE = b"Content-Type: text/html\r\n\r\n<p>Where is it?</p>"
+
+
+def test_a_page_beside_a_footer_is_text_too() -> None:
+    """Lists and companies add a plain footer to what was written as HTML alone."""
+    footer = b"Content-Type: text/plain\r\n\r\nThe list's footer"
+    assert read_parts(mixed(PAGE, footer)).text == "Where is it?\nThe list's footer"
+    assert read_parts(mixed(b"\r\nWhere is it?", PAGE)).text == "Where is it?"
+
+
+def test_a_plain_text_of_nothing_gives_way_to_the_page() -> None:
+    parts = read_parts(
+        mixed(b"Content-Type: text/plain\r\n\r\n \r\n", PAGE, kind="alternative")
+    )
+    assert parts.text == "Where is it?"
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        b"filename*=UTF-8''%E5%8F%91%E7%A5%A8.pdf",
+        b"filename*=gb2312''%B7%A2%C6%B1.pdf",
+        b'filename="=?GBK?B?t6LGsS5wZGY=?="',
+        b'filename="=?utf-8?B?5Y+R?=\r\n =?utf-8?B?56WoLnBkZg==?="',
+        b'filename="' + "发票.pdf".encode("gbk") + b'"',
+        b'filename="' + "发票.pdf".encode() + b'"',
+    ],
+)
+def test_the_name_of_a_file_is_read_as_mail_programs_write_it(parameter: bytes) -> None:
+    head = b"Content-Type: application/pdf\r\nContent-Disposition: attachment; "
+    (attachment,) = read_parts(head + parameter + b"\r\n\r\n%PDF").attachments
+    assert attachment.name == "发票.pdf"
+
+
 def test_a_mail_with_html_alone_has_its_words_as_text() -> None:
     page = (
         "<style>p{}</style><p>Hello&nbsp;<b>you</b></p><script>x()</script><div>Bye<br>A</div>"
@@ -56,7 +95,7 @@ def test_a_forwarded_message_is_an_attachment_and_not_looked_into() -> None:
     assert [(one.name, one.type) for one in parts.attachments] == [
         ("message.eml", "message/rfc822")
     ]
-    assert b"inner" in parts.attachments[0].content
+    assert parts.attachments[0].content == inner
 
 
 @pytest.mark.parametrize("charset", ["none-such", "\x00", "undefined", "zlib", "utf-7\xff"])
@@ -68,6 +107,7 @@ def test_a_broken_charset_costs_no_text(charset: str) -> None:
 def test_chinese_charsets_are_read() -> None:
     head = b"Content-Type: text/plain; charset=gb2312\r\n\r\n"
     assert read_parts(head + "你好".encode("gb2312")).text == "你好"
+    assert read_parts(head + "朱镕基".encode("gbk")).text == "朱镕基"
 
 
 def test_a_name_of_a_file_holds_no_path_and_no_line_end() -> None:

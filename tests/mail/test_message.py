@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +36,23 @@ def test_thousands_of_nested_comments_hold_no_address() -> None:
 
 def test_a_broken_encoded_word_stays_as_it_is() -> None:
     assert decode_words("=?utf-8?B?A?=") == "=?utf-8?B?A?="
-    assert decode_words("=?no-such-charset?q?a?=") == "=?no-such-charset?q?a?="
+    assert decode_words("=?no-such-charset?q?a?=") == "a"
+
+
+def test_encoded_words_of_a_small_charset_hold_the_larger_one() -> None:
+    word = "=?gb2312?B?6Ua7+Q==?="  # 镕 is in GBK only
+    assert decode_words(f"Re: {word} C:\\users ü") == "Re: 镕基 C:\\users ü"
+    assert decode_words("=?gb2312?B?6Q==?= =?gb2312?B?Rg==?=") == "镕"
+
+
+@pytest.mark.parametrize(("text", "charset"), [("张三", "gbk"), ("Jürgen", "latin-1")])
+def test_a_name_without_encoding_is_read(text: str, charset: str) -> None:
+    content = f"Subject: {text}\r\nFrom: {text} <a@b.example>\r\n\r\n".encode(charset)
+    message = parse_message(content)
+    assert (message.text("Subject"), message.addresses("From")) == (
+        text,
+        [(text, "a@b.example")],
+    )
 
 
 @given(st.binary(max_size=300))
