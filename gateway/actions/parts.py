@@ -29,7 +29,8 @@ TAG = re.compile(r"<(?:/|(?=!|\?))?(!--|[a-zA-Z!?][a-zA-Z0-9]*)")
 BLOCKS = frozenset(
     {
         "p", "div", "br", "hr", "tr", "li", "ul", "ol", "dl", "dt", "dd", "h1", "h2", "h3",
-        "h4", "h5", "h6", "table", "blockquote", "pre", "section", "article", "header", "footer",
+        "h4", "h5", "h6", "table", "blockquote", "pre",
+        "section", "article", "header", "footer",
     }
 )  # fmt: skip
 CELLS = frozenset({"td", "th"})
