@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gateway.sieve.binder import bind
 from gateway.sieve.diagnostics import Source
 from gateway.sieve.interface import Limits, Loader
+from gateway.sieve.lint import constant
 from gateway.sieve.runtime import Command, Run, RunError, Test
 from gateway.sieve.signature import Given, Signature
 from gateway.sieve.strings import (
@@ -74,7 +75,7 @@ class Builder:
         self.loops: list[str | None] = []
         self.at_start = True
         self.depth = 0
-        self.lacks = False  # an `ihave` found that something is not there
+        self.lacking: set[int] = set()  # where an `ihave` found that something is not there
 
     def has(self, capability: str) -> bool:
         """Whether the capability is on at this place."""
@@ -245,13 +246,14 @@ class Builder:
             sentence = f"'{first.name}' must follow the block of an 'if' or 'elsif' at once"
             self.error(first, sentence)
         branches: list[tuple[Test, Command]] = []
-        ended = False
+        ended = is_dead = False
         for call in calls:
             if ended:
                 self.error(call, f"'{call.name}' must not follow 'else'")
             ended = ended or call.name == "else"
-            if (branch := self._branch(call)) is not None:
+            if (branch := self._branch(call, is_dead=is_dead)) is not None:
                 branches.append(branch)
+            is_dead = is_dead or (bool(call.tests) and self._always_runs(call.tests[0]))
 
         def run_branches(run: Run) -> None:
             for test, block in branches:
@@ -261,20 +263,26 @@ class Builder:
 
         return run_branches
 
-    def _branch(self, call: Call) -> tuple[Test, Command] | None:
+    def _branch(self, call: Call, *, is_dead: bool) -> tuple[Test, Command] | None:
         given = bind(self, call, self.unit.language.signatures[call.name])
         if given is None:
             self.block(call.block or ())
             return None
-        errors = len(self.source.errors)
-        self.lacks = False
+        errors, lacking = len(self.source.errors), len(self.lacking)
         test = self.test(call.tests[0]) if call.tests else _always
-        lacks = self.lacks
+        lacks = (
+            len(self.lacking) > lacking and constant(call.tests[0], self.lacking) is not True
+        )
         block = self.block(call.block or ())
-        if lacks and len(self.source.errors) > errors:  # RFC 5463 §4: no error until it runs
+        # RFC 5463 §4: no error until it runs
+        if (lacks or is_dead) and len(self.source.errors) > errors:
             del self.source.errors[errors:]
             return test, _unsupported
         return test, block
+
+    def _always_runs(self, test: Call) -> bool:
+        """Whether it is true because of what an `ihave` did not find."""
+        return constant(test, self.lacking) is True and constant(test) is None
 
     def _closure(self, call: Call, *, as_test: bool) -> Callable[[Run], object]:
         signature = self._signature(call, as_test=as_test)

@@ -43,6 +43,8 @@ class Source:
         self.errors: list[Diagnostic] = []
         self.warnings: list[Diagnostic] = []
         self.end_line: int | None = None  # where every message's chain ends, if it surely does
+        self.is_guarded = False  # included where only the first message of a thread comes
+        self.guarded_includes: set[int] = set()  # where it includes others like that
         self._line_starts = [0]
         at = text.find("\n")
         while at >= 0:

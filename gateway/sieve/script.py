@@ -16,7 +16,7 @@ from gateway.sieve.interface import (
     Result,
 )
 from gateway.sieve.language import LANGUAGE
-from gateway.sieve.lint import lint, warn_unset
+from gateway.sieve.lint import lint, lint_answers, warn_unset
 from gateway.sieve.parser import parse
 from gateway.sieve.runtime import Command, Run, RunError, StopScript
 from gateway.sieve.syntax import Call
@@ -120,6 +120,7 @@ def compile_source(source: Source, unit: Unit) -> Command:
     calls = parse(source, nesting=unit.limits.nesting)
     is_open = not unit.strict and not _requires(calls)
     builder = Builder(source, unit, enabled=None if is_open else frozenset())
+    lint_answers(source, calls)
     command = builder.block(calls)
     lint(source, calls)
     warn_unset(source, builder.used_names, builder.set_names)

@@ -9,7 +9,8 @@ from tests.sieve.outside import World
 
 
 def warnings(source: str) -> list[str]:
-    return [one.message for one in compile_script(source, name="x", loader=World()).warnings]
+    world = World(scripts={"answer": 'vacation "x";'})
+    return [one.message for one in compile_script(source, name="x", loader=world).warnings]
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,14 @@ def warnings(source: str) -> list[str]:
         ('if header :is "a" "b*" { keep; }', "use ':matches'"),
         ("stop; keep;", "behind 'stop'"),
         ("if true { accept; keep; }", "behind 'accept'"),
+        ("discard; keep;", "runs although"),
+        ('discard; fileinto "x";', "runs although"),
         ("if false { keep; }", "always false"),
+        ('if string :contains "abc" "B" { keep; }', "always true"),
+        ("if size :under 0 { keep; }", "always false"),
+        ('if auth "dkim" "p*" { keep; }', "use ':matches'"),
+        ('if date "Date:" "year" "2025" { keep; }', "no ':'"),
+        ('require "body"; if address "subject" "a" { keep; }', "no addresses"),
         ('if anyof (header "a" "b", not false) { keep; }', "always true"),
         ('if allof (header "a" "b", anyof (false, not true)) { keep; }', "always false"),
         ('if address "subject" "a" { keep; }', "no addresses"),
@@ -28,6 +36,8 @@ def warnings(source: str) -> list[str]:
         ('vacation "x";', 'thread "new"'),
         ('if thread "reply" { addflag "a"; } vacation "x";', 'thread "new"'),
         ('if header "a" "b" { vacation "x"; }', 'thread "new"'),
+        ('if thread "reply" { vacation "x"; }', 'thread "new"'),
+        ('include "answer";', 'thread "new"'),
         ('fileinto "${nobody}";', "never set"),
         ('set "x" "${message.subjekt}";', "nobody defines"),
         ('if header :regex "Authentication-Results" "dkim=pass" { keep; }', "'auth'"),
@@ -45,6 +55,8 @@ def test_a_slip_is_a_warning(source: str, said: str) -> None:
         'if thread "new" { vacation "x"; }',
         'if thread "reply" { addflag "a"; } else { vacation "x"; }',
         'if duplicate { stop; } if header "a" "b" { vacation "x"; }',
+        'if not anyof (duplicate, header "a" "b") { vacation "x"; }',
+        'if thread "new" { include "answer"; }',
         'if allof (true, header "a" "b") { keep; }',
         'if header :matches "a" "b*" { fileinto "x"; stop; }',
         'if header :is "subject" "x" { discard; stop; }',

@@ -97,12 +97,10 @@ def _build_address(given: Given, builder: Builder) -> Test:
 
 
 def _report_no_addresses(name: str, given: Given, builder: Builder) -> None:
-    """Refuse a header that holds no addresses (RFC 5228 §5.1), or in an open file warn."""
-    said = f"the header '{name}' holds no addresses"
-    if builder.enabled is None:
-        builder.warn(given.positionals[0], f"{said}; use the test 'header'")
-    else:
-        builder.error(given.positionals[0], said)
+    """Warn of a header that holds no addresses; strictly it is refused (RFC 5228 §5.1)."""
+    said = f"the header '{name}' holds no addresses; use the test 'header'"
+    report = builder.error if builder.unit.strict else builder.warn
+    report(given.positionals[0], said)
 
 
 def _all(mailbox: Mailbox, separators: str) -> str:

@@ -84,6 +84,7 @@ def _compiled(key: Key, given: Given, builder: Builder) -> Command:
             )
         return _nothing
     source = Source(found.text, found.file)
+    source.is_guarded = given.call.at in builder.source.guarded_includes
     unit.include_stack.append(key)
     block = _included(unit.compile(source), found.file)
     unit.include_stack.pop()

@@ -32,7 +32,7 @@ def _build_ihave(given: Given, builder: Builder) -> Test:
     known = builder.unit.language.capabilities
     for name in wanted:
         if name not in known or (name in NOT_BY_IHAVE and not builder.has(name)):
-            builder.lacks = True
+            builder.lacking.add(given.call.at)
             return _no
     for name in wanted:
         builder.enable(name, given.positionals[0])

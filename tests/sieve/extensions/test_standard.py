@@ -62,6 +62,9 @@ def test_a_test_is_true(test: str) -> None:
 def test_a_block_that_needs_what_is_missing_compiles_and_never_runs() -> None:
     assert surroundings.NOT_BY_IHAVE
     assert kinds(run('if ihave "nonsense" { nonsense; } keep;')) == ["keep"]
+    assert kinds(run('if not ihave "nonsense" { keep; } else { nonsense; }')) == ["keep"]
+    with pytest.raises(CompileError):
+        run('if not ihave "nonsense" { nonsense; } else { keep; }')
 
 
 @pytest.mark.parametrize(
