@@ -23,9 +23,12 @@ class Field:
 
     @property
     def unfolded(self) -> str:
-        """The value on one line and trimmed, its encoded words left alone (RFC 5322 §2.2.3)."""
-        text = self.raw.decode("utf-8", "surrogateescape")
-        return text.replace("\r", "").replace("\n", "").strip(" \t")
+        """The value on one line and trimmed, its encoded words left alone (RFC 5322 §2.2.3).
+
+        A tab that folds a line is a space, as others read it.
+        """
+        text = self.raw.decode("utf-8", "surrogateescape").replace("\r", "")
+        return text.replace("\n\t", " ").replace("\n", "").strip(" \t")
 
     @property
     def value(self) -> str:

@@ -97,13 +97,16 @@ OWN = (
     ' if hasflag :count "eq" "2" { redirect :copy "q@x.example"; }',
     'vacation :days 3 :subject "Away" "text"; vacation "twice";',
     'keep; reject "no";',
-    'redirect "a@x.example"; redirect "a@x.example"; fileinto :copy "b"; discard;',
+    'redirect "a@x.example"; redirect "a@X.EXAMPLE"; fileinto :copy "b"; discard;',
+    'if header "x-folded" "a b" { discard; }',
+    'addheader "Date" "none"; if date "date" "year" "2025" { discard; }',
 )
 
 
 @pytest.mark.parametrize("body", OWN)
 def test_our_own_scripts_have_the_same_effects(pigeonhole: SieveTest, body: str) -> None:
     script = REQUIRE + body
-    theirs = pigeonhole.run(script, LETTER, sender=SENDER, recipient=RECIPIENT)
+    letter = b"X-Folded: a\r\n\tb\r\n" + LETTER
+    theirs = pigeonhole.run(script, letter, sender=SENDER, recipient=RECIPIENT)
     assert theirs.compiles, theirs.said
-    assert_equal(ours(script, LETTER), theirs)
+    assert_equal(ours(script, letter), theirs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.sieve.addresses import parse_single
 from gateway.sieve.checker import Builder
 from gateway.sieve.extensions.imap4flags import FLAGS, given_flags
@@ -33,7 +35,9 @@ def _build_redirect(given: Given, builder: Builder) -> Command:
         mailbox = parse_single(value)
         if mailbox is None:
             raise RunError(f"redirect: '{value[:100]}' is not one mail address")
-        run.act("redirect", mailbox.address, arguments={"copy": copy}, keeps=copy)
+        domain = mailbox.domain.lower()  # RFC 5321 §2.4: in any case it is the same target
+        target = replace(mailbox, domain=domain).address
+        run.act("redirect", target, arguments={"copy": copy}, keeps=copy)
 
     return redirect
 

@@ -20,9 +20,10 @@ def _build_date(given: Given, builder: Builder) -> Test:
     part = _part(given, builder, at=1)
     match = compile_match(given, builder, keys=builder.texts(given.positionals[2]))
     select, shift = selection(given, builder), _shift(given, builder)
+    most = None if given.has("index") else 1  # RFC 5260 §4: the first one that is found
 
     def test_date(run: Run) -> bool:
-        fields = select(run, [name.expand(run)])
+        fields = select(run, [name.expand(run)])[:most]
         dates = (parse_date(field.unfolded) for field in fields)
         found = [shift(date, run) for date in dates if date is not None]
         return match(run, [part(date) for date in found])
