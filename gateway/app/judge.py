@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 from gateway.actions.answer import Mark, is_loop_mark
@@ -28,7 +28,7 @@ from gateway.mail.tenant import Mailbox, Tenant
 from gateway.net.concurrency import Pool
 from gateway.policy.asked import Context, Count
 from gateway.policy.chain import after
-from gateway.policy.edits import foreign_marks
+from gateway.policy.edits import foreign_marks, foreign_results
 from gateway.providers.catalogue import Provider
 from gateway.providers.diagnosis import diagnose
 from gateway.store import marks
@@ -106,12 +106,7 @@ class Judge:
             now=now,
             returned=report.ids if isinstance(report, Undelivered) else (),
         )
-        before = hold
-        if before is None:
-            edits = await self._pool.run(
-                _edits_before, fetched.content, thread, self._base.seal.mark
-            )
-            before = Effect(kind=EffectKind.HOLD, edits=edits)
+        before = hold or await self._begin(fetched, authenticity, thread)
         return Context(
             tenant=tenant,
             authenticity=authenticity,
@@ -128,6 +123,16 @@ class Judge:
             done=before.done,
             count=self._counter(tenant, now),
         )
+
+    async def _begin(
+        self, fetched: Fetched, authenticity: Authenticity, thread: Thread
+    ) -> Effect:
+        """Return how a message is that no policy has seen."""
+        mark = self._base.seal.mark
+        edits = await self._pool.run(
+            _edits_before, fetched.content, thread, mark, authenticity.believed
+        )
+        return Effect(kind=EffectKind.HOLD, edits=edits)
 
     def _hold_junk(self, context: Context) -> Plan:
         """Hold a mail of the junk folder for as long as its content is kept."""
@@ -185,7 +190,9 @@ def _class_of(reply: Reply, catalogue: Mapping[str, Provider]) -> str:
     return failure_class(verdict, reply)
 
 
-def _edits_before(content: bytes, thread: Thread, mark: Mark) -> tuple[Edit, ...]:
+def _edits_before(
+    content: bytes, thread: Thread, mark: Mark, believed: Collection[str]
+) -> tuple[Edit, ...]:
     """What is edited before a chain sees it: marks of strangers out, our ids and marks in."""
     message = parse_message(content)
     is_ours = any(is_loop_mark(mark, field.value) for field in message.all(LOOP_FIELD))
@@ -195,4 +202,5 @@ def _edits_before(content: bytes, thread: Thread, mark: Mark) -> tuple[Edit, ...
         Edit(SEQUENCE_FIELD, str(thread.sequence)),
         *([Edit(LINKED_FIELD, thread.linked)] if thread.linked else []),
     ]
-    return (*foreign_marks(message, keep=kept), *thread.edits, *told)
+    foreign = (*foreign_marks(message, keep=kept), *foreign_results(message, believed))
+    return (*foreign, *thread.edits, *told)

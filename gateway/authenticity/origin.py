@@ -74,6 +74,7 @@ async def authenticate(
         mail_from=mail_from,
         proven=str(proven or ""),
         mail_from_proven=_is_envelope_proven(last_hop, mail_from, proven),
+        believed=trace.believed,
     )
 
 

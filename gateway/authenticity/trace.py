@@ -17,7 +17,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import takewhile
+from itertools import islice, takewhile
 
 import authres
 
@@ -72,6 +72,7 @@ class Trace:
     helo: str = ""
     mail_from: str | None = None  # the envelope sender; empty if null, None if unknown
     stated: tuple[AuthResult, ...] = ()
+    believed: tuple[str, ...] = ()  # the Authentication-Results that say so, as they stand
 
 
 def read_trace(message: Message, hops: TrustedHops) -> Trace:
@@ -82,12 +83,17 @@ def read_trace(message: Message, hops: TrustedHops) -> Trace:
     above, below = _split_at(message, border)
     client, helo = _read_client(border) if border else ("", "")
     mail_from = _read_return_path(above) if hops.writes_return_path else None
-    stated = [one for results in _read_results(above, hops) for one in results]
+    found = [*_read_results(above, hops)]
     if hops.results_below_border:
-        stated += next(_read_results(below, hops), [])
+        found += islice(_read_results(below, hops), 1)
+    stated = (one for _, results in found for one in results)
     kept = (borne_out(one, message, mail_from) for one in stated)
     return Trace(
-        client=client, helo=helo, mail_from=mail_from, stated=tuple(one for one in kept if one)
+        client=client,
+        helo=helo,
+        mail_from=mail_from,
+        stated=tuple(one for one in kept if one),
+        believed=tuple(value for value, _ in found),
     )
 
 
@@ -97,7 +103,7 @@ def read_scanned(
     """Return name and value of the fields that are called so and stand above the border's.
 
     Below that Received field a stranger can have written, too: unlike with
-    Authentication-Results nobody removes what he wrote there.
+    Authentication-Results no provider removes what he wrote there.
     """
     border = _find_border(message, hops)
     wanted = {name.lower() for name in names}
@@ -173,13 +179,15 @@ def _read_return_path(fields: list[Field]) -> str | None:
     return None
 
 
-def _read_results(fields: list[Field], hops: TrustedHops) -> Iterator[list[AuthResult]]:
+def _read_results(
+    fields: list[Field], hops: TrustedHops
+) -> Iterator[tuple[str, list[AuthResult]]]:
     ids = {one.lower() for one in hops.authserv_ids}
     for field in fields:
         if field.name.lower() == "authentication-results":
             authserv_id, results = parse_results(field.value)
             if authserv_id in ids:
-                yield results
+                yield field.value, results
 
 
 def parse_results(value: str) -> tuple[str, list[AuthResult]]:

@@ -21,7 +21,7 @@ from gateway.mail.tenant import Tenant
 from gateway.policy.asked import Context
 from gateway.policy.chain import Chain, after, run_chain
 from gateway.policy.difference import find_difference, find_release
-from gateway.policy.edits import foreign_marks
+from gateway.policy.edits import foreign_marks, foreign_results
 from gateway.policy.files import load_chain
 from gateway.sieve.interface import CompileError
 from gateway.store import judged, tenants
@@ -122,7 +122,10 @@ class _Again:
             parsed = parse_message(message.content)
             mark = self.gateway.load_seal().mark
             marked = any(is_loop_mark(mark, one.value) for one in parsed.all(LOOP_FIELD))
-            edits = foreign_marks(parsed, keep=[LOOP_FIELD] if marked else [])
+            edits = (
+                *foreign_marks(parsed, keep=[LOOP_FIELD] if marked else []),
+                *foreign_results(parsed, proven.believed),
+            )
         return Context(
             tenant=tenant,
             authenticity=proven,

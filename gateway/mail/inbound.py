@@ -50,6 +50,7 @@ class Authenticity:
     proven: str = ""  # the address that was proven (From in line with SPF, DKIM or DMARC)
     mail_from_proven: bool = False  # SPF passed for it, or it is in line with the proven From
     scanned: tuple[tuple[str, str], ...] = ()  # fields of spam and virus filters, if believed
+    believed: tuple[str, ...] = ()  # Authentication-Results of the provider, as they stand
 
     def result(self, method: str) -> str:
         """Return the best result of `method`, `none` when there is not one."""

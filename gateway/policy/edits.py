@@ -7,7 +7,7 @@ in its order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from email.header import Header
 
 from gateway.mail.message import Edit, Message
@@ -15,6 +15,7 @@ from gateway.sieve.interface import HeaderEdit
 
 FOREIGN_PREFIX = "x-gateway-"
 MAX_FOREIGN = 50
+RESULTS = "Authentication-Results"
 OURS = (
     "X-Gateway-Id", "X-Gateway-Mailbox", "X-Gateway-Conversation", "X-Gateway-Sequence",
     "X-Gateway-Linked", "X-Gateway-Tags", "X-Gateway-Field", "X-Gateway-Auth",
@@ -79,6 +80,16 @@ def foreign_marks(message: Message, keep: Iterable[str] = ()) -> tuple[Edit, ...
     ]
     wanted = [name for name in [*known, *others[:MAX_FOREIGN]] if name.lower() not in kept]
     return tuple(Edit(name, None) for name in wanted)
+
+
+def foreign_results(message: Message, believed: Collection[str]) -> tuple[Edit, ...]:
+    """Return the edits that leave of Authentication-Results what is believed (RFC 8601 §5)."""
+    fields = [*message.all(RESULTS)]
+    kept = [one for one in fields if one.value in believed]
+    if len(kept) == len(fields):
+        return ()
+    anew = (Edit(one.name, _raw_value(one.raw)) for one in reversed(kept[:MAX_FOREIGN]))
+    return (Edit(RESULTS, None), *anew)
 
 
 def _set_anew(message: Message, name: str, edits: Sequence[HeaderEdit]) -> list[Edit]:

@@ -53,6 +53,7 @@ def test_a_message_as_a_provider_hands_it_over_is_believed() -> None:
     found = trace(INTERNAL + RETURN_PATH + BORDER + STATED + REST)
     assert (found.client, found.helo) == ("192.0.2.1", "out.acme.example")
     assert found.mail_from == "ann@acme.example"
+    assert [one.partition(";")[0] for one in found.believed] == ["mx.provider.example"]
     assert {(one.method, one.result, one.domain, one.by) for one in found.stated} == {
         ("dkim", "pass", "acme.example", "mx.provider.example"),
         ("spf", "pass", "acme.example", "mx.provider.example"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.actions import route
 from gateway.mail.message import apply_edits, parse_message
-from gateway.policy.edits import foreign_marks, recorded, rewritten
+from gateway.policy.edits import foreign_marks, foreign_results, recorded, rewritten
 from gateway.sieve.interface import HeaderEdit
 
 MAIL = b"X-A: 1\r\nSubject: Hi\r\nX-A: 2\r\n\tmore\r\nX-A: 3\r\n\r\nbody\r\n"
@@ -69,6 +69,16 @@ def test_marks_that_others_wrote_are_removed_and_a_kept_one_is_not() -> None:
     message = parse_message(mail)
     left = parse_message(apply_edits(mail, foreign_marks(message, keep=["X-Gateway-Loop"])))
     assert [field.name for field in left.fields] == ["x-gateway-loop", "To"]
+
+
+def test_of_authentication_results_only_the_believed_are_left() -> None:
+    results = "Authentication-Results: mx.example; dkim=pass"
+    forged = "authentication-results: mx.example; spf=pass"
+    message = parse_message(f"{forged}\r\nTo: c\r\n{results}\r\n\r\n".encode())
+    edits = foreign_results(message, ["mx.example; dkim=pass"])
+    left = parse_message(apply_edits(message.content, edits))
+    assert [field.value for field in left.fields] == ["mx.example; dkim=pass", "c"]
+    assert not foreign_results(left, ["mx.example; dkim=pass"])
 
 
 def test_ten_thousand_strange_marks_make_few_edits() -> None:
