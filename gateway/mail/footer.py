@@ -159,8 +159,9 @@ def _inside_body(text: str, footer: str) -> str:
 def _retyped(head: bytes, header: Message) -> bytes:
     """Return the header of a part that is UTF-8 in quoted-printable from now on."""
     kept = TYPE_FIELD.sub(b"", head.removesuffix(CRLF))
-    flowed = header.get_param("format")
-    more = f"; format={flowed}" if isinstance(flowed, str) and flowed.isalnum() else ""
+    flows = ((name, header.get_param(name)) for name in ("format", "delsp"))  # RFC 3676 §4
+    words = [(name, word) for name, word in flows if isinstance(word, str) and word.isalnum()]
+    more = "".join(f"; {name}={word}" for name, word in words)
     fields = [f'Content-Type: {header.get_content_type()}; charset="utf-8"{more}']
     fields.append("Content-Transfer-Encoding: quoted-printable")
     is_message = any(name in header for name in ("From", "Received", "Date"))

@@ -58,6 +58,14 @@ def test_a_text_that_cannot_hold_the_footer_becomes_utf8(charset: str) -> None:
     assert longer.isascii()
 
 
+def test_text_that_flows_flows_on() -> None:
+    kind = b"Content-Type: text/plain; format=flowed; DelSp=yes\r\n"
+    longer = append_footer(
+        b"From: a@acme.example\r\n" + kind + b"\r\nHi \r\n", "text/plain", FOOTER
+    )
+    assert message_from_bytes(longer).get_param("delsp") == "yes"
+
+
 def test_a_message_without_a_mime_header_gets_one_with_the_footer_that_needs_it() -> None:
     longer = append_footer(b"From: a@acme.example\r\n\r\nHello\r\n", "text/plain", FOOTER)
     assert b"MIME-Version: 1.0\r\n" in longer
