@@ -73,7 +73,8 @@ def write_rejection(
     """Return the disposition notification of a `reject` (RFC 5429 §2.1, RFC 8098)."""
     sender = _own_sender(occasion, None)
     fields = _fields(occasion, to, sender=sender, mark=mark)
-    fields.append(("Subject", encoded(f"Rejected: {occasion.message.text('Subject')}")))
+    subject = f"Auto: {occasion.message.text('Subject')}"
+    fields.append(("Subject", encoded(subject, name="Subject")))
     fields.append(("Auto-Submitted", "auto-replied"))
     boundary = f"=_{new_id()}"
     kind = "multipart/report; report-type=disposition-notification"

@@ -114,6 +114,7 @@ def test_a_rejection_is_a_disposition_notification() -> None:
     assert message.get_content_type() == "multipart/report"
     assert message.get_param("report-type") == "disposition-notification"
     assert message["Auto-Submitted"] == "auto-replied"
+    assert message["Subject"].startswith("Auto: ")
     text, report = message.iter_parts()
     assert "No thanks, größer" in text.get_content()
     assert report.get_content_type() == "message/disposition-notification"
