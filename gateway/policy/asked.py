@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from importlib.metadata import version
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.mail.inbound import Authenticity
@@ -57,6 +59,11 @@ class Context:
     globals: tuple[tuple[str, str], ...] = ()  # likewise: the variables that pass on
     done: tuple[Done, ...] = ()  # likewise: it counts with what the files behind ask for
     count: Count = nothing_marked
+
+
+@cache
+def _version() -> str:
+    return version("mail-gateway")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,6 +147,7 @@ class Asked:
         """What RFC 5183 §4 names and we know."""
         known = {
             "name": "mail gateway",
+            "version": _version(),
             "domain": self.context.hostname.partition(".")[2],
             "host": self.context.hostname,
             "location": "MS" if self.context.chain == "inbound" else "MTA",

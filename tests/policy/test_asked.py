@@ -83,4 +83,5 @@ def test_variables_come_from_the_message() -> None:
 
 def test_the_environment_is_what_we_know() -> None:
     assert asked().environment("domain") == "acme.example"
+    assert str(asked().environment("version"))[:1].isdigit()
     assert asked().environment("remote-ip") is None
