@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from gateway import events
 from gateway.actions.event import write_event
 from gateway.actions.marketplace import find_forbidden, find_wrong_sender
-from gateway.actions.notice import Held, NoticePath, write_hold_notices
+from gateway.actions.notice import Held, NoticePath, write_hold_notices, write_notifications
 from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
 from gateway.app.policies import CurrentChains, limits_in
@@ -212,22 +212,29 @@ class Submissions:
     def _notices(
         self, outgoing: Outgoing, plan: Plan, tenant: Tenant, *, now: datetime
     ) -> tuple[Alert, ...]:
-        """Return the mails to those whom a hold's `:notify` names."""
-        if outgoing.hold is None:
+        """Return the mails to those whom a hold's `:notify` names, and those of `notify`."""
+        wanted = [one for one in plan.effects if one.kind is EffectKind.NOTIFY]
+        if outgoing.hold is None and not wanted:
             return ()
         held = Held(
             id=outgoing.id,
             tenant=tenant,
             message=parse_message(outgoing.content),
             where="a submission",
-            reason=outgoing.hold,
+            reason=outgoing.hold or "",
         )
         path = NoticePath(
             settings=self._base.settings.alerts, hostname=self._base.settings.server.hostname
         )
-        return write_hold_notices(
-            _names(plan), held, path=path, mark=self._base.seal.mark, now=now
-        )
+        mark = self._base.seal.mark
+        told: list[Alert] = []
+        if outgoing.hold is not None:
+            told += write_hold_notices(_names(plan), held, path=path, mark=mark, now=now)
+        for one in () if held.message.auto_submitted else wanted:  # RFC 3834 §2
+            told += write_notifications(
+                one.target, one.arguments, held, path=path, mark=mark, now=now
+            )
+        return tuple(told)
 
     def _counter(self, tenant: str, now: datetime) -> Count:
         def count(kind: str, handle: str, key: str, seconds: int) -> int:

@@ -1,4 +1,4 @@
-"""Mail to Amazon's buyers: from which address of a tenant with several it is taken."""
+"""Mail that a helpdesk hands in: whom it tells, and which address writes to buyers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pytest
 from gateway.app.foundation import lay_foundation
 from gateway.app.policies import open_chains
 from gateway.app.submissions import Submissions
-from gateway.config import Settings
+from gateway.config import AlertSettings, Settings
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
 from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.ids import new_id
 from gateway.mail.reply import Reply
 from gateway.mail.tenant_file import read_tenant_file
-from gateway.store import buyers, tenants
+from gateway.store import alerts, buyers, tenants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
 
@@ -35,7 +35,8 @@ provider = "qq"
 [mailboxes."{OTHER}"]
 provider = "netease-163"
 """
-GLOBEX = 'tenant = "globex"\n'
+GLOBEX = 'tenant = "globex"\nnotify = ["lead@globex.example"]\n'
+ALERTS = AlertSettings(to=("it@a.example",), sender="gw@a.example", host="127.0.0.1")
 
 
 @pytest.fixture
@@ -61,7 +62,8 @@ def submit(store: Store, home: Path, sender: str, *, to: str, tenant: str = "acm
     )  # fmt: skip
 
     async def work() -> Reply:
-        base = await lay_foundation(Settings(path=home / "gateway.conf"), store)
+        settings = Settings(path=home / "gateway.conf", alerts=ALERTS)
+        base = await lay_foundation(settings, store)
         chains = await open_chains(base)
         submissions = Submissions(base, chains)
         try:
@@ -96,3 +98,12 @@ def test_a_buyer_is_written_to_from_the_mailbox_that_the_buyer_wrote_to(
 def test_of_a_tenant_without_mailboxes_nothing_is_known(store: Store, tmp_path: Path) -> None:
     assert submit(store, tmp_path, OTHER, to=ANN, tenant="globex").code == 250
     assert return_paths(store) == ["verp@acme.example"]
+
+
+def test_a_policy_tells_whom_it_is_to_of_mail_that_leaves(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "policies" / "outbound").mkdir(parents=True)
+    policy = tmp_path / "policies" / "outbound" / "10-tell.sieve"
+    policy.write_text('notify "mailto:lead@globex.example";')
+    assert submit(store, tmp_path, OTHER, to=ANN, tenant="globex").code == 250
+    (told,) = store.read_now(alerts.waiting_alerts)
+    assert told.recipient == "lead@globex.example"
