@@ -60,7 +60,7 @@ def words_of_end(hold: Effect, *, at: datetime) -> str:
     return f"it is {end} at {at.isoformat(timespec='seconds')}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One line of the trace: a command or test that ran, and what it compared."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import starmap
 
 from gateway.mail.footer import is_sealed
 from gateway.mail.message import Edit, Message, apply_edits, parse_message
@@ -200,9 +201,7 @@ class _Run:
 
         `misuse` is what the file must not do, an error of it like any other.
         """
-        self.trace += [
-            Step(file=one.file, line=one.line, text=one.text) for one in result.trace
-        ]
+        self.trace += starmap(Step, result.trace)
         self.kept_by = file.path
         error = result.error or self._sealed(file, result) or misuse
         if error is not None:
@@ -215,18 +214,13 @@ class _Run:
 
     def watch(self, file: ChainFile, result: Result) -> None:
         """Trace what a shadow file would have done; nothing of it is done."""
-        self.trace += [
-            Step(file=one.file, line=one.line, text=one.text) for one in result.trace
-        ]
+        self.trace += starmap(Step, result.trace)
         said = [(one.line, f"{one.kind} {one.target}".strip()) for one in result.actions]
         if result.error is not None:
             said = [(result.error.line, f"fail: {result.error.message}")]
         elif not result.keeps or result.accepted:
             said.append((result.actions[-1].line if result.actions else 0, "end the chain"))
-        self.trace += [
-            Step(file=file.path, line=line, text=f"shadow: would {words}")
-            for line, words in said
-        ]
+        self.trace += [Step(file.path, line, f"shadow: would {words}") for line, words in said]
 
     def plan(self, version: str) -> Plan:
         """Return what the files of a chain of that version asked for, and why."""

@@ -188,12 +188,13 @@ class Builder:
         """Return a test that counts its step and shows itself in the trace."""
         inner = self._closure(call, as_test=True)
         line, text = self.source.line_at(call.at), shown(call)
+        is_false, is_true = f"{text}: false", f"{text}: true"
 
         def run_test(run: Run) -> bool:
             run.step(line)
             result = bool(inner(run))
             if run.trace is not None:
-                run.note_test(line, text, result=result)
+                run.note_test(line, is_true if result else is_false)
             return result
 
         return run_test

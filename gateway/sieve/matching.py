@@ -16,7 +16,7 @@ from gateway.sieve.comparators import (
 )
 from gateway.sieve.expressions import BadPattern, compile_pattern, search
 from gateway.sieve.glob import find_spans, parse_pattern
-from gateway.sieve.runtime import Run, RunError
+from gateway.sieve.runtime import Run, RunError, listed
 from gateway.sieve.signature import Given, Kind, Tagged
 from gateway.sieve.strings import Expressions
 from gateway.sieve.syntax import Argument, Text, Texts
@@ -118,13 +118,23 @@ def compile_match(
 def _shown(
     compare: Callable[[Run, Sequence[str], Sequence[str]], bool], word: str, keys: Expressions
 ) -> Matcher:
-    def match(run: Run, values: Sequence[str]) -> bool:
-        wanted = keys.expand(run)
-        if run.trace is not None:
-            run.compared = (values, word, wanted)
-        return compare(run, values, wanted)
+    constants = keys.constants
+    if constants is None:
 
-    return match
+        def match(run: Run, values: Sequence[str]) -> bool:
+            wanted = keys.expand(run)
+            if run.trace is not None:
+                run.compared = values, f"{word} {listed(wanted)}"
+            return compare(run, values, wanted)
+
+        return match
+    relation = f"{word} {listed(constants)}"
+
+    def match_constants(run: Run, values: Sequence[str]) -> bool:
+        run.compared = values, relation
+        return compare(run, values, constants)
+
+    return match_constants
 
 
 def _any(one: _One) -> Callable[[Run, Sequence[str], Sequence[str]], bool]:

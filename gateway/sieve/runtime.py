@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 from gateway.sieve.interface import Action, HeaderEdit, Limits, Outside, Passed, Step
 from gateway.sieve.message import Message
@@ -55,12 +55,13 @@ class Run:
         self._warned: set[tuple[str, int, str]] = set()
         self.trace: list[Step] | None = [] if trace else None
         self.traced = passed.traced
-        self.compared: tuple[Sequence[str], str, Sequence[str]] | None = None
+        self.compared: tuple[Sequence[str], str] | None = None  # values; the words behind them
         self.file = ""
         self.line = 0
         self._last_step = min(limits.chain_steps, passed.steps + limits.steps)
         self._began_at = monotonic() - passed.seconds
         self._deadline = self._began_at + limits.chain_seconds
+        self._most_traced = limits.trace_characters
 
     def _begin(self, content: bytes) -> None:
         """Take the message of the script before, read and edited, if there was one."""
@@ -151,31 +152,34 @@ class Run:
         self.steps += cost
         if self.steps > self._last_step:
             raise RunError("the script takes too many steps")
-        self.check_time()
+        if monotonic() > self._deadline:
+            self._give_up()
 
     def check_time(self) -> None:
         """Raise RunError when the chain has had its time; long work asks within a step, too."""
         if monotonic() > self._deadline:
-            self.timed_out = True
-            raise RunError("the script takes too long")
+            self._give_up()
+
+    def _give_up(self) -> NoReturn:
+        self.timed_out = True
+        raise RunError("the script takes too long")
 
     def note(self, line: int, text: str) -> None:
         """Add a line to the trace, if one is kept and has room."""
-        most = self.limits.trace_characters
-        if self.trace is None or self.traced > most:
+        if self.trace is None or self.traced > self._most_traced:
             return
         self.traced += len(text)
-        shown = text if self.traced <= most else "the trace is too long and ends here"
-        self.trace.append(Step(file=self.file, line=line, text=shown))
+        if self.traced > self._most_traced:
+            text = "the trace is too long and ends here"
+        self.trace.append(Step(self.file, line, text))
 
-    def note_test(self, line: int, text: str, *, result: bool) -> None:
+    def note_test(self, line: int, text: str) -> None:
         """Add a test to the trace, with what it compared."""
         compared, self.compared = self.compared, None
-        shown = f"{text}: {'true' if result else 'false'}"
-        if compared is not None and self.traced <= self.limits.trace_characters:
-            values, relation, keys = compared
-            shown += f" ({_listed(values)} {relation} {_listed(keys)})"
-        self.note(line, shown)
+        if compared is not None and self.traced <= self._most_traced:
+            values, relation = compared
+            text = f"{text} ({listed(values)} {relation})"
+        self.note(line, text)
 
     def warn(self, text: str) -> None:
         """Add to the trace, once a place, what went wrong and did not stop the script."""
@@ -325,7 +329,10 @@ def _conflict(kind: str, earlier: str) -> str | None:
     return None
 
 
-def _listed(values: Sequence[str]) -> str:
+def listed(values: Sequence[str]) -> str:
+    """Return values for the trace: the first of them, and of each its beginning."""
+    if len(values) == 1:
+        return f'"{values[0][:MAX_SHOWN]}"'
     shown = [f'"{value[:MAX_SHOWN]}"' for value in values[:5]]
     more = [f"and {len(values) - 5} more"] if len(values) > 5 else []
     return ", ".join(shown + more) or "nothing"
