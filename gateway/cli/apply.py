@@ -48,7 +48,7 @@ def apply(
         except Conflict as conflict:
             raise Refusal(f"{file}: {conflict}") from conflict
         id_ = source.file.tenant.id
-        notes = list(missing_secrets(source.file, _known_secrets(gateway, source)))
+        notes = [*source.doubts, *missing_secrets(source.file, _known_secrets(gateway, source))]
         notes += _candidates(gateway, id_)
     if as_json:
         shown = [_as_json(one) for one in changes]

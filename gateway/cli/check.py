@@ -40,7 +40,7 @@ def check(
         faults.append(str(error))
     for file in files or []:
         try:
-            load_source(file)
+            warnings += (f"{file}: {one}" for one in load_source(file).doubts)
         except Refusal as refusal:
             faults += refusal.sentences
     _tell([path, *(files or [])], faults, warnings, as_json=as_json)

@@ -23,7 +23,7 @@ from gateway.mail.tenant_file import (
 from gateway.net.service_account import read_key
 from gateway.net.tls import expiry
 from gateway.providers.catalogue import load_catalogue
-from gateway.providers.misfit import find_misfits
+from gateway.providers.misfit import find_doubts, find_misfits
 
 PATH_KEYS = ("password_file", "secret_file", "client_secret_file", "key_file", "ca_file")
 WORD_OF_KIND = {"upstream": "password", "mailbox": "password", "credential": "password"}
@@ -41,6 +41,7 @@ class Source:
 
     file: TenantFile
     secrets: dict[tuple[str, str], str]
+    doubts: tuple[str, ...] = ()  # what is taken, and perhaps not meant
 
 
 def load_source(path: Path) -> Source:
@@ -70,7 +71,7 @@ def load_source(path: Path) -> Source:
             faults.append(f"{_section(kind, name)} {error}")
     if faults:
         raise Refusal(*(f"{path}: {fault}" for fault in faults))
-    return Source(file, secrets)
+    return Source(file, secrets, tuple(find_doubts(file.tenant, catalogue)))
 
 
 def missing_secrets(file: TenantFile, known: set[tuple[str, str]]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gateway.config import is_loopback
+from gateway.mail.address import parse_domain
 from gateway.mail.tenant import Mailbox, Route, Security, Tenant, Upstream
 from gateway.net.http import Refused, parse_url
 from gateway.providers.catalogue import Provider
@@ -43,6 +44,23 @@ def find_misfits(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[
         if url and (fault := _url_fault(url)):
             yield f"{where} url: {fault}"
     yield from _in_the_clear(tenant)
+
+
+def find_doubts(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[str]:
+    """Yield `[section]: sentence` for each sender at a domain that is not known to be theirs.
+
+    It sends all the same, unsigned by us; another tenant may claim the domain.
+    """
+    known = {name for one in catalogue.values() for name in one.domains}
+    known |= {parse_domain(name) for name in tenant.domains}
+    for address in tenant.senders:
+        domain = parse_domain(address.rpartition("@")[2])
+        if domain not in known:
+            yield (
+                f'[senders."{address}"]: {domain} is no domain of the tenant, so the gateway'
+                f' signs nothing of it: add [domains."{domain}"], and publish what gateway'
+                f" domain records {domain} prints"
+            )
 
 
 def _in_the_clear(tenant: Tenant) -> Iterator[str]:

@@ -17,6 +17,15 @@ def test_what_is_right_is_said_so(cli: Cli) -> None:
     assert "acme.toml: right" in said
 
 
+def test_a_sender_whose_domain_is_left_out_is_warned_of_by_check_and_apply(cli: Cli) -> None:
+    cli.write("own-password", "upstream secret\n")
+    cli.write("acme.toml", TENANT.replace('[domains."acme.example"]\n', ""))
+    (warned,) = (one for one in cli.json("check", "acme.toml")["warnings"] if "senders" in one)
+    assert warned.startswith('acme.toml: [senders."support@acme.example"]: acme.example is no')
+    (note,) = cli.json("apply", "acme.toml")["notes"]
+    assert warned == f"acme.toml: {note}"
+
+
 def test_every_fault_is_told_with_file_section_and_key(cli: Cli) -> None:
     cli.write("acme.toml", TENANT.replace("host =", "hots ="))
     cli.write("gateway.conf", '[servr]\nstate = "state"\n')

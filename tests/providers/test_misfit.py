@@ -4,9 +4,18 @@ from typing import Any
 
 import pytest
 
-from gateway.mail.tenant import Hook, Mailbox, Route, Security, Tenant, Upstream
+from gateway.mail.tenant import (
+    Domain,
+    Hook,
+    Mailbox,
+    Route,
+    Security,
+    Sender,
+    Tenant,
+    Upstream,
+)
 from gateway.providers.catalogue import load_catalogue
-from gateway.providers.misfit import find_misfits
+from gateway.providers.misfit import find_doubts, find_misfits
 
 CATALOGUE = load_catalogue()
 
@@ -130,3 +139,13 @@ def test_a_preset_that_cannot_be_read_or_sent_by_is_refused() -> None:
     assert ["only sends" in told[1], "not a mail provider" in told[0]] == [True, True]
     assert "not a mail provider" in told[2]
     assert len(told) == 3
+
+
+def test_a_sender_at_a_domain_that_is_not_the_tenants_is_doubted_with_the_fix() -> None:
+    sure = ("a@acme.example", "*@Acme.example", "x@xn--bcher-kva.example", "shop@163.com")
+    senders = {one: Sender(address=one) for one in (*sure, "b@sub.acme.example")}
+    domains = {one: Domain(name=one) for one in ("acme.example", "bücher.example")}
+    tenant = Tenant(id="acme", domains=domains, senders=senders)
+    (doubt,) = find_doubts(tenant, CATALOGUE)
+    assert doubt.startswith('[senders."b@sub.acme.example"]: sub.acme.example is no domain of')
+    assert 'add [domains."sub.acme.example"]' in doubt
