@@ -16,12 +16,11 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from select import select
 
 import pytest
 
-from tests.bench.processes import peak_bytes
+from tests.bench.processes import held_bytes, peak_bytes
 from tests.servers.gateway import Gateway
 
 pytestmark = pytest.mark.servers
@@ -323,7 +322,7 @@ def test_a_thousand_connections_at_once_leave_room_for_who_has_signed_in(
 ) -> None:
     """Those above the limit are told; files are not short, memory is bounded."""
     neighbour = signed_in(crowded, source="127.0.0.2")
-    before = resident_bytes(crowded)
+    before = held_bytes(pid_of(crowded))
     with ExitStack() as ending:
         crowd = [Client(crowded.plain) for _ in range(CROWD)]
         for one in crowd:
@@ -337,7 +336,7 @@ def test_a_thousand_connections_at_once_leave_room_for_who_has_signed_in(
         for one in crowd:
             pour(one)
         submit(neighbour)
-        assert resident_bytes(crowded) - before < SESSIONS * 400_000
+        assert held_bytes(pid_of(crowded)) - before < SESSIONS * 400_000
     neighbour.close()
     assert "Traceback" not in crowded.log()
     late = signed_in(crowded)
@@ -384,12 +383,6 @@ def pour(client: Client) -> None:
 
 
 def pid_of(gateway: Gateway) -> int:
+    """Return the first of its processes, which the others are below."""
     assert gateway.process is not None
     return gateway.process.pid
-
-
-def resident_bytes(gateway: Gateway) -> int:
-    status = Path(f"/proc/{pid_of(gateway)}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    assert found
-    return int(found[1]) * 1024
