@@ -215,6 +215,7 @@ def hops_of(provider: Provider) -> TrustedHops:
         border_received=provider.border_received,
         inner_received=provider.inner_received,
         writes_return_path=provider.writes_return_path,
+        return_path_below_border=provider.return_path_below_border,
         authserv_ids=provider.authserv_ids,
         results_below_border=provider.results_below_border,
         arc_sealers=provider.arc_sealers,

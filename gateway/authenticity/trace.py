@@ -40,6 +40,7 @@ PROPERTIES = {  # where a method's domain stands (RFC 8601 §2.7), in order of p
 }
 HOP = re.compile(r"(?:from\s+(\S.*?)\s)?by\s+([^\s;()]+)", re.DOTALL | re.IGNORECASE)
 BY_MAIL = re.compile(r"\swith\s+\w*MTP", re.IGNORECASE)  # not by POP3, not from a web page
+WITHOUT_TYPE = re.compile(r"\sarc_overridden_status=\w+")  # Yahoo's property, of no ptype
 BY = re.compile(r"\sby\s", re.IGNORECASE)
 IN_BRACKETS = re.compile(r"[\[(](?:IPv6:)?([0-9A-Fa-f:.]+)[\])]")
 
@@ -50,7 +51,8 @@ class TrustedHops:
 
     `border_received`: patterns ("mx.google.com", "*.me.com") of the host after "by" in the
     Received field of its border; `inner_received`: of those that its own hosts write above it.
-    `writes_return_path`: it puts Return-Path above that itself. `authserv_ids`: its names in
+    `writes_return_path`: it puts Return-Path above that itself, or, with
+    `return_path_below_border`, as the first field below. `authserv_ids`: its names in
     Authentication-Results, which stand above the border's Received, or, with
     `results_below_border`, right below it, in every message that enters there.
     `arc_sealers`: domains whose word on a message that they passed on is believed (RFC 8617).
@@ -59,6 +61,7 @@ class TrustedHops:
     border_received: tuple[str, ...] = ()
     inner_received: tuple[str, ...] = ()
     writes_return_path: bool = False
+    return_path_below_border: bool = False
     authserv_ids: tuple[str, ...] = ()
     results_below_border: bool = False
     arc_sealers: tuple[str, ...] = ()
@@ -82,7 +85,8 @@ def read_trace(message: Message, hops: TrustedHops) -> Trace:
         return Trace()
     above, below = _split_at(message, border)
     client, helo = _read_client(border) if border else ("", "")
-    mail_from = _read_return_path(above) if hops.writes_return_path else None
+    paths = below[1:2] if hops.return_path_below_border else above
+    mail_from = _read_return_path(paths) if hops.writes_return_path else None
     found = [*_read_results(above, hops)]
     if hops.results_below_border:
         found += islice(_read_results(below, hops), 1)
@@ -191,9 +195,13 @@ def _read_results(
 
 
 def parse_results(value: str) -> tuple[str, list[AuthResult]]:
-    """Return the authserv-id and what it says (RFC 8601 §2.2); nothing of a malformed value."""
+    """Return the authserv-id and what it says (RFC 8601 §2.2); nothing of a malformed value.
+
+    What Yahoo writes beside the grammar says nothing: a last semicolon, one property.
+    """
     if len(value) > MAX_VALUE:
         return "", []
+    value = WITHOUT_TYPE.sub("", value).rstrip("; \t\r\n")
     try:
         header = authres.parse_value(value)  # type: ignore[no-untyped-call]  # no types
     except (authres.AuthResError, ValueError, RecursionError):  # a comment in a comment in ...

@@ -75,6 +75,7 @@ def show(
             *words.servers(found),
             *words.password(found),
             *words.sending(found),
+            *words.believed(found),
             *words.limits(found),
         ]
     )

@@ -94,6 +94,22 @@ def sending(provider: Provider) -> Iterator[Pair]:
     yield "dkim", provider.dns.dkim
 
 
+def believed(provider: Provider) -> Iterator[Pair]:
+    """Yield whose word counts for who wrote a mail that is read there."""
+    if not provider.imap:
+        return
+    said = "Authentication-Results" if provider.authserv_ids else ""
+    path = "Return-Path" if provider.writes_return_path else ""
+    named = " and ".join(filter(None, (said, path)))
+    yield (
+        "believed",
+        f"its {named}, and DKIM as verified here"
+        if named
+        else "DKIM, as verified here, alone:"
+        " how it writes Authentication-Results is not known for certain",
+    )
+
+
 def limits(provider: Provider) -> Iterator[tuple[str, str | int]]:
     """Yield what it allows, as far as is published."""
     known = provider.limits

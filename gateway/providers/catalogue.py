@@ -191,6 +191,7 @@ class Provider:
     border_received: tuple[str, ...] = ()
     inner_received: tuple[str, ...] = ()
     writes_return_path: bool = False
+    return_path_below_border: bool = False
     authserv_ids: tuple[str, ...] = ()
     results_below_border: bool = False
     arc_sealers: tuple[str, ...] = ()

@@ -77,3 +77,14 @@ def test_every_preset_is_told_in_words(provider: Provider) -> None:
     assert provider.group in words.GROUPS
     if provider.role != "channel":
         assert all(told[name] for name in ("user name", "password", "from", "other from"))
+
+
+def test_whose_word_counts_is_told_of_each_provider_that_is_read() -> None:
+    known = CATALOGUE
+    told = {name: dict(words.believed(one)).get("believed") for name, one in known.items()}
+    assert told["yahoo"] == (
+        "its Authentication-Results and Return-Path, and DKIM as verified here"
+    )
+    assert told["icloud"] == "its Return-Path, and DKIM as verified here"
+    assert str(told["qq"]).startswith("DKIM, as verified here, alone:")
+    assert told["sendgrid"] is None
