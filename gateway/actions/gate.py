@@ -158,7 +158,8 @@ def is_robot(address: str) -> bool:
 
 
 def _find_switch(occasion: Occasion) -> str | None:
-    return None if occasion.mailbox.answers else "answers are off for this mailbox"
+    is_on = occasion.mailbox.answers or occasion.strict
+    return None if is_on else "answers are off for this mailbox"
 
 
 def _find_robot(occasion: Occasion) -> str | None:

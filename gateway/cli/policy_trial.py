@@ -213,8 +213,11 @@ def _carry(trial: _Trial, plan: Plan) -> tuple[Rows, Rows]:
     """Return the mails that would be sent, and those that the gate keeps back."""
     outgoing: Rows = []
     suppressed: Rows = []
-    if trial.context.chain == "outbound" or plan.errors:
+    if plan.errors:
         return outgoing, suppressed
+    if trial.context.chain == "outbound":
+        sent = (one for one in plan.effects if one.kind is EffectKind.STORE)
+        return [_sent_row(one, trial) for one in sent], suppressed
     office = _office(trial)
     for effect in plan.effects:
         if effect.kind not in SENDING:
@@ -284,6 +287,17 @@ def _mail_row(effect: Effect, letter: Outgoing) -> dict[str, Any]:
         "kind": effect.kind.value,
         "mail_from": str(return_path) if return_path else "",
         "rcpt_to": str(letter.envelope.recipients[0].address),
+        "headers": [[one.name, one.value] for one in message.fields],
+    }
+
+
+def _sent_row(effect: Effect, trial: _Trial) -> dict[str, Any]:
+    """Return a submission as it would leave."""
+    message = parse_message(apply_edits(trial.content, effect.edits))
+    return {
+        "kind": "message",
+        "mail_from": effect.arguments.get("envelope_from", trial.context.mail_from),
+        "rcpt_to": next(iter(trial.context.rcpt_to), ""),
         "headers": [[one.name, one.value] for one in message.fields],
     }
 

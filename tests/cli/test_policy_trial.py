@@ -87,6 +87,16 @@ def test_the_whole_chain_of_a_tenant_is_tried(bench: Cli) -> None:
     assert "plan: store INBOX (inbound/10-x.sieve:2)" in told
 
 
+def test_a_submission_is_shown_as_it_would_leave(bench: Cli) -> None:
+    bench.write("out.sieve", 'setfrom :name "Shop" "support@acme.example";')
+    bench.configure()
+    bench.apply()
+    words = ("--tenant", "acme", "--script", "out.sieve", "--chain", "outbound")
+    (mail,) = trial(bench, *words)["outgoing"]
+    assert (mail["kind"], mail["mail_from"]) == ("message", "support@acme.example")
+    assert ["From", '"Shop" <support@acme.example>'] in mail["headers"]
+
+
 def test_words_that_mean_nothing_are_refused(bench: Cli) -> None:
     script = ["policy", "test", "--script", "vacation.sieve", "mail.eml"]
     assert "is no result" in bench.refused(*script, "--auth", "dkim=maybe")
