@@ -21,11 +21,11 @@ from gateway.cli.output import (
     print_text,
 )
 from gateway.cli.policy_diff import diff
-from gateway.cli.policy_trial import STAND_IN, try_message
+from gateway.cli.policy_trial import STAND_IN, read_script, try_message
 from gateway.cli.refusal import Refusal, refuse_unknown
 from gateway.config import load_settings
 from gateway.mail.tenant import Tenant
-from gateway.policy.files import load_chain
+from gateway.policy.files import Texts, load_chain
 from gateway.policy.rendering import (
     chain_rows,
     fault_rows,
@@ -37,6 +37,8 @@ from gateway.policy.suite import chain_runner, suites
 from gateway.sieve.diagnostics import render
 from gateway.sieve.editor import words_of_language
 from gateway.sieve.interface import CompileError, Diagnostic, Limits
+from gateway.sieve.language import language_of
+from gateway.sieve.script import compile_script
 from gateway.sieve.testsuite import run_testsuite
 from gateway.store import journal, plans, tenants
 
@@ -65,7 +67,9 @@ def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = Fal
 def check(
     path: Annotated[
         Path | None,
-        typer.Argument(show_default=False, help="A policy directory; else the configured one."),
+        typer.Argument(
+            show_default=False, help="A policy directory, or one file; else the configured one."
+        ),
     ] = None,
     *,
     warnings_as_errors: Annotated[bool, typer.Option("--warnings-as-errors")] = False,
@@ -75,9 +79,12 @@ def check(
     """Compile the chains of all tenants; exit 0, or 1 with every fault of every file."""
     place = _place(config, None)
     directory = path or place.directory
-    if not directory.is_dir():
+    if path is not None and path.is_file():
+        found = _faults_of_file(path, place)
+    elif directory.is_dir():
+        found = _faults_below(directory, place)
+    else:
         raise Refusal(f"{directory}: is not a directory of policies")
-    found = find_faults(directory, place.owners, limits=place.limits)
     errors, warnings = found.errors, found.warnings
     if as_json:
         rows = {"errors": fault_rows(CompileError(errors))}
@@ -85,12 +92,13 @@ def check(
         print_json({"ok": not errors, **rows})
     else:
         for fault in (*errors, *warnings):
-            print_text(render(dataclasses.replace(fault, file=f"{directory}/{fault.file}")))
+            print_text(render(dataclasses.replace(fault, file=f"{found.prefix}{fault.file}")))
     if errors or (warnings and warnings_as_errors):
         wrong = len(errors) + len(warnings) * warnings_as_errors
         raise Refusal(f"{counted(wrong, 'fault')} in {directory}")
     if not as_json:
-        print_line(f"{directory}: every chain compiles", style="green")
+        what = "it" if directory.is_file() else "every chain"
+        print_line(f"{directory}: {what} compiles", style="green")
         print_next("gateway policy testsuite")
 
 
@@ -206,6 +214,7 @@ class Faults:
     errors: list[Diagnostic]
     warnings: list[Diagnostic]
     broken: list[tuple[str, str]]  # tenant and kind of each chain that does not compile
+    prefix: str = ""  # what stands before the names of the files
 
 
 def find_faults(directory: Path, owners: Iterable[Tenant], *, limits: Limits) -> Faults:
@@ -223,6 +232,45 @@ def find_faults(directory: Path, owners: Iterable[Tenant], *, limits: Limits) ->
             else:
                 warnings |= dict.fromkeys(chain.warnings)
     return Faults(list(errors), list(warnings), broken)
+
+
+def _faults_below(directory: Path, place: _Place) -> Faults:
+    """Return the faults of a directory of policies, or of a folder in the configured one."""
+    top, wanted = place.directory.resolve(), directory.resolve()
+    is_part = wanted != top and wanted.is_relative_to(top)
+    root = place.directory if is_part else directory
+    found = find_faults(root, place.owners, limits=place.limits)
+    below = f"{wanted.relative_to(top).as_posix()}/" if is_part else ""
+    return Faults(
+        [one for one in found.errors if one.file.startswith(below)],
+        [one for one in found.warnings if one.file.startswith(below)],
+        found.broken,
+        prefix=f"{root}/",
+    )
+
+
+def _faults_of_file(path: Path, place: _Place) -> Faults:
+    """Return the faults of one script by itself, also of one that is switched off."""
+    errors: dict[Diagnostic, None] = {}
+    warnings: dict[Diagnostic, None] = {}
+    kind = next(
+        (one for one in KINDS[1:] if path.resolve().parent.name.startswith(one)), KINDS[0]
+    )
+    for owner in place.owners:
+        texts = Texts(place.directory, owner)
+        try:
+            script = compile_script(
+                read_script(path),
+                name=str(path),
+                loader=texts,
+                limits=place.limits,
+                language=language_of(kind),
+            )
+        except CompileError as error:
+            errors |= dict.fromkeys(error.diagnostics)
+        else:
+            warnings |= dict.fromkeys(script.warnings)
+    return Faults(list(errors), list(warnings), [])
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,7 +183,7 @@ def _load(trial: _Trial, script: Path | None) -> Chain:
             bench.directory, bench.tenant, kind, limits=bench.limits, strict=trial.strict
         )
     texts = Texts(bench.directory, bench.tenant)
-    text = _read_script(script)
+    text = read_script(script)
     compiled = compile_script(
         text,
         name=str(script),
@@ -198,7 +198,8 @@ def _load(trial: _Trial, script: Path | None) -> Chain:
     )
 
 
-def _read_script(script: Path) -> str:
+def read_script(script: Path) -> str:
+    """Return the text of a script; raises Refusal where it is not UTF-8."""
     try:
         return script.read_text(encoding=ENCODING)
     except UnicodeDecodeError as error:

@@ -57,6 +57,15 @@ def test_a_fault_is_shown_with_its_line_and_a_mark(policies: Cli) -> None:
     assert (shown["ok"], shown["errors"][0]["line"]) == (False, 1)
 
 
+def test_one_file_or_one_folder_is_checked_by_itself(policies: Cli) -> None:
+    policies.write("policies/inbound/20-x.sieve", "frobnicate;\n")
+    policies.write("policies/inbound/30-off.sieve.off", "kep;\n")
+    assert "it compiles" in policies.say("policy", "check", "policies/inbound/10-spam.sieve")
+    assert "1 fault" in policies.refused("policy", "check", "policies/inbound/30-off.sieve.off")
+    assert "1 fault" in policies.refused("policy", "check", "policies/inbound")
+    assert "compiles" in policies.say("policy", "check", "policies/tests")
+
+
 @pytest.mark.parametrize(("action", "code"), [("keep", 0), ("discard", 1)])
 def test_the_tests_of_policies_are_run(policies: Cli, action: str, code: int) -> None:
     policies.write("policies/tests/10-spam.svtest", SUITE % action)
