@@ -272,7 +272,8 @@ def place(arguments: argparse.Namespace) -> Iterator[Place]:
         ending.callback(helpdesk.close)
         dovecot = Dovecot(more=MUCH_DOVECOT)
         ending.callback(dovecot.close)
-        gateway = Gateway(more=f'[dns]\nnameservers = ["{zone.address}"]\n')
+        more = f'[dns]\nnameservers = ["{zone.address}"]\n'
+        gateway = Gateway(more=more, is_cold=True)
         ending.callback(gateway.close)
         addresses = [f"box{number}@shop.example" for number in range(arguments.mailboxes)]
         dovecot.add_users(addresses, PASSWORD)

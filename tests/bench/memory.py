@@ -48,7 +48,7 @@ def pass_through(sink: Sink, *, messages: int) -> None:
 
 def wait_with(sink: Sink, *, queue_mb: int) -> None:
     """Start with a queue of that size, accept and deliver beside it."""
-    gateway = Gateway()
+    gateway = Gateway(is_cold=True)
     try:
         gateway.apply(TENANT.format(port=sink.port), **{"bench-password": PASSWORD})
         count = queue_mb * MEGABYTE // LARGE
@@ -65,7 +65,7 @@ def wait_with(sink: Sink, *, queue_mb: int) -> None:
 
 def started(sink: Sink) -> Gateway:
     """Return a running gateway whose upstream is the sink."""
-    gateway = Gateway()
+    gateway = Gateway(is_cold=True)
     gateway.apply(TENANT.format(port=sink.port), **{"bench-password": PASSWORD})
     gateway.start()
     return gateway

@@ -89,7 +89,7 @@ def main() -> None:
 def compare_with_itself(arguments: argparse.Namespace) -> None:
     """Measure the gateway with an empty queue, and with much in it that waits."""
     sink = Sink()
-    empty, full = Gateway(), Gateway()
+    empty, full = Gateway(is_cold=True), Gateway(is_cold=True)
     try:
         sides = [start_gateway(empty, sink, tls=arguments.tls)]
         full.apply(TENANT.format(port=sink.port), **{"bench-password": PASSWORD})
@@ -118,7 +118,7 @@ def compare_with_postfix(arguments: argparse.Namespace) -> None:
     sink = Sink()
     if arguments.sync_ms:
         slow_down(arguments.sync_ms)
-    gateway, postfix, opendkim = Gateway(), None, None
+    gateway, postfix, opendkim = Gateway(is_cold=True), None, None
     try:
         gateway_side = start_gateway(gateway, sink, tls=arguments.tls)
         opendkim, milter = start_opendkim()

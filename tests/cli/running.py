@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from gateway.store.sqlite import Db, Store
+from tests.servers import warm
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,16 +58,7 @@ class Cli:
     ) -> subprocess.CompletedProcess[str]:
         """Run one verb to its end."""
         mine = {"PYTHONPATH": str(ROOT), "GATEWAY_CONFIG": "", "COLUMNS": "100"}
-        return subprocess.run(
-            [sys.executable, "-m", "gateway", *words],
-            cwd=self.home,
-            env={**os.environ, **mine, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return warm.run(*words, env={**os.environ, **mine, **(env or {})}, cwd=self.home)
 
     def say(self, *words: str) -> str:
         """Return what a verb prints that must succeed."""

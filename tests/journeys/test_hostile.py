@@ -141,7 +141,7 @@ def roomy() -> Iterator[Gateway]:
 @contextmanager
 def started(settings: str, *tenants: str) -> Iterator[Gateway]:
     """A gateway with tenants whose mail waits: they have no upstream."""
-    server = Gateway(more=settings)
+    server = Gateway(more=settings, is_cold=True)
     try:
         for name in tenants:
             server.apply(TENANT.format(name=name), **{"submission-password": PASSWORD})

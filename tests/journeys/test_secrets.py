@@ -51,6 +51,7 @@ def test_no_secret_is_anywhere_but_sealed(
 ) -> None:
     apply_tenant(gateway, postfix, dovecot, helpdesk)
     write_policy(gateway, RECEIVED)
+    gateway.is_cold = True
     gateway.start()
     wait_until_watched(gateway)
     submit(gateway, letter(), security="starttls")

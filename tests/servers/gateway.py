@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.servers import warm
 from tests.servers.ports import free_ports, wait_until
 
 START_SECONDS = 60.0
@@ -50,10 +51,11 @@ retry_waits = ["1s", "2s"]
 class Gateway:
     """One instance: `plain`, `starttls` and `tls` are its submission ports, `web` its console.
 
-    `more` is added to its gateway.conf; `workers` is its number of processes.
+    `more` is added to its gateway.conf; `workers` is its number of processes. A cold one is
+    started as by a person, where what it takes or the list of processes is looked at.
     """
 
-    def __init__(self, *, more: str = "", workers: int = 2) -> None:
+    def __init__(self, *, more: str = "", workers: int = 2, is_cold: bool = False) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="gateway-"))
         self.plain, self.starttls, self.tls, self.web = free_ports(4)
         self.config = self.home / "gateway.conf"
@@ -61,7 +63,8 @@ class Gateway:
         text = CONFIGURATION.format(web=self.web, workers=workers, **ports)
         self.config.write_text(text + more)
         (self.home / "policies").mkdir()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.is_cold = is_cold
+        self.process: subprocess.Popen[bytes] | warm.Process | None = None
 
     def start(self, *options: str) -> None:
         """Start it, or start it again; returns when every listener and worker is up."""
@@ -73,10 +76,11 @@ class Gateway:
     def begin(self, *options: str) -> None:
         """Start it, and do not wait."""
         with (self.home / "gateway.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve", *options],
-                env=self._environment,
-                stderr=log,
+            words, env = ("serve", *options), self._environment
+            self.process = (
+                subprocess.Popen([sys.executable, "-m", "gateway", *words], env=env, stderr=log)
+                if self.is_cold
+                else warm.Process(*words, env=env, stderr=log)
             )
 
     def kill(self) -> None:
@@ -99,13 +103,7 @@ class Gateway:
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a verb of the command line."""
-        done = subprocess.run(
-            [sys.executable, "-m", "gateway", *words],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = warm.run(*words, env=self._environment, seconds=120)
         if check and done.returncode:
             raise AssertionError(f"gateway {' '.join(words)}: {done.stderr}{done.stdout}")
         return done
