@@ -28,6 +28,7 @@ from gateway.mail.delivery import Kind, Lane, Outgoing
 from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.ids import new_id
 from gateway.mail.message import parse_message
+from gateway.mail.token import without_tokens
 
 Mark = Callable[[str], str]
 """Returns a keyed mark of a text: what only we can have written."""
@@ -100,7 +101,7 @@ def _own_sender(occasion: Occasion, wanted: str | None) -> tuple[str, str]:
         if is_own(tenant, address):
             return shown or _sender_name(occasion, address), address
     named = (one for one in recipients_of(occasion.message) if is_own(tenant, one))
-    address = next(named, own)
+    address = without_tokens(next(named, own))
     return _sender_name(occasion, address), address
 
 

@@ -18,6 +18,7 @@ from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
 from gateway.app.policies import CurrentChains, limits_in
 from gateway.conversation.thread import Thread, take_in
+from gateway.conversation.token import Given, find_given
 from gateway.delivery.verdict import failure_class
 from gateway.mail.delivery import Decision, Verdict
 from gateway.mail.inbound import Authenticity, Fetched
@@ -99,13 +100,7 @@ class Judge:
     ) -> Context:
         """Return what a chain may ask of; a released message goes on as it was when held."""
         hold = fetched.released
-        thread = await self._base.store.write(
-            take_in,
-            fetched,
-            sender=authenticity.header_from,
-            now=now,
-            returned=report.ids if isinstance(report, Undelivered) else (),
-        )
+        thread = await self._take_in(fetched, authenticity, report, now=now)
         before = hold or await self._begin(fetched, authenticity, thread)
         return Context(
             tenant=tenant,
@@ -122,6 +117,25 @@ class Judge:
             globals=before.globals,
             done=before.done,
             count=self._counter(tenant, now),
+        )
+
+    async def _take_in(
+        self,
+        fetched: Fetched,
+        authenticity: Authenticity,
+        report: Reported | None,
+        *,
+        now: datetime,
+    ) -> Thread:
+        mark = self._base.seal.mark
+        given = await self._pool.run(_find_given, fetched.content, fetched.tenant, mark)
+        return await self._base.store.write(
+            take_in,
+            fetched,
+            sender=authenticity.header_from,
+            now=now,
+            returned=report.ids if isinstance(report, Undelivered) else (),
+            given=given,
         )
 
     async def _begin(
@@ -188,6 +202,10 @@ def _class_of(reply: Reply, catalogue: Mapping[str, Provider]) -> str:
     )  # fmt: skip
     verdict = Verdict(decision=Decision.FAIL, cause=found.cause, meaning=found.meaning)
     return failure_class(verdict, reply)
+
+
+def _find_given(content: bytes, tenant: str, mark: Mark) -> Given:
+    return find_given(parse_message(content), tenant=tenant, mark=mark)
 
 
 def _edits_before(

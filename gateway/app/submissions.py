@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from gateway import events
 from gateway.actions.event import write_event
@@ -14,11 +15,13 @@ from gateway.app.chains import ChainRunner
 from gateway.app.foundation import Foundation
 from gateway.app.policies import CurrentChains, limits_in
 from gateway.conversation.thread import find_conversation, take_out
+from gateway.conversation.token import Mark, ReplyTo, find_reply_to, token_edits
 from gateway.mail.address import Address, parse_address
 from gateway.mail.delivery import Outgoing
+from gateway.mail.ids import new_id
 from gateway.mail.inbound import Authenticity
 from gateway.mail.marketplace import is_alias
-from gateway.mail.message import apply_edits, parse_message
+from gateway.mail.message import apply_edits, edited_header, parse_message
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Tenant
@@ -50,6 +53,7 @@ class Judged:
     discarded_by: str = ""
     warned: tuple[str, ...] = ()  # what Amazon may not pass on
     told: tuple[Outgoing, ...] = ()  # events for the tenant's webhooks
+    reply_to: ReplyTo | None = None  # what takes the token of its conversation
     notices: tuple[Alert, ...] = ()
 
 
@@ -72,9 +76,10 @@ class Submissions:
         judged = await self.judge(outgoing, now=now)
         if isinstance(judged, Reply):
             return judged
-        size_bytes = len(outgoing.content)
+        judged = replace(judged, reply_to=self._find_reply_to(judged.outgoing))
+        size_bytes, mark = len(outgoing.content), self._base.seal.mark
         if not await self._base.store.write_content(
-            size_bytes, keep, judged, per_hour=per_hour, now=now
+            size_bytes, keep, judged, per_hour=per_hour, mark=mark, now=now
         ):
             return Reply(450, "4.7.1", f"Your login may send {per_hour} messages an hour: wait")
         if judged.warned:
@@ -236,6 +241,13 @@ class Submissions:
             )
         return tuple(told)
 
+    def _find_reply_to(self, outgoing: Outgoing) -> ReplyTo | None:
+        tenant = self._base.directory.find_tenant(outgoing.tenant)
+        if tenant is None or not any(one.reply_tokens for one in tenant.senders.values()):
+            return None
+        header = edited_header(outgoing.content, outgoing.edits)
+        return find_reply_to(header, takes_token=partial(_takes_token, tenant))
+
     def _counter(self, tenant: str, now: datetime) -> Count:
         def count(kind: str, handle: str, key: str, seconds: int) -> int:
             mark = marks.Mark(tenant=tenant, kind=kind, handle=handle, key=key)
@@ -245,7 +257,7 @@ class Submissions:
         return count
 
 
-def keep(db: Db, judged: Judged, *, per_hour: int | None, now: datetime) -> bool:
+def keep(db: Db, judged: Judged, *, per_hour: int | None, mark: Mark, now: datetime) -> bool:
     """Keep a submission with all that is recorded of it.
 
     Returns False, and keeps nothing, when its credential has sent `per_hour` messages within
@@ -256,8 +268,14 @@ def keep(db: Db, judged: Judged, *, per_hour: int | None, now: datetime) -> bool
         sent = queue.count_accepted(db, outgoing.credential, since=now - HOUR)
         if sent >= per_hour:
             return False
+    conversation = None
+    if judged.reply_to is not None:
+        message = parse_message(outgoing.content)
+        conversation = find_conversation(db, outgoing.tenant, message) or new_id()
+        edits = token_edits(judged.reply_to, conversation, tenant=outgoing.tenant, mark=mark)
+        outgoing = replace(outgoing, edits=(*outgoing.edits, *edits))
     id_ = queue.accept(db, outgoing, now=now)
-    take_out(db, outgoing, now=now)
+    take_out(db, outgoing, conversation=conversation, now=now)
     if judged.plan is not None:
         plans.store(db, id_, judged.plan, now=now)
         marks.add(db, judged.marked, now=now)
@@ -277,6 +295,11 @@ def tell(db: Db, judged: Judged, *, now: datetime) -> None:
     for one in judged.told:
         queue.accept(db, one, now=now)
     alerts.queue_notices(db, judged.outgoing.tenant, judged.notices, now=now)
+
+
+def _takes_token(tenant: Tenant, address: str) -> bool:
+    sender = tenant.find_sender(address)
+    return sender is not None and sender.reply_tokens
 
 
 def buyers_of(outgoing: Outgoing) -> list[Address]:

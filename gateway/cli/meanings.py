@@ -30,6 +30,10 @@ MEANINGS = {
     "message.renamed": "The provider gave the message another Message-ID, as its copy shows:"
     " answers to that one are mapped back.",
     "message.fetched": "The message was read from the mailbox; it is on disk.",
+    "message.matched": "It was written to an address with the signed token of a conversation,"
+    " and goes on with that one.",
+    "message.token_refused": "It was written to an address with a token that is none of a"
+    " conversation of the tenant: it counts as none.",
     "message.set_aside": "The message could not be taken in; its bytes are kept for replay.",
     "message.replayed": "A person had the message that was set aside tried again.",
     "message.planned": "The policies judged the message and decided what to do with it.",

@@ -9,17 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gateway.conversation.token import Given
 from gateway.mail.delivery import Outgoing
 from gateway.mail.ids import new_id
 from gateway.mail.inbound import Fetched
 from gateway.mail.message import Edit, Message, parse_message
-from gateway.store import threads
+from gateway.mail.token import without_tokens
+from gateway.store import journal, threads
 from gateway.store.sqlite import Db
 
 MAX_IDS = 100  # looked up a message: the last ones, nearest to it
 MAX_ID_BYTES = 500
 MAX_PEERS = 100
 MIN_LEFT = 16  # characters before the @ that tell one mail from all others by themselves
+NONE_GIVEN = Given()
 REFERENCE_FIELDS = ("In-Reply-To", "References")
 
 
@@ -35,22 +38,30 @@ class Thread:
 
 
 def take_in(
-    db: Db, fetched: Fetched, *, sender: str, now: datetime, returned: Sequence[str] = ()
+    db: Db,
+    fetched: Fetched,
+    *,
+    sender: str,
+    now: datetime,
+    returned: Sequence[str] = (),
+    given: Given = NONE_GIVEN,
 ) -> Thread:
     """Return the thread of a fetched mail and learn it; asked again, it says the same.
 
     `sender` is the address in From. Ids that an upstream rewrote are mapped back for those
     who take part; an id named by a stranger opens a new conversation, linked to the old one.
     `returned` are the ids of the mail that a bounce gives back: it belongs where that one does.
+    Whose token was `given` to whoever wrote it takes part, and comes before every id.
     """
     message = parse_message(fetched.content)
     if mail := _find_sent(db, fetched.tenant, returned):
         return _take_bounce(db, fetched, message, mail=mail, now=now)
-    found = _find_known(db, fetched.tenant, message)
+    entrusted = _find_entrusted(db, fetched.tenant, given)
+    found = entrusted or _find_known(db, fetched.tenant, message)
     before = threads.conversation_of(db, fetched.id)
-    is_reply = found is not None and threads.is_peer(
-        db, tenant=fetched.tenant, conversation=found.conversation, address=sender.casefold()
-    )
+    is_reply = entrusted is not None or _takes_part(db, fetched.tenant, found, sender)
+    if before is None:
+        _tell_token(db, fetched, given, is_known=entrusted is not None, now=now)
     known = found.conversation if found and is_reply else None
     conversation = known or before or new_id()
     own = threads.Known(conversation=conversation, ours=message.message_id, direction="in")
@@ -60,19 +71,21 @@ def take_in(
         sequence=threads.set_conversation(db, fetched.id, conversation),
         is_reply=is_reply,
         linked=found.conversation if found and not is_reply else "",
-        edits=_mapped_back(db, fetched.tenant, message) if is_reply else (),
+        edits=_edits(db, fetched.tenant, message, entrusted) if is_reply else (),
     )
 
 
-def take_out(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
+def take_out(
+    db: Db, outgoing: Outgoing, *, conversation: str | None = None, now: datetime
+) -> str:
     """Return the conversation of an outgoing mail and learn it.
 
-    Called in the transaction of its `accept` and after it, which makes the row that is
-    booked under the conversation.
+    A new one is called `conversation`, else by an id of its own. Called in the transaction
+    of its `accept` and after it, which makes the row that is booked under the conversation.
     """
     message = parse_message(outgoing.content)
     found = _find_known(db, outgoing.tenant, message)
-    conversation = found.conversation if found else new_id()
+    conversation = found.conversation if found else conversation or new_id()
     own = threads.Known(conversation=conversation, ours=outgoing.message_id, direction="out")
     _learn(db, message, tenant=outgoing.tenant, own=own, now=now)
     threads.set_conversation(db, outgoing.id, conversation)
@@ -134,6 +147,29 @@ def _take_bounce(
     )
 
 
+def _takes_part(db: Db, tenant: str, found: threads.Known | None, sender: str) -> bool:
+    return found is not None and threads.is_peer(
+        db, tenant=tenant, conversation=found.conversation, address=sender.casefold()
+    )
+
+
+def _find_entrusted(db: Db, tenant: str, given: Given) -> threads.Known | None:
+    if not given.conversation:
+        return None
+    return threads.find_newest(db, tenant=tenant, conversation=given.conversation)
+
+
+def _tell_token(
+    db: Db, fetched: Fetched, given: Given, *, is_known: bool, now: datetime
+) -> None:
+    if is_known:
+        journal.write(
+            db, fetched.id, "message.matched", now=now, conversation=given.conversation
+        )
+    elif given.conversation or given.is_forged:
+        journal.write(db, fetched.id, "message.token_refused", now=now)
+
+
 def _find_known(db: Db, tenant: str, message: Message) -> threads.Known | None:
     for id_ in ids_of(message):
         if known := _find(db, tenant, id_):
@@ -178,6 +214,39 @@ def _learn_id(db: Db, id_: str, *, tenant: str, own: threads.Known, now: datetim
         direction=own.direction,
         now=now,
     )
+
+
+def _edits(
+    db: Db, tenant: str, message: Message, entrusted: threads.Known | None
+) -> tuple[Edit, ...]:
+    """Give the helpdesk the ids that it knows; one that is missing, by a token."""
+    mapped = _mapped_back(db, tenant, message)
+    if entrusted is None:
+        return mapped
+    known = (_find(db, tenant, id_) for id_ in ids_of(message))
+    if not any(one and one.conversation == entrusted.conversation for one in known):
+        mapped = _named(message, entrusted.ours)
+    return (*mapped, *_bare(message))
+
+
+def _named(message: Message, ours: str) -> tuple[Edit, ...]:
+    """Let a mail answer to another one than it says, and refer to that one last."""
+    refers = "\r\n ".join([*_ids(message, "References")[-MAX_IDS:], ours])
+    values = {"In-Reply-To": ours, "References": refers}
+    return tuple(
+        Edit(name, value) for name in REFERENCE_FIELDS for value in (None, values[name])
+    )
+
+
+def _bare(message: Message) -> tuple[Edit, ...]:
+    """Take tokens out of To and Cc: a helpdesk knows its own address, and answers to all."""
+    edits: list[Edit] = []
+    for name in ("To", "Cc"):
+        values = [field.folded for field in message.all(name)]
+        bare = [without_tokens(one) for one in values]
+        if bare != values:
+            edits += [Edit(name, None), *(Edit(name, one) for one in reversed(bare))]
+    return tuple(edits)
 
 
 def _mapped_back(db: Db, tenant: str, message: Message) -> tuple[Edit, ...]:

@@ -44,6 +44,12 @@ class Field:
         return text.replace("\r\n", "").replace("\n", "").strip(" \t")
 
     @property
+    def folded(self) -> str:
+        """The value with its folding as written: set anew, it is the same lines."""
+        text = self.raw.split(b":", 1)[1].decode("utf-8", "surrogateescape")
+        return text.rstrip("\r\n").lstrip(" \t")
+
+    @property
     def decoded(self) -> str:
         """The value with encoded words decoded (RFC 2047); what cannot be is left as it is."""
         return decode_words(self.value)
@@ -140,6 +146,14 @@ def apply_edits(content: bytes, edits: tuple[Edit, ...]) -> bytes:
         for edit in some:
             content = _with_body(content, edit)
     return content
+
+
+def edited_header(content: bytes, edits: tuple[Edit, ...]) -> Message:
+    """Return the header of what leaves; its body is there only where an edit needs it."""
+    of_header = tuple(one for one in edits if not one.body)
+    if not any(one.span for one in of_header):  # else its offsets are of the whole
+        content = content[: parse_message(content).body_at]
+    return parse_message(apply_edits(content, of_header))
 
 
 def decode_words(text: str) -> str:

@@ -31,6 +31,7 @@ class Sender:
     name_policy: str = "fill"  # fill: an empty or bare display name | always
     upstream: str | None = None
     from_policy: str = "enforce"  # key `from`: enforce | rewrite
+    reply_tokens: bool = False  # answers go to an address that holds a signed token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,12 +88,12 @@ def foreign_results(message: Message, believed: Collection[str]) -> tuple[Edit, 
     kept = [one for one in fields if one.value in believed]
     if len(kept) == len(fields):
         return ()
-    anew = (Edit(one.name, _raw_value(one.raw)) for one in reversed(kept[:MAX_FOREIGN]))
+    anew = (Edit(one.name, one.folded) for one in reversed(kept[:MAX_FOREIGN]))
     return (Edit(RESULTS, None), *anew)
 
 
 def _set_anew(message: Message, name: str, edits: Sequence[HeaderEdit]) -> list[Edit]:
-    values = [(field.name, _raw_value(field.raw)) for field in message.all(name)]
+    values = [(field.name, field.folded) for field in message.all(name)]
     for edit in edits:
         if edit.name.lower() != name:
             continue
@@ -112,9 +112,3 @@ def _safe(value: str) -> str:
     if clean.isascii():
         return clean
     return Header(clean, "utf-8").encode(linesep="\r\n")  # RFC 2047
-
-
-def _raw_value(raw: bytes) -> str:
-    """The value as it was folded: set anew it is the same lines."""
-    text = raw.split(b":", 1)[1].decode("utf-8", "surrogateescape")
-    return text.rstrip("\r\n").lstrip(" \t")

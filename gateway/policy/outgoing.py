@@ -13,7 +13,7 @@ from html import escape
 
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import Lane, LaneKind, Outgoing
-from gateway.mail.message import Edit, apply_edits, parse_message
+from gateway.mail.message import Edit, edited_header
 from gateway.mail.plan import Effect, EffectKind, Plan, end_of_hold, words_of_end
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Tenant
@@ -98,10 +98,7 @@ def _held(outgoing: Outgoing, hold: Effect, *, now: datetime) -> Outgoing:
 
 def _with_way(outgoing: Outgoing, tenant: Tenant) -> Outgoing:
     """The author decides upstream and right, also when a policy changed who that is."""
-    content, edits = outgoing.content, _of_header(outgoing.edits)
-    if not any(one.span for one in edits):  # else its offsets are of the whole
-        content = content[: parse_message(content).body_at]
-    message = parse_message(apply_edits(content, edits))
+    message = edited_header(outgoing.content, outgoing.edits)
     found = [address for _, address in message.addresses("From")]
     if [one.casefold() for one in found] == [outgoing.header_from.casefold()]:
         return outgoing
@@ -112,10 +109,6 @@ def _with_way(outgoing: Outgoing, tenant: Tenant) -> Outgoing:
     if sender.upstream:
         lane = Lane(tenant.id, LaneKind.UPSTREAM, sender.upstream)
     return replace(outgoing, header_from=found[0], lane=lane)
-
-
-def _of_header(edits: tuple[Edit, ...]) -> tuple[Edit, ...]:
-    return tuple(one for one in edits if not one.body)
 
 
 def _fault(action: Action, sentence: str) -> Diagnostic:

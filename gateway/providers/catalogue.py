@@ -100,6 +100,7 @@ class Behaviour:
     search: str = "untrusted"
     special_use: bool | str = "if-advertised"
     connections_max: int = 0  # 0: not known
+    subaddresses: bool | str = "unknown"  # whether mail to name+detail@ comes to name@
     inbox: tuple[str, ...] = ("INBOX",)
     junk: tuple[str, ...] = ()
     sent: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from gateway.net.http import Refused, parse_url
 from gateway.providers.catalogue import Provider
 
 BY_MAILBOX = 'takes no password: connect its mailbox, and write mailbox = "ADDRESS" here'
+NO_DETAIL = "delivers no mail to name+detail@: answers to a token would be lost, leave it out"
 BY_CLIENT = (
     "takes no password here: give client_id in the tenant's file, and gateway mailbox authorize"
     " afterwards"
@@ -34,6 +35,12 @@ def find_misfits(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[
             yield from _of_mailbox(mailbox, provider)
         if provider and mailbox.oauth2:
             yield from _of_client(mailbox, provider)
+    for sender in tenant.senders.values():
+        box = tenant.mailboxes.get(sender.address)
+        provider = catalogue.get(box.provider) if box else None
+        if sender.reply_tokens and provider and provider.behaviour.subaddresses is False:
+            where = f'[senders."{sender.address}"] reply_tokens'
+            yield f"{where}: {provider.name} {NO_DETAIL}"
     webhooks = {
         f"[routes.{one.name}]": one.url
         for one in tenant.routes.values()

@@ -83,14 +83,14 @@ class MailboxServer:
         return account
 
     def account(self, address: str) -> Account:
-        """Return the account of `address`. Raises LookupError."""
-        if found := self._accounts.get(address.casefold()):
+        """Return the account of `address`, or of it without +detail. Raises LookupError."""
+        if found := self._find(address):
             return found
         raise LookupError(f"the sandbox has no account {address}")
 
     def has_account(self, address: str) -> bool:
         """Whether mail to `address` can be delivered."""
-        return address.casefold() in self._accounts
+        return self._find(address) is not None
 
     def folder(self, address: str, name: str = INBOX) -> Folder:
         """Return a folder of an account. Raises LookupError."""
@@ -152,6 +152,11 @@ class MailboxServer:
     def identified(self, client: str) -> None:
         """Hear what a client said of itself."""
         self.clients.add(client)
+
+    def _find(self, address: str) -> Account | None:
+        local, _, domain = address.casefold().rpartition("@")
+        base = local.partition("+")[0]
+        return self._accounts.get(f"{local}@{domain}") or self._accounts.get(f"{base}@{domain}")
 
     def session_for(self) -> ImapSession:
         """Return a new connection's side."""

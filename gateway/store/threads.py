@@ -48,6 +48,16 @@ def find(db: Db, *, tenant: str, id_: str) -> Known | None:
     return Known(conversation=row[0], ours=row[1], direction=row[2]) if row else None
 
 
+def find_newest(db: Db, *, tenant: str, conversation: str) -> Known | None:
+    """Return the newest mail of a conversation, one that was sent if there is any."""
+    row = db.execute(
+        "SELECT ours, direction FROM threads WHERE tenant = ? AND conversation = ?"
+        " ORDER BY direction = 'out' DESC, at DESC LIMIT 1",
+        (tenant, conversation),
+    ).fetchone()
+    return Known(conversation=conversation, ours=row[0], direction=row[1]) if row else None
+
+
 def add_peers(db: Db, *, tenant: str, conversation: str, addresses: Sequence[str]) -> None:
     """Remember who takes part in a conversation."""
     db.executemany(

@@ -78,6 +78,11 @@ def test_from_is_the_own_address_that_was_written_to() -> None:
     assert "info@acme.example" in read(vacation(one))["From"]
 
 
+def test_a_reply_token_that_was_written_to_does_not_stand_in_from() -> None:
+    to = SHOP.replace("@", "+c-01m8756nhbp3dfj1qv-0123456789abcdef@")
+    assert read(vacation(occasion(mail(To=to))))["From"] == f"Acme Support <{SHOP}>"
+
+
 def test_from_of_the_command_must_be_an_own_address() -> None:
     assert read(vacation(None, {"from": "Info Desk <info@acme.example>"}))["From"] == (
         "Info Desk <info@acme.example>"

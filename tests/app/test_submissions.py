@@ -1,4 +1,4 @@
-"""Mail that a helpdesk hands in: whom it tells, and which address writes to buyers."""
+"""Mail that a helpdesk hands in: whom it tells, who writes to buyers, where answers go."""
 
 from __future__ import annotations
 
@@ -35,7 +35,12 @@ provider = "qq"
 [mailboxes."{OTHER}"]
 provider = "netease-163"
 """
-GLOBEX = 'tenant = "globex"\nnotify = ["lead@globex.example"]\n'
+GLOBEX = """
+tenant = "globex"
+notify = ["lead@globex.example"]
+[senders."desk@globex.example"]
+reply_tokens = true
+"""
 ALERTS = AlertSettings(to=("it@a.example",), sender="gw@a.example", host="127.0.0.1")
 
 
@@ -107,3 +112,18 @@ def test_a_policy_tells_whom_it_is_to_of_mail_that_leaves(store: Store, tmp_path
     assert submit(store, tmp_path, OTHER, to=ANN, tenant="globex").code == 250
     (told,) = store.read_now(alerts.waiting_alerts)
     assert told.recipient == "lead@globex.example"
+
+
+def test_answers_go_to_a_token_of_the_conversation_where_the_sender_asks_for_it(
+    store: Store, tmp_path: Path
+) -> None:
+    for sender in ("desk@globex.example", "other@globex.example"):
+        assert submit(store, tmp_path, sender, to="ann@x.example", tenant="globex").code == 250
+
+    def look(db: sqlite3.Connection) -> list[tuple[str, str]]:
+        query = "SELECT edits, conversation FROM message ORDER BY id"
+        return [(row[0], row[1]) for row in db.execute(query)]
+
+    (edits, conversation), (others, _) = store.read_now(look)
+    assert f"desk+c-{conversation.lower()}-" in edits
+    assert "+c-" not in others

@@ -8,14 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from gateway.conversation.thread import Thread, ids_of, learn_rewritten, take_in, take_out
+from gateway.conversation.thread import (
+    NONE_GIVEN,
+    Thread,
+    ids_of,
+    learn_rewritten,
+    take_in,
+    take_out,
+)
+from gateway.conversation.token import Given
 from gateway.mail.address import Address
 from gateway.mail.delivery import Kind, Lane, LaneKind, Outgoing
 from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.ids import new_id
 from gateway.mail.inbound import Fetched
 from gateway.mail.message import apply_edits, parse_message
-from gateway.store import inbox, queue
+from gateway.store import inbox, journal, queue
 from gateway.store.sqlite import Db, Store
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -66,14 +74,21 @@ def receive(
     *,
     sender: str = "ann@example.org",
     tenant: str = "acme",
+    to: str = "shop@acme.example",
+    given: Given = NONE_GIVEN,
 ) -> tuple[Fetched, Thread]:
-    content = header(message_id, replies, sender=sender, to="shop@acme.example")
+    content = header(message_id, replies, sender=sender, to=to)
     fetched = Fetched(
         id=new_id(), tenant=tenant, mailbox="shop@acme.example", folder="INBOX",
         uidvalidity=1, uid=next(uids), internal_date=NOON, content=content,
     )  # fmt: skip
     store.write_now(inbox.store_fetched, fetched, now=NOON)
-    return fetched, store.write_now(take_in, fetched, sender=sender, now=NOON)
+    return fetched, store.write_now(take_in, fetched, sender=sender, given=given, now=NOON)
+
+
+def events(store: Store, fetched: Fetched) -> list[str]:
+    found = store.read_now(journal.timeline, fetched.id)
+    return [one.event for one in found.entries] if found else []
 
 
 def test_a_first_mail_opens_a_conversation_and_the_next_belongs_to_it(store: Store) -> None:
@@ -185,3 +200,45 @@ def test_the_nearest_ids_come_first_and_are_bounded() -> None:
     ids = ids_of(parse_message(header("<0@x>", many, sender="a@b", to="c@d")))
     assert ids[:2] == ["<9999@x>", "<9998@x>"]
     assert len(ids) == 100
+
+
+TOKEN_ADDRESS = "shop+c-01m8756nhbp3dfj1qv-0123456789abcdef@acme.example"
+
+
+def test_who_holds_a_token_takes_part_and_the_helpdesk_finds_the_mail_it_sent(
+    store: Store,
+) -> None:
+    conversation = send(store, "<1@desk>")
+    to = f"Ben <b@x.example>, {TOKEN_ADDRESS}"
+    fetched, thread = receive(
+        store, "<1@mallory>", "<other@thread>", sender="mallory@example.com", to=to,
+        given=Given(conversation),
+    )  # fmt: skip
+    assert (thread.conversation, thread.is_reply, thread.linked) == (conversation, True, "")
+    edited = parse_message(apply_edits(fetched.content, thread.edits))
+    assert edited.text("In-Reply-To") == "<1@desk>"
+    assert edited.text("References") == "<other@thread> <1@desk>"
+    assert edited.text("To") == "Ben <b@x.example>, shop@acme.example"
+    assert "message.matched" in events(store, fetched)
+    _, later = receive(store, "<2@mallory>", "<1@desk>", sender="mallory@example.com")
+    assert (later.conversation, later.is_reply) == (conversation, True)
+
+
+def test_a_token_comes_before_the_ids_and_leaves_those_of_its_conversation(
+    store: Store,
+) -> None:
+    first, second = send(store, "<1@desk>"), send(store, "<2@desk>")
+    _, thread = receive(store, "<1@x>", "<2@desk>", given=Given(first))
+    assert thread.conversation == first != second
+    _, thread = receive(store, "<2@x>", "<1@desk>", given=Given(first))
+    assert (thread.conversation, thread.edits) == (first, ())
+
+
+def test_a_token_that_is_forged_or_of_another_tenant_counts_as_none(store: Store) -> None:
+    conversation = send(store, "<1@desk>", tenant="globex")
+    for given in (Given(conversation), Given(is_forged=True)):
+        fetched, thread = receive(store, new_id(), given=given, to=TOKEN_ADDRESS)
+        assert (thread.is_reply, thread.linked, thread.edits) == (False, "", ())
+        assert thread.conversation != conversation
+        store.write_now(take_in, fetched, sender="ann@example.org", given=given, now=NOON)
+        assert events(store, fetched).count("message.token_refused") == 1

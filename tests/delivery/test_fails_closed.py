@@ -279,7 +279,7 @@ class World:
         self.owners[outgoing.id] = outgoing.tenant
         now = datetime.now(UTC)
         await self.store.write_content(
-            1, keep, Judged(outgoing=outgoing), per_hour=None, now=now
+            1, keep, Judged(outgoing=outgoing), per_hour=None, mark=str, now=now
         )
 
     async def _act(self, step: Person) -> None:

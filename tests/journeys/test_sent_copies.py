@@ -1,4 +1,4 @@
-"""A mailbox provider that gives sent mail another Message-ID and tells it by its copy alone."""
+"""Conversations by a mailbox's own account: an id that its copy tells, a token in Reply-To."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.mail.message import parse_message
+from gateway.mail.message import Edit, apply_edits, parse_message
 from gateway.sandbox.misbehaviour import Misbehaviour
 from gateway.sandbox.world import World, WorldSettings, open_world
 from tests.sandbox.conftest import Loop, loop
@@ -26,7 +26,9 @@ tenant = "acme"
 route = "helpdesk"
 [domains."acme.example"]
 [senders."{box}"]
+name = "Acme"
 upstream = "box"
+reply_tokens = true
 [upstreams.box]
 mailbox = "{box}"
 host = "127.0.0.1"
@@ -76,7 +78,7 @@ def gateway(world: World) -> Iterator[Gateway]:
     server.close()
 
 
-def test_an_answer_to_the_providers_id_names_the_helpdesks_even_after_a_kill(
+def test_an_answer_names_the_helpdesks_id_after_a_kill_and_by_a_token_alone(
     gateway: Gateway, world: World, loop: Loop
 ) -> None:
     send(gateway, "<desk-1@acme.example>")
@@ -90,6 +92,11 @@ def test_an_answer_to_the_providers_id_names_the_helpdesks_even_after_a_kill(
     timeline = gateway.json("log", "trace", renamed)
     assert timeline["message_id"] == "<desk-1@acme.example>"
     assert "message.renamed" in [one["event"] for one in timeline["events"]]
+    write_to_token(world, loop)
+    afresh = told(world, gateway, "message.received", count=2)
+    assert (afresh["conversation"], afresh["linked"]) == (sent["conversation"], None)
+    assert afresh["in_reply_to"] == "<desk-1@acme.example>"
+    assert afresh["to"] == [{"address": BOX, "name": "Acme"}]
 
 
 def send(gateway: Gateway, own: str) -> None:
@@ -102,19 +109,30 @@ def send(gateway: Gateway, own: str) -> None:
 
 
 def answer_last(world: World, loop: Loop) -> str:
-    """Let Ann answer what she got last; return its Message-ID."""
-    got = parse_message([*world.upstream.captured][-1].content)
+    """Let Ann answer to From, as some programs do; return the Message-ID of what she got."""
+    (sent,) = world.upstream.captured
+    got = parse_message(apply_edits(sent.content, (Edit("Reply-To", None),)))
     loop.call(world.reply, got.content, "Thank you!", customer=ANN)
     assert got.message_id.endswith("@provider.example>")
     return got.message_id
 
 
-def told(world: World, gateway: Gateway, type_: str) -> dict[str, Any]:
-    """Return the data of the only webhook of a type, once it has come."""
+def write_to_token(world: World, loop: Loop) -> None:
+    """Let a colleague of Ann's write afresh to where answers go."""
+    (sent,) = world.upstream.captured
+    to = parse_message(sent.content).text("Reply-To")
+    address = to.partition("<")[2].rstrip(">")
+    assert address.startswith("support+c-")
+    content = f"From: ben@example.net\r\nTo: {to}\r\nSubject: Other\r\n\r\nHello\r\n"
+    loop.call(world.write, content.encode(), mailbox=address, sender="ben@example.net")
+
+
+def told(world: World, gateway: Gateway, type_: str, *, count: int = 1) -> dict[str, Any]:
+    """Return the data of the newest webhook of a type, once there are `count`."""
 
     def found() -> list[Any]:
         payloads = [one.payload for one in world.helpdesk.received]
         return [one["data"] for one in payloads if one["type"] == type_]
 
-    wait_until(lambda: len(found()) == 1, what=gateway.log)
-    return dict(found()[0])
+    wait_until(lambda: len(found()) == count, what=gateway.log)
+    return dict(found()[-1])

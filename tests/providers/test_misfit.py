@@ -149,3 +149,17 @@ def test_a_sender_at_a_domain_that_is_not_the_tenants_is_doubted_with_the_fix() 
     (doubt,) = find_doubts(tenant, CATALOGUE)
     assert doubt.startswith('[senders."b@sub.acme.example"]: sub.acme.example is no domain of')
     assert 'add [domains."sub.acme.example"]' in doubt
+
+
+def test_a_token_in_an_address_that_its_provider_does_not_deliver_is_refused() -> None:
+    def told(provider: str, *, address: str = "a@acme.example") -> list[str]:
+        box = Mailbox(address="a@acme.example", provider=provider, client_id="1")
+        sender = Sender(address=address, reply_tokens=True)
+        tenant = Tenant(
+            id="acme", mailboxes={box.address: box}, senders={sender.address: sender}
+        )
+        return [one for one in find_misfits(tenant, CATALOGUE) if "reply_tokens" in one]
+
+    [sentence] = told("qq")
+    assert sentence.startswith('[senders."a@acme.example"] reply_tokens: QQ Mail delivers no')
+    assert told("qq", address="b@acme.example") == told("gmail") == told("gmx") == []

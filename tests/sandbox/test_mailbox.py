@@ -48,6 +48,15 @@ def test_a_delivered_mail_is_fetched_whole_by_uid(mailboxes: MailboxServer, loop
     assert found[uid][b"INTERNALDATE"].year >= 2026
 
 
+def test_mail_to_a_detail_of_an_address_comes_to_it(
+    mailboxes: MailboxServer, loop: Any
+) -> None:
+    assert mailboxes.has_account("shop+x@163.example")
+    assert not mailboxes.has_account("other+x@163.example")
+    loop.call(mailboxes.deliver, "Shop+x@163.example", MAIL)
+    assert len(mailboxes.folder(ADDRESS).letters) == 1
+
+
 def test_an_idle_client_hears_of_new_mail(mailboxes: MailboxServer, loop: Any) -> None:
     with connected(mailboxes) as client:
         client.select_folder("INBOX")
