@@ -51,6 +51,7 @@ class Intake:
             Conversation(self._desk()),
             sockets=sockets,
             hostname=base.settings.server.hostname,
+            support=base.settings.console.support,
             tls=tls,
             room=Room(base.settings.submission.max_bytes_at_once),
             tally=tally,

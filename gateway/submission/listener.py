@@ -56,14 +56,19 @@ class Listeners:
         *,
         sockets: Sequence[socket.socket],
         hostname: str,
+        support: str | None,
         tls: ServerTls | None,
         room: Room,
         tally: Tally,
     ) -> None:
-        """`sockets` are those of `open_sockets`; without TLS `tls` may be None."""
+        """`sockets` are those of `open_sockets`; without TLS `tls` may be None.
+
+        `support` is the address that refusals name, None: they name nobody.
+        """
         self._settings = settings
         self._conversation = conversation
         self._hostname = hostname
+        self._support = support
         self._tls = tls
         self._room = room
         self._tally = tally
@@ -131,6 +136,7 @@ class Listeners:
             is_plain=is_plain,
             tls_context=context if listener.security is Security.STARTTLS else None,
             hostname=self._hostname,
+            support=self._support,
             timeout=self._settings.idle_timeout_seconds,
             max_message_bytes=self._settings.max_message_bytes,
             max_recipients=self._settings.max_recipients,

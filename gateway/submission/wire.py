@@ -25,6 +25,8 @@ MAX_ERRORS = 20  # replies 4yz and 5yz in a session that is good for nothing
 LINGER_SECONDS = 10.0  # for a goodbye that the client does not read
 READY_FOR_TLS = b"220 Ready to start TLS"  # of the library
 NO_CODE_YET = re.compile(rb"[245]\d\d[ -](?![245]\.\d{1,3}\.\d{1,3}( |$))")
+MAX_LINE_BYTES = 510  # beside CR LF (RFC 5321 §4.5.3.1.5)
+FOR_PEOPLE = (b"530", b"535", b"538", b"550", b"552", b"554")  # a program alone mends none
 DEFAULT_CODES = {
     b"421": b"4.3.0", b"450": b"4.7.1", b"451": b"4.3.0", b"452": b"4.3.1", b"454": b"4.7.0",
     b"500": b"5.5.2", b"501": b"5.5.4", b"502": b"5.5.1", b"503": b"5.5.1", b"504": b"5.5.4",
@@ -65,11 +67,16 @@ class Wire(smtp.SMTP):
         *,
         opened: Callable[[Wire], str | None],
         closed: Callable[[Wire], None],
+        support: str | None,
         **options: Any,
     ) -> None:
-        """`opened` may return a refusal; `closed` is called once for each `opened`."""
+        """`opened` may return a refusal; `closed` is called once for each `opened`.
+
+        `support` is an address that refusals name, where a person can act.
+        """
         super().__init__(handler, loop=asyncio.get_running_loop(), **options)
         self._opened_hook, self._closed_hook = opened, closed
+        self._support = support.encode() if support and support.isascii() else b""
         self.tls: str | None = None  # version and cipher; None in the clear
         self._errors = 0
         self._finishing = False
@@ -104,7 +111,7 @@ class Wire(smtp.SMTP):
         """
         reply = status if isinstance(status, bytes) else _as_bytes(status)
         if reply[:1] in b"45":
-            reply = _with_enhanced_code(reply)
+            reply = _with_support(_with_enhanced_code(reply), self._support)
         if reply == READY_FOR_TLS:
             reply = b"220 2.0.0 Ready to start TLS"
         self._writer.write(reply + b"\r\n")
@@ -173,7 +180,7 @@ class Wire(smtp.SMTP):
         self.tls = _tls_of(transport)
         super().connection_made(transport)
         if is_first and (refusal := self._opened_hook(self)):
-            self._say_goodbye(refusal.encode())
+            self._say_goodbye(_with_support(refusal.encode(), self._support))
 
     def connection_lost(self, error: Exception | None) -> None:
         """End the session, whatever it was doing."""
@@ -288,6 +295,19 @@ def _with_enhanced_code(reply: bytes) -> bytes:
         return reply
     code = DEFAULT_CODES.get(reply[:3], reply[:1] + b".0.0")
     return reply[:4] + code + b" " + reply[4:].removeprefix(b"Error: ")
+
+
+def _with_support(reply: bytes, support: bytes) -> bytes:
+    """Name whom to ask behind a refusal, on a line of its own where that is too long."""
+    code = reply[:3]
+    if not support or code not in FOR_PEOPLE:
+        return reply
+    asked = b"Questions? Ask " + support
+    line = reply + b". " + asked
+    if len(line) <= MAX_LINE_BYTES:
+        return line
+    enhanced = reply[4:].split(b" ", 1)[0]
+    return b"%s-%s\r\n%s %s %s" % (code, reply[4:], code, enhanced, asked)
 
 
 def report_fault(error: Exception) -> str:

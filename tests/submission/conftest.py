@@ -76,6 +76,7 @@ class Stage:
     state: Path
     settings: SubmissionSettings
     loop: asyncio.AbstractEventLoop
+    support: str | None = None
     now: float = 1000.0
     accepted: list[Outgoing] = field(default_factory=list)
     suppressed: dict[tuple[str, str], Suppression] = field(default_factory=dict)
@@ -116,6 +117,7 @@ class Stage:
             Conversation(desk),
             sockets=sockets,
             hostname="gateway.example",
+            support=self.support,
             tls=ServerTls(certificate),
             room=self.room,
             tally=tally,
@@ -258,9 +260,10 @@ def open_stage(
     """A function that starts a stage with changed settings."""
     stages: list[Stage] = []
 
-    def opened(**changes: Any) -> Stage:
+    def opened(*, support: str | None = None, **changes: Any) -> Stage:
         settings = replace(default_settings(), **changes)
-        stage = Stage(tmp_path_factory.getbasetemp() / "state", settings, loop)
+        state = tmp_path_factory.getbasetemp() / "state"
+        stage = Stage(state, settings, loop, support=support)
         stages.append(stage)
         stage.run(stage.listeners.start())
         return stage

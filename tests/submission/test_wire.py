@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.submission.wire import MAX_COMMAND_BYTES, MAX_ERRORS
+from tests.submission.conftest import auth_plain
 
 if TYPE_CHECKING:
     from tests.submission.conftest import Stage
@@ -41,6 +42,41 @@ def test_what_is_no_command_line_is_refused_and_the_next_one_obeyed(
     client.send(sent + b"NOOP\r\n")
     assert client.read().startswith(reply)
     assert client.read() == "250 2.0.0 OK"
+
+
+def test_refusals_that_a_person_can_mend_name_whom_to_ask(
+    open_stage: Callable[..., Stage],
+) -> None:
+    ask = ". Questions? Ask it@gateway.example"
+    stage = open_stage(support=ask.rsplit(maxsplit=1)[-1])
+    client = stage.connect()
+    client.read()
+    client.say("EHLO desk.example")
+    refused = client.say(auth_plain("acme.zammad", "wrong"))
+    assert refused == f"535 5.7.8 User name or password is not right{ask}"
+    assert client.say("MAIL FROM:<>") == f"530 5.7.0 Sign in first{ask}"
+    assert client.say("NONSENSE") == "500 5.5.1 There is no such command"
+    client.say(auth_plain("acme.zammad"))
+    client.send(MESSAGE.replace(b"support@", b"nobody@"))
+    replies = [client.read() for _ in range(4)]
+    assert replies[3] == (
+        f"550 5.7.1 <nobody@acme.example> is not among the senders of your account{ask}"
+    )
+
+
+def test_whom_to_ask_stands_on_a_line_of_its_own_where_there_is_no_room(
+    open_stage: Callable[..., Stage],
+) -> None:
+    """RFC 5321 §4.5.3.1.5: a reply line has 512 octets at most."""
+    domain = ".".join(["a" * 60] * 4)
+    stage = open_stage(support=f"it@{domain}")
+    client = stage.signed_in()
+    client.send(MESSAGE.replace(b"support@acme.example", f"nobody@{domain}".encode()))
+    replies = [client.read() for _ in range(4)]
+    assert replies[3].splitlines() == [
+        f"550-5.7.1 <nobody@{domain}> is not among the senders of your account",
+        f"550 5.7.1 Questions? Ask it@{domain}",
+    ]
 
 
 def test_a_line_may_come_byte_by_byte(stage: Stage) -> None:
