@@ -86,6 +86,7 @@ def _event_data(
         "tenant": arrival.tenant.id,
         "message_id": sent.message_id,
         "conversation": sent.conversation,
+        "conversation_ref": sent.conversation_ref,
         "recipient": recipient,
         "feedback_type": complaint.kind,
         "reporter": complaint.reporter or None,

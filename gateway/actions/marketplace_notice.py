@@ -67,6 +67,7 @@ def take_notice(db: Db, notice: Notice, arrival: Arrival) -> Taken:
         "tenant": tenant.id,
         "message_id": about.message_id,
         "conversation": about.conversation,
+        "conversation_ref": about.conversation_ref,
         "recipient": recipient,
         "class": "our-account" if found.cause in OUR_ACCOUNT else "policy",
         "code": None,

@@ -1,9 +1,10 @@
 """A fetched message as the `data` of message.received, from its bytes and recorded edits.
 
 Pure, and no bytes make it fail. Addresses are {address, name}; text and html are cut at
-1 MiB with `truncated`. `sequence` is the place of the mail in its conversation, mails of both
-directions counted; `linked` the conversation of a mail that a stranger names. A notification of
-ours, which is in no mailbox, has no `mailbox`.
+1 MiB with `truncated`. `conversation_ref` is what the helpdesk itself calls the conversation,
+`sequence` the place of the mail in it, mails of both directions counted; `linked` the
+conversation of a mail that a stranger names. A notification of ours, which is in no mailbox,
+has no `mailbox`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from gateway.actions.parts import Attachment, clean, read_parts
 from gateway.actions.quotes import without_quotes
 from gateway.actions.route import told
 from gateway.mail.delivery import Batch, Kind
+from gateway.mail.ids import REF_FIELD
 from gateway.mail.inbound import METHODS
 from gateway.mail.message import Edit, Message, apply_edits, parse_message
 
@@ -40,6 +42,7 @@ def received(batch: Batch, *, link: Link) -> dict[str, Any]:
         "tenant": batch.lane.tenant,
         "mailbox": _last(edits, route.MAILBOX_FIELD) or None,
         "conversation": _last(edits, route.CONVERSATION_FIELD) or batch.conversation,
+        "conversation_ref": _last(edits, REF_FIELD) or batch.conversation_ref,
         "sequence": int(_last(edits, route.SEQUENCE_FIELD) or 0) or batch.sequence,
         "linked": _last(edits, route.LINKED_FIELD) or None,
         "message_id": _line(message.message_id),

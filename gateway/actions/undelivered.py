@@ -87,6 +87,7 @@ def take_undelivered(db: Db, undelivered: Undelivered, arrival: Arrival) -> Take
             "tenant": arrival.tenant.id,
             "message_id": about.message_id,
             "conversation": about.conversation,
+            "conversation_ref": about.conversation_ref,
             "recipient": recipient,
             "class": failure.class_,
             "code": failure.reply.code,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from gateway.actions.answer import Mark, is_loop_mark
 from gateway.actions.feedback import read_complaint
 from gateway.actions.gate import LOOP_FIELD
+from gateway.actions.letter import encoded
 from gateway.actions.marketplace_notice import read_notice
 from gateway.actions.nameless import tie
 from gateway.actions.perform import Judged, Reported
@@ -21,6 +22,7 @@ from gateway.conversation.thread import Thread, take_in
 from gateway.conversation.token import Given, find_given
 from gateway.delivery.verdict import failure_class
 from gateway.mail.delivery import Decision, Verdict
+from gateway.mail.ids import REF_FIELD
 from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.message import Edit, parse_message
 from gateway.mail.plan import Effect, EffectKind, Plan
@@ -218,6 +220,7 @@ def _edits_before(
     told = [
         Edit(CONVERSATION_FIELD, thread.conversation),
         Edit(SEQUENCE_FIELD, str(thread.sequence)),
+        *([Edit(REF_FIELD, encoded(thread.ref, name=REF_FIELD))] if thread.ref else []),
         *([Edit(LINKED_FIELD, thread.linked)] if thread.linked else []),
     ]
     foreign = (*foreign_marks(message, keep=kept), *foreign_results(message, believed))

@@ -47,6 +47,7 @@ def _facts(batch: Batch, delivery: Delivery, result: Result) -> dict[str, Any]:
         "tenant": batch.lane.tenant,
         "message_id": batch.message_id,
         "conversation": batch.conversation,
+        "conversation_ref": batch.conversation_ref,
         "sequence": batch.sequence,
         "recipient": str(delivery.recipient.address),
         "code": reply.code,

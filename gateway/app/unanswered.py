@@ -59,6 +59,7 @@ class Clocks:
             "tenant": one.tenant,
             "mailbox": one.mailbox,
             "conversation": one.conversation,
+            "conversation_ref": one.conversation_ref,
             "message_id": one.message_id,
             "from": one.header_from,
             "hours": one.hours,

@@ -32,6 +32,7 @@ class Thread:
 
     conversation: str
     sequence: int  # its place among the mails of the conversation, from 1 on
+    ref: str = ""  # what the helpdesk calls it
     is_reply: bool  # to a conversation that we know and the sender takes part in
     linked: str = ""  # the conversation that a stranger's mail names an id of
     edits: tuple[Edit, ...] = ()
@@ -69,6 +70,7 @@ def take_in(
     return Thread(
         conversation=conversation,
         sequence=threads.set_conversation(db, fetched.id, conversation),
+        ref=threads.ref_of(db, tenant=fetched.tenant, conversation=conversation) or "",
         is_reply=is_reply,
         linked=found.conversation if found and not is_reply else "",
         edits=_edits(db, fetched.tenant, message, entrusted) if is_reply else (),
@@ -89,6 +91,8 @@ def take_out(
     own = threads.Known(conversation=conversation, ours=outgoing.message_id, direction="out")
     _learn(db, message, tenant=outgoing.tenant, own=own, now=now)
     threads.set_conversation(db, outgoing.id, conversation)
+    if ref := outgoing.conversation_ref:
+        threads.set_ref(db, tenant=outgoing.tenant, conversation=conversation, ref=ref)
     return conversation
 
 
@@ -142,6 +146,7 @@ def _take_bounce(
     return Thread(
         conversation=mail.conversation,
         sequence=threads.set_conversation(db, fetched.id, mail.conversation),
+        ref=threads.ref_of(db, tenant=fetched.tenant, conversation=mail.conversation) or "",
         is_reply=True,
         edits=tuple(edits),
     )

@@ -110,6 +110,7 @@ class Outgoing:
     origin: str | None = None  # the id of the message that this one answers, reports or carries
     credential: str | None = None
     hold: str | None = None  # a reason: the message waits for a person
+    conversation_ref: str | None = None  # what the helpdesk calls its conversation
     hold_until: datetime | None = None  # or for this time: the hold of a policy that ends
 
 
@@ -142,6 +143,7 @@ class Batch:
     origin: str | None
     deliveries: tuple[Delivery, ...]
     conversation: str | None = None
+    conversation_ref: str | None = None  # what the helpdesk calls it
     sequence: int | None = None  # its place among the mails of the conversation
 
 

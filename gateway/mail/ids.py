@@ -7,6 +7,7 @@ import time
 from datetime import datetime
 
 ID_FIELD = "X-Gateway-Id"  # the header field that names a message of ours
+REF_FIELD = "X-Gateway-Conversation-Ref"  # what a helpdesk calls a conversation
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's Base32: no I, L, O, U
 
 

@@ -18,6 +18,7 @@ MAX_FOREIGN = 50
 RESULTS = "Authentication-Results"
 OURS = (
     "X-Gateway-Id", "X-Gateway-Mailbox", "X-Gateway-Conversation", "X-Gateway-Sequence",
+    "X-Gateway-Conversation-Ref",
     "X-Gateway-Linked", "X-Gateway-Tags", "X-Gateway-Field", "X-Gateway-Auth",
     "X-Gateway-Backfill", "X-Gateway-Junk",
 )  # fmt: skip

@@ -12,6 +12,7 @@ from gateway.mail.delivery import Batch, Delivery, Kind, Lane
 from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.message import Edit, apply_edits
 from gateway.store.sqlite import Db
+from gateway.store.threads import REF_OF_MESSAGE
 
 
 def envelope_row(envelope: Envelope) -> str:
@@ -93,7 +94,8 @@ def load_batch(
     """Return what is sent of a claimed message: its stored bytes and the leased deliveries."""
     row = db.execute(
         "SELECT m.kind, m.message_id, m.return_path, m.header_from, m.envelope, m.edits,"
-        " m.origin, m.accepted_at, c.bytes, m.conversation, m.sequence FROM message m"
+        " m.origin, m.accepted_at, c.bytes, m.conversation, m.sequence,"
+        f" {REF_OF_MESSAGE} FROM message m"
         " JOIN content c ON c.message = m.id"
         " WHERE m.id = ?",
         (message,),
@@ -114,5 +116,6 @@ def load_batch(
         origin=row[6],
         conversation=row[9],
         sequence=row[10],
+        conversation_ref=row[11],
         deliveries=deliveries,
     )

@@ -1,14 +1,15 @@
 """The tables, as migrations in order; a released migration is never edited.
 
-Times are seconds since 1970 in UTC, sizes are bytes. The views `messages`, `deliveries` and
-`mailboxes` are for people who open the file with the `sqlite-utils` command: read-only by
-nature, and free of secrets.
+Times are seconds since 1970 in UTC, sizes are bytes. What people look at are the views of
+`store.views`.
 """
 
 from __future__ import annotations
 
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
+
+from gateway.store.views import VIEWS
 
 MIGRATIONS = Migrations("gateway")
 
@@ -341,6 +342,13 @@ CREATE TABLE threads (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX threads_by_conversation ON threads(tenant, conversation);
 
+CREATE TABLE conversation_refs (
+    tenant TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    ref TEXT NOT NULL,
+    PRIMARY KEY (tenant, conversation)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE awaited_copies (
     mailbox TEXT NOT NULL,
     message TEXT NOT NULL,
@@ -357,27 +365,6 @@ CREATE TABLE peers (
 ) STRICT, WITHOUT ROWID;
 """
 
-MESSAGES_VIEW = """
-SELECT m.id, m.tenant, m.kind, m.message_id, m.header_from, m.return_path, m.size_bytes,
-       datetime(m.accepted_at, 'unixepoch') AS accepted_at, m.conversation, m.origin,
-       i.mailbox, i.state AS inbound_state, i.outcome, i.rule
-FROM message m LEFT JOIN inbox i ON i.message = m.id
-"""
-
-DELIVERIES_VIEW = """
-SELECT d.message, d.tenant, d.lane_kind, d.lane, d.recipient, d.state, d.attempts,
-       datetime(d.next_attempt_at, 'unixepoch') AS next_attempt_at, d.last_code, d.last_reply,
-       d.upstream_id, d.reason, d.fix, datetime(d.finished_at, 'unixepoch') AS finished_at
-FROM delivery d
-"""
-
-MAILBOXES_VIEW = """
-SELECT t.name AS address, t.tenant, s.state, s.reason, s.fix,
-       datetime(s.last_fetched_at, 'unixepoch') AS last_fetched_at, s.paused
-FROM tenant_items t LEFT JOIN mailbox_states s ON s.address = t.name
-WHERE t.kind = 'mailbox'
-"""
-
 
 def migrate(db: Database) -> None:
     """Bring the schema to this release; does nothing when it is there already."""
@@ -391,6 +378,5 @@ def first_tables(db: Database) -> None:
     for statement in TABLES.split(";\n"):
         if statement.strip():
             db.execute(statement)
-    db.create_view("messages", MESSAGES_VIEW)
-    db.create_view("deliveries", DELIVERIES_VIEW)
-    db.create_view("mailboxes", MAILBOXES_VIEW)
+    for name, query in VIEWS.items():
+        db.create_view(name, query)

@@ -9,9 +9,10 @@ from typing import Any
 from gateway.mail.delivery import LaneKind, State
 from gateway.mail.ids import first_id
 from gateway.store.sqlite import Db
+from gateway.store.threads import REF_OF_MESSAGE
 
 MOST_NEWEST = 50
-COLUMNS = "m.id, m.message_id, m.conversation, coalesce(c.bytes, x'')"
+COLUMNS = f"m.id, m.message_id, m.conversation, coalesce(c.bytes, x''), {REF_OF_MESSAGE}"
 LEFT = (
     "message m LEFT JOIN content c ON c.message = m.id WHERE m.tenant = :tenant AND EXISTS"
     " (SELECT 1 FROM delivery d WHERE d.message = m.id AND d.lane_kind = :kind"
@@ -29,6 +30,7 @@ class Sent:
     id: str
     message_id: str
     conversation: str | None
+    conversation_ref: str | None  # as the helpdesk calls it
     content: bytes = field(repr=False)
     recipients: tuple[str, ...]
 
@@ -84,5 +86,6 @@ def _sent(db: Db, row: tuple[Any, ...]) -> Sent:
     query = "SELECT recipient FROM delivery WHERE message = ? AND state <> ? ORDER BY number"
     recipients = tuple(one for (one,) in db.execute(query, (row[0], State.FAILED.value)))
     return Sent(
-        id=row[0], message_id=row[1], conversation=row[2], content=row[3], recipients=recipients
-    )
+        id=row[0], message_id=row[1], conversation=row[2], conversation_ref=row[4],
+        content=row[3], recipients=recipients,
+    )  # fmt: skip

@@ -11,6 +11,11 @@ from datetime import datetime
 
 from gateway.store.sqlite import Db
 
+REF_OF_MESSAGE = (  # of a message `m` in a query
+    "(SELECT r.ref FROM conversation_refs r WHERE r.tenant = m.tenant"
+    " AND r.conversation = m.conversation)"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
@@ -84,6 +89,23 @@ def set_conversation(db: Db, message: str, conversation: str) -> int:
         (conversation, message),
     ).fetchall()
     return int(rows[0][0]) if rows else 0
+
+
+def set_ref(db: Db, *, tenant: str, conversation: str, ref: str) -> None:
+    """Remember what the helpdesk calls a conversation; of several names the newest."""
+    db.execute(
+        "INSERT OR REPLACE INTO conversation_refs (tenant, conversation, ref) VALUES (?,?,?)",
+        (tenant, conversation, ref),
+    )
+
+
+def ref_of(db: Db, *, tenant: str, conversation: str) -> str | None:
+    """Return what the helpdesk calls a conversation, None where it gave no name."""
+    row = db.execute(
+        "SELECT ref FROM conversation_refs WHERE tenant = ? AND conversation = ?",
+        (tenant, conversation),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def conversation_of(db: Db, message: str) -> str | None:

@@ -17,6 +17,7 @@ from gateway.mail.trouble import Alert
 from gateway.store import alerts, journal
 from gateway.store.queue import accept
 from gateway.store.sqlite import Db
+from gateway.store.threads import REF_OF_MESSAGE
 
 WARNED_AFTER_HOURS = (12, 20)  # Amazon asks for an answer in 24, on weekends too
 
@@ -30,6 +31,7 @@ class Unanswered:
     mailbox: str
     message_id: str
     conversation: str | None
+    conversation_ref: str | None
     header_from: str
     received_at: datetime
     hours: int  # of WARNED_AFTER_HOURS
@@ -62,7 +64,8 @@ def due(db: Db, *, now: datetime) -> list[Unanswered]:
     first = timedelta(hours=WARNED_AFTER_HOURS[0])
     rows = db.execute(
         "SELECT u.message, u.tenant, u.mailbox, m.message_id, m.conversation, m.header_from,"
-        " u.since, u.warned FROM unanswered u JOIN message m ON m.id = u.message"
+        f" u.since, u.warned, {REF_OF_MESSAGE}"
+        " FROM unanswered u JOIN message m ON m.id = u.message"
         " WHERE u.since <= ? ORDER BY u.since",
         ((now - first).timestamp(),),
     )
@@ -74,6 +77,7 @@ def due(db: Db, *, now: datetime) -> list[Unanswered]:
             mailbox=row[2],
             message_id=row[3],
             conversation=row[4],
+            conversation_ref=row[8],
             header_from=row[5],
             received_at=datetime.fromtimestamp(row[6], UTC),
             hours=hours,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gateway.mail.address import Address, parse_address
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.envelope import Submission
+from gateway.mail.ids import REF_FIELD
 from gateway.mail.marketplace import is_alias
 from gateway.mail.message import Edit, Message, parse_message
 from gateway.mail.reply import Reply
@@ -19,6 +20,7 @@ from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.mail.tenant import Sender, Tenant, Upstream
 from gateway.submission.author import Author, find_author, name_edits, rewrite_edits
 
+MAX_REF_CHARACTERS = 200
 REWRITE = "rewrite"
 SUPPRESSED = {
     SuppressionReason.RECIPIENT_DEAD: ("5.1.1", "This address was refused as dead"),
@@ -75,7 +77,8 @@ def find_refusal(
             550, "5.7.1", f"<{letter.submission.envelope.return_path}> is not an envelope"
             f" sender that <{letter.author.address}> may use",
         )  # fmt: skip
-    return _find_crowd(letter) or _find_limit(letter, tenant, upstream_max_bytes)
+    odd = _find_odd_ref(letter) or _find_crowd(letter)
+    return odd or _find_limit(letter, tenant, upstream_max_bytes)
 
 
 def refuse_suppressed(found: Suppression) -> Reply:
@@ -144,6 +147,15 @@ def _may_return_to(return_path: Address | None, author: Author, tenant: Tenant) 
     if return_path is None or return_path.domain == author.address.domain:
         return True
     return return_path.domain in tenant.domains or bool(tenant.find_sender(str(return_path)))
+
+
+def _find_odd_ref(letter: Letter) -> Reply | None:
+    """A name that we could not echo whole would be none."""
+    ref = letter.message.text(REF_FIELD)
+    if len(ref) <= MAX_REF_CHARACTERS and ref.isprintable():
+        return None
+    sentence = f"{REF_FIELD} takes {MAX_REF_CHARACTERS} printable characters at most"
+    return Reply(550, "5.6.0", sentence)
 
 
 def _find_crowd(letter: Letter) -> Reply | None:

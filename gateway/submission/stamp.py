@@ -1,7 +1,8 @@
 """Date, Message-ID, Received (RFC 6409 §8): a submission becomes a message on its way.
 
-Bcc and Return-Path are taken out (RFC 5322 §3.6.3, RFC 5321 §4.4). The other bytes stay as
-they came; what is added stands above them.
+Bcc and Return-Path are taken out (RFC 5322 §3.6.3, RFC 5321 §4.4), and what the helpdesk
+calls the conversation, which is for us. The other bytes stay as they came; what is added
+stands above them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from email.utils import format_datetime
 
 from gateway.mail.delivery import Kind, Outgoing
 from gateway.mail.envelope import Peer, Submission
+from gateway.mail.ids import REF_FIELD
 from gateway.mail.message import Message
 from gateway.submission.admission import Letter, Way
 
-REMOVED = frozenset({"bcc", "resent-bcc", "return-path"})
+REMOVED = frozenset({"bcc", "resent-bcc", "return-path", REF_FIELD.lower()})
 UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")  # of a HELO, as it stands in a trace field
 
 
@@ -39,6 +41,7 @@ def stamp(letter: Letter, way: Way, *, id: str, hostname: str) -> Outgoing:  # n
         header_from=way.header_from,
         edits=way.edits,
         credential=submission.credential,
+        conversation_ref=message.text(REF_FIELD) or None,
     )
 
 

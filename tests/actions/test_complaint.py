@@ -78,6 +78,7 @@ def test_who_complained_is_suppressed_and_the_tenant_told(store: Store) -> None:
     (data,) = complain(store, arf(MAIL, recipient="ann@example.org"))
     assert data == {
         "id": SENT, "tenant": "acme", "message_id": MAIL, "conversation": None,
+        "conversation_ref": None,
         "recipient": "Ann@example.org", "feedback_type": "abuse", "reporter": "Loop/1.0",
         "mailbox": "shop@acme.example", "report": REPORT,
     }  # fmt: skip

@@ -68,6 +68,7 @@ def test_what_a_helpdesk_is_told() -> None:
         "tenant": "acme",
         "mailbox": "shop@acme.example",
         "conversation": "C1",
+        "conversation_ref": None,
         "sequence": 3,
         "linked": None,
         "message_id": "<1@example.org>",

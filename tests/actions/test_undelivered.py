@@ -112,6 +112,7 @@ def test_a_dead_recipient_is_told_and_suppressed(store: Store) -> None:
     (event,) = taken.told
     assert json.loads(event.content)["data"] == {
         "id": SENT, "tenant": "acme", "message_id": MAIL, "conversation": None,
+        "conversation_ref": None,
         "recipient": "ann@example.org", "class": "recipient-dead", "code": 550,
         "text": "5.1.1 no such user", "report": "01ARZ3NDEKTSV4RRFF",
         "matched_by": "message-id",

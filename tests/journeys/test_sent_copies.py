@@ -1,4 +1,4 @@
-"""Conversations by a mailbox's own account: an id that its copy tells, a token in Reply-To."""
+"""Conversations: an id that a copy of sent mail tells, a reply token, a helpdesk's own name."""
 
 from __future__ import annotations
 
@@ -89,6 +89,8 @@ def test_an_answer_names_the_helpdesks_id_after_a_kill_and_by_a_token_alone(
     assert answer["in_reply_to"] == "<desk-1@acme.example>"
     sent = told(world, gateway, "message.delivered")
     assert (answer["conversation"], answer["linked"]) == (sent["conversation"], None)
+    assert answer["conversation_ref"] == sent["conversation_ref"] == "chat-4711"
+    assert all(b"chat-4711" not in one.content for one in world.upstream.captured)
     timeline = gateway.json("log", "trace", renamed)
     assert timeline["message_id"] == "<desk-1@acme.example>"
     assert "message.renamed" in [one["event"] for one in timeline["events"]]
@@ -102,6 +104,7 @@ def test_an_answer_names_the_helpdesks_id_after_a_kill_and_by_a_token_alone(
 def send(gateway: Gateway, own: str) -> None:
     """Write to Ann as the helpdesk does; returns once it has left."""
     lines = [f"From: {BOX}", f"To: {ANN}", "Subject: Order", f"Message-ID: {own}"]
+    lines += ["X-Gateway-Conversation-Ref: chat-4711"]
     with smtplib.SMTP("127.0.0.1", gateway.plain, timeout=60) as client:
         client.login("acme.helpdesk", LOGIN)
         client.sendmail(BOX, [ANN], "\r\n".join([*lines, "", "Hello", ""]))

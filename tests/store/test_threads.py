@@ -35,3 +35,24 @@ def test_peers_are_those_of_one_conversation(store: Store) -> None:
     assert not store.read_now(
         threads.is_peer, tenant="acme", conversation="C2", address="ann@x.example"
     )
+
+
+def test_what_a_helpdesk_calls_a_conversation_is_the_newest_name_of_its_tenant(
+    store: Store,
+) -> None:
+    for ref in ("chat-1", "chat-2"):
+        store.write_now(threads.set_ref, tenant="acme", conversation="C1", ref=ref)
+    assert store.read_now(threads.ref_of, tenant="acme", conversation="C1") == "chat-2"
+    assert store.read_now(threads.ref_of, tenant="beta", conversation="C1") is None
+
+
+def test_the_newest_mail_of_a_conversation_is_one_that_was_sent(store: Store) -> None:
+    learn(store, "acme", "<sent@x>", "C1")
+    store.write_now(
+        threads.learn, tenant="acme", id_="<got@x>", ours="<got@x>", conversation="C1",
+        direction="in", now=NOON,
+    )  # fmt: skip
+    known = store.read_now(threads.find_newest, tenant="acme", conversation="C1")
+    assert known is not None
+    assert known.ours == "<ours@x.example>"
+    assert store.read_now(threads.find_newest, tenant="beta", conversation="C1") is None

@@ -153,6 +153,15 @@ def test_a_message_too_big_for_its_upstream_is_refused_by_name() -> None:
     assert refusal("acmeshop@163.com", body="x" * 1000) is None
 
 
+@pytest.mark.parametrize("ref", ["x" * 201, "a\x01b"])
+def test_a_name_of_a_conversation_that_cannot_be_told_whole_is_refused(ref: str) -> None:
+    named = f"support@acme.example\r\nX-Gateway-Conversation-Ref: {ref}"
+    reply = refusal(named)
+    assert reply is not None
+    assert (reply.code, reply.enhanced) == (550, "5.6.0")
+    assert refusal(named.replace(ref, "x" * 200)) is None
+
+
 def test_a_colleague_is_rewritten_to_the_sender_of_the_same_domain() -> None:
     found = way("Ann <ann@acme.example>", tenant=REWRITING)
     assert found.header_from == "desk@acme.example"

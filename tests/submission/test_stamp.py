@@ -100,6 +100,13 @@ def test_bcc_and_return_path_are_removed_with_their_folded_lines() -> None:
     assert outgoing.content.endswith(b"+0000\r\n" + COMPLETE + BODY)
 
 
+def test_what_the_helpdesk_calls_the_conversation_is_kept_and_does_not_leave() -> None:
+    outgoing = stamped(b"X-Gateway-Conversation-Ref:\r\n chat-4711\r\n" + COMPLETE + BODY)
+    assert outgoing.conversation_ref == "chat-4711"
+    assert b"chat-4711" not in outgoing.content
+    assert stamped(COMPLETE + BODY).conversation_ref is None
+
+
 def test_a_recipient_is_not_told_of_the_others() -> None:
     outgoing = stamped(COMPLETE + BODY, recipients=("ann@example.org", "bob@example.org"))
     assert b"example.org" not in outgoing.content
