@@ -139,6 +139,7 @@ def release(
                 return
         moved = gateway.store.write_now(people.release, id_, now=utc_now())
         found = _find(gateway, id_)
+    _tell_waiting(found, as_json=as_json)
     _tell(found, "released", moved, step=f"gateway log trace {found.id}", as_json=as_json)
 
 
@@ -147,8 +148,7 @@ def retry(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
     with opened(config) as gateway:
         moved = gateway.store.write_now(people.retry, id_, now=utc_now())
         found = _find(gateway, id_)
-    if found.reason not in (None, people.ITS_TURN) and not as_json:
-        print_line(f"{found.id}: it still waits: {found.reason}")
+    _tell_waiting(found, as_json=as_json)
     _tell(found, "due now", moved, step=f"gateway log trace {found.id}", as_json=as_json)
 
 
@@ -209,6 +209,11 @@ def _release_aside(
         return
     print_line(f"{way} of {tenant}: released ({counted(len(released), 'message')})")
     print_next(f"gateway log trace {released[0]}")
+
+
+def _tell_waiting(found: QueueEntry, *, as_json: bool) -> None:
+    if found.reason not in (None, people.ITS_TURN) and not as_json:
+        print_line(f"{found.id}: it still waits: {found.reason}")
 
 
 def _tell_released(id_: str, *, as_json: bool) -> None:

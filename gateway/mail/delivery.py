@@ -33,7 +33,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.DEFERRED: frozenset(
         {State.CLAIMED, State.QUEUED, State.HELD, State.CANCELLED, State.FAILED}
     ),
-    State.HELD: frozenset({State.QUEUED, State.CANCELLED, State.FAILED}),
+    State.HELD: frozenset({State.QUEUED, State.SCHEDULED, State.CANCELLED, State.FAILED}),
     State.DELIVERED: frozenset(),
     State.FAILED: frozenset(),
     State.CANCELLED: frozenset(),

@@ -94,7 +94,7 @@ def keep_on(db: Db, ended: Ending, outgoing: Outgoing, plan: Plan, *, now: datet
          outgoing.hold_until.timestamp() if outgoing.hold_until else None, id_),
     )  # fmt: skip
     if outgoing.hold is None:
-        people.move(db, id_, State.QUEUED, None, now=now, only="state = 'held'")
+        people.release(db, id_, now=now, event=None)
 
 
 def take(db: Db, ended: Ending, *, now: datetime, lease: timedelta) -> Batch:

@@ -17,7 +17,15 @@ from gateway.store.errors import Conflict
 from gateway.store.queue import DUE, STOPPED, sources
 from gateway.store.rows import read
 from gateway.store.sqlite import Db
-from gateway.store.waiting import ASIDE_REASON, Clocks, clocks, held_fix, why_waiting
+from gateway.store.waiting import (
+    ASIDE_REASON,
+    Clocks,
+    clocks,
+    held_fix,
+    hour_to_come,
+    why_scheduled,
+    why_waiting,
+)
 
 STAND_STILL = (LaneKind.UPSTREAM, LaneKind.ROUTE, LaneKind.HOOK)  # while it is captured
 ITS_TURN = "its turn has not come: what was due before it leaves first"
@@ -131,9 +139,14 @@ def retry(db: Db, name: str, *, now: datetime) -> int:
     return len(states)
 
 
-def release(db: Db, name: str, *, now: datetime) -> int:
-    """Let what was held go; return how many recipients. Raises Conflict."""
-    return move(db, name, State.QUEUED, "queue.release", now=now, only="state = 'held'")
+def release(db: Db, name: str, *, now: datetime, event: str | None = "queue.release") -> int:
+    """Let what was held go, at its hour where it has one; return how many recipients.
+
+    Raises Conflict.
+    """
+    until = hour_to_come(db, journal.find_message(db, name), now=now)
+    to = State.SCHEDULED if until else State.QUEUED
+    return move(db, name, to, event, now=now, only="state = 'held'")
 
 
 def release_aside(
@@ -201,10 +214,10 @@ def move(
     message = journal.find_message(db, name)
     if message is None:
         raise Conflict(journal.unknown_message(db, name))
-    clock, reason, fix = _waits_from(db, message, to, now=now)
+    clock, due_at, reason, fix = _waits_from(db, message, to, now=now)
     changed = db.execute(
         "UPDATE delivery SET state = :to, reason = :reason, fix = :fix,"
-        " next_attempt_at = iif(:to = 'queued', :now, NULL),"
+        " next_attempt_at = :due_at,"
         " sendable_seconds = sendable_seconds + coalesce(max(0, :now - sendable_since), 0),"
         " sendable_since = :sendable_since, stalled_since = :stalled_since,"
         " finished_at = iif(:to IN ('cancelled', 'failed'), :now, NULL)"
@@ -214,6 +227,7 @@ def move(
             "to": to.value, "now": now.timestamp(), "message": message, "reason": reason,
             "fix": fix, "sendable_since": clock.sendable_since,
             "stalled_since": clock.stalled_since,
+            "due_at": due_at.timestamp() if due_at else None,
         },
     )  # fmt: skip
     if not changed.rowcount:
@@ -240,17 +254,19 @@ def _put_first(db: Db, message: str | None, *, now: datetime) -> None:
 
 def _waits_from(
     db: Db, message: str, to: State, *, now: datetime
-) -> tuple[Clocks, str | None, str | None]:
-    """Return which clock of a message runs from now on, and why it waits, where it does."""
+) -> tuple[Clocks, datetime | None, str | None, str | None]:
+    """Return which clock of a message runs from now on, its next step, and why it waits."""
+    if to is State.SCHEDULED and (until := hour_to_come(db, message, now=now)):
+        return STOPPED, until, *why_scheduled(message, until)
     query = (
         "SELECT d.tenant, d.lane_kind, d.lane, m.header_from FROM delivery d JOIN message m"
         " ON m.id = d.message WHERE d.message = ? LIMIT 1"
     )
     row = db.execute(query, (message,)).fetchone()
     if row is None or to is not State.QUEUED:
-        return STOPPED, None, None
+        return STOPPED, None, None, None
     lane = Lane(row[0], LaneKind(row[1]), row[2])
-    return clocks(db, lane, now=now), *why_waiting(lane, row[3])
+    return clocks(db, lane, now=now), now, *why_waiting(lane, row[3])
 
 
 def _why_not(db: Db, message: str) -> str:

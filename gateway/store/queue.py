@@ -34,6 +34,7 @@ from gateway.store.waiting import (
     clocks,
     held_fix,
     put_aside,
+    why_scheduled,
     why_waiting,
 )
 
@@ -269,8 +270,7 @@ def _why_waiting(outgoing: Outgoing, state: State) -> tuple[str | None, str | No
     if outgoing.hold:
         return outgoing.hold, held_fix(outgoing.id)
     if state is State.SCHEDULED and (until := outgoing.envelope.hold_until):
-        fix = f"gateway queue retry {outgoing.id} sends it now, queue delete cancels it"
-        return f"it is scheduled for {until.isoformat(timespec='seconds')}", fix
+        return why_scheduled(outgoing.id, until)
     return why_waiting(outgoing.lane, outgoing.header_from)
 
 

@@ -7,7 +7,7 @@ that could not (no upstream, a paused way out) has `stalled_since` instead.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway.mail.delivery import Lane, LaneKind, Verdict
 from gateway.store import journal
@@ -59,6 +59,27 @@ def why_waiting(lane: Lane, header_from: str) -> tuple[str | None, str | None]:
     if lane.kind is LaneKind.CAPTURE:
         return CAPTURED, CAPTURED_FIX
     return None, None
+
+
+def why_scheduled(message: str, until: datetime) -> tuple[str, str]:
+    """Return why what has an hour to leave at waits, and what a person can do."""
+    fix = f"gateway queue retry {message} sends it now, queue delete cancels it"
+    return f"it is scheduled for {until.isoformat(timespec='seconds')}", fix
+
+
+def hour_to_come(db: Db, message: str | None, *, now: datetime) -> datetime | None:
+    """Return before when a message must not leave (RFC 4865 §4); None: it may.
+
+    What was tried was sent by a person's word, its hour counts no more.
+    """
+    row = db.execute(
+        "SELECT json_extract(envelope, '$.hold_until') FROM message WHERE id = ? AND NOT EXISTS"
+        " (SELECT 1 FROM delivery WHERE message = message.id AND attempts > 0)",
+        (message,),
+    ).fetchone()
+    if row is None or row[0] is None or row[0] <= now.timestamp():
+        return None
+    return datetime.fromtimestamp(row[0], UTC)
 
 
 def begin_scheduled(db: Db, *, now: datetime) -> int:

@@ -68,6 +68,28 @@ def test_a_file_behind_may_hold_it_again(store: Store) -> None:
     assert store.read_now(outbound_holds.is_held, id_)
 
 
+def test_what_has_an_hour_to_leave_at_waits_for_it_when_it_is_released(store: Store) -> None:
+    """RFC 4865 §4; a person who holds it and lets it go does not send it early either."""
+    mail = outgoing(hold="look")
+    later = replace(mail.envelope, hold_until=NOON + HOUR)
+    store.write_now(queue.accept, replace(mail, envelope=later), now=NOON)
+    plan = Plan(effects=(HOLD,), version="v1")
+    store.write_now(plans.store, mail.id, plan, now=NOON)
+    store.write_now(outbound_holds.release, mail.id, event="queue.release", now=NOON)
+    going = ended(store)
+    store.write_now(outbound_holds.keep_on, going, going.outgoing, GO, now=NOON)
+    assert states(store, mail.id) == ["scheduled"]
+    store.write_now(people.hold, mail.id, reason="wait", now=NOON)
+    store.write_now(people.release, mail.id, now=NOON)
+    entry = store.read_now(people.entry, mail.id)
+    assert entry is not None
+    assert entry.recipients[0].next_attempt_at == NOON + HOUR
+    assert entry.reason == "it is scheduled for 2026-11-24T13:00:00+00:00"
+    store.write_now(people.hold, mail.id, reason="wait", now=NOON)
+    store.write_now(people.release, mail.id, now=NOON + HOUR)
+    assert states(store, mail.id) == ["queued"]
+
+
 @pytest.mark.parametrize("then", ["release", "reject", "discard", None])
 def test_a_hold_with_a_time_ends_by_itself(store: Store, then: str | None) -> None:
     id_ = hold(store, until=NOON + HOUR, seconds=3600, then=then)

@@ -102,7 +102,9 @@ def _build_replace(given: Given, builder: Builder) -> Command:
     def replace(run: Run) -> None:
         new, part = text.expand(run), run.part
         if part is not None and part is not run.root:
-            if part.whole is run.message.original:  # else what it was in was replaced as a whole
+            if (
+                part.whole is run.message.original
+            ):  # else what it was in was replaced as a whole
                 run.splices.append(splice(part, text=new, mime=mime))
             return
         headers = _headers(run, subject, sender)
