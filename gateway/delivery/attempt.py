@@ -46,7 +46,7 @@ NO_ACCOUNT = Verdict(
     decision=Decision.SIGN_IN_REFUSED,  # nobody was asked: the give-up clock stands still
     cause="no-account",
     meaning="The way that this mail was to leave by is not there any more or has no password.",
-    fix="Give it again, with its password, or let the sender have another upstream.",
+    fix="Give it again, with its password: gateway upstream add, or gateway apply.",
 )
 
 

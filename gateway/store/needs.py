@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.mail.delivery import Lane, LaneKind
-from gateway.store import awaited, buyers, codes, inbox
+from gateway.store import awaited, buyers, codes, inbox, journal
 from gateway.store.errors import Conflict
 from gateway.store.sqlite import Db
 
 WAITS = "state IN ('scheduled', 'queued', 'claimed', 'deferred')"
 IN_LANE = f"tenant = ? AND lane_kind = ? AND lane = ? AND {WAITS}"
 REMOVED = "its mailbox was removed"
+NO_WAY = "its way out was removed"
 
 
 def own_lanes(db: Db, tenant: str, address: str) -> list[Lane]:
@@ -26,13 +27,14 @@ def own_lanes(db: Db, tenant: str, address: str) -> list[Lane]:
     return [*sending, Lane(tenant, LaneKind.SENT, address)]
 
 
-def free_lane(db: Db, lane: Lane, *, force: bool) -> None:
+def free_lane(db: Db, lane: Lane, *, force: bool, now: datetime) -> None:
     """Hold what waits in a lane with `force`; else raise Conflict if anything does."""
     waiting = _waiting_in(db, lane)
     if waiting and not force:
         what = f"the {lane.kind} {lane.name}" if lane.name else "its senders"
-        raise Conflict(f"{waiting} deliveries still wait for {what}; --force holds them")
-    _hold_lane(db, lane)
+        waits = "1 delivery still waits" if waiting == 1 else f"{waiting} deliveries still wait"
+        raise Conflict(f"{waits} for {what}; --force holds what waits")
+    _hold_lane(db, lane, now=now)
 
 
 def free_mailbox(db: Db, tenant: str, address: str, *, force: bool, now: datetime) -> None:
@@ -46,11 +48,11 @@ def free_mailbox(db: Db, tenant: str, address: str, *, force: bool, now: datetim
     unfinished = _unfinished_of(db, address)
     if (waiting or unfinished) and not force:
         raise Conflict(
-            f"{len(unfinished)} messages that were fetched from {address} are not done with,"
-            f" {waiting} deliveries wait to leave by it; --force holds them"
+            f"fetched from {address} and not done with: {len(unfinished)}, waiting to leave by"
+            f" it: {waiting}; --force holds them"
         )
     for lane in lanes:
-        _hold_lane(db, lane)
+        _hold_lane(db, lane, now=now)
     for message in unfinished:
         inbox.finish(db, message, "held", rule=REMOVED, now=now)
     db.execute("DELETE FROM folders WHERE mailbox = ?", (address,))
@@ -67,13 +69,32 @@ def _waiting_in(db: Db, lane: Lane) -> int:
     return int(db.execute(query, _key(lane)).fetchone()[0])
 
 
-def _hold_lane(db: Db, lane: Lane) -> None:
-    db.execute(
-        "UPDATE delivery SET state = 'held', next_attempt_at = NULL, sendable_since = NULL,"
-        f" reason = 'its way out was removed', fix = NULL WHERE {IN_LANE}"
-        " AND state <> 'claimed'",
+def _hold_lane(db: Db, lane: Lane, *, now: datetime) -> None:
+    """Hold what waits in a lane that is removed, for a person to release.
+
+    What left by an upstream waits without one from now on, as its sender's mail does: the
+    one that the sender is given takes it.
+    """
+    is_of_sender = lane.kind in (LaneKind.UPSTREAM, LaneKind.NONE)
+    to = Lane(lane.tenant, LaneKind.NONE, "") if is_of_sender else lane
+    step = "give its sender an upstream" if is_of_sender else f"add the {lane.kind} again"
+    rows = db.execute(
+        f"SELECT message, count(*) FROM delivery WHERE {IN_LANE} AND state <> 'claimed'"
+        " GROUP BY message",
         _key(lane),
-    )
+    ).fetchall()
+    for message, count in rows:
+        fix = f"{step}, then gateway queue release {message}"
+        db.execute(
+            "UPDATE delivery SET state = 'held', next_attempt_at = NULL, sendable_since = NULL,"
+            f" reason = ?, fix = ?, lane_kind = ?, lane = ? WHERE {IN_LANE}"
+            " AND state <> 'claimed' AND message = ?",
+            (NO_WAY, fix, to.kind.value, to.name, *_key(lane), message),
+        )
+        journal.write(
+            db, message, "delivery.held", now=now, recipients=count,
+            lane=f"{lane.kind}/{lane.name}", meaning=NO_WAY, fix=fix,
+        )  # fmt: skip
 
 
 def _unfinished_of(db: Db, address: str) -> list[str]:

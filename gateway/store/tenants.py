@@ -178,7 +178,7 @@ def remove_item(
 ) -> None:
     """Remove one item; mail that waits for it is held with `force`, else raises Conflict."""
     if kind in WAYS:
-        needs.free_lane(db, Lane(tenant, LaneKind(kind), name), force=force)
+        needs.free_lane(db, Lane(tenant, LaneKind(kind), name), force=force, now=now)
     if kind == "mailbox":
         needs.free_mailbox(db, tenant, name, force=force, now=now)
         _forget_grant(db, tenant, name)
@@ -200,7 +200,7 @@ def remove_tenant(db: Db, id_: str, *, force: bool = False, now: datetime) -> No
         raise Conflict(f"there is no tenant '{id_}'; gateway tenant list shows them")
     for kind, name in found[1]:
         remove_item(db, id_, kind, name, force=force, now=now)
-    needs.free_lane(db, Lane(id_, LaneKind.NONE, ""), force=force)
+    needs.free_lane(db, Lane(id_, LaneKind.NONE, ""), force=force, now=now)
     db.execute("DELETE FROM tenants WHERE id = ?", (id_,))
     db.execute("DELETE FROM secrets WHERE tenant = ? AND kind <> 'dkim'", (id_,))
     db.execute("DELETE FROM suppressions WHERE tenant = ?", (id_,))

@@ -24,10 +24,19 @@ def test_removing_is_refused_while_mail_still_needs_the_tenant(cli: Cli) -> None
     from_own = outgoing(lane=Lane("acme", LaneKind.UPSTREAM, "own"))
     cli.write_store(queue.accept, from_own, now=datetime.now(UTC))
     said = cli.refused("tenant", "remove", "acme", "--yes")
-    assert "1 deliveries still wait for the upstream own; --force holds them" in said
+    assert "1 delivery still waits for the upstream own; --force holds what waits" in said
     cli.say("tenant", "remove", "acme", "--yes", "--force")
     [entry] = cli.json("queue", "list")
     assert entry["recipients"][0]["state"] == "held"
+    assert entry["reason"] == "its way out was removed"
+    id_ = entry["id"]
+    assert entry["fix"] == f"give its sender an upstream, then gateway queue release {id_}"
+    [_, held] = cli.json("log", "trace", id_)["events"]
+    assert (held["event"], held["fix"]) == ("delivery.held", entry["fix"])
+    cli.apply()
+    assert cli.json("queue", "list")[0]["upstream"] == "own"
+    cli.say("queue", "release", id_)
+    assert cli.json("queue", "show", id_)["recipients"][0]["state"] == "queued"
 
 
 def test_without_a_terminal_removing_needs_yes(cli: Cli) -> None:

@@ -99,7 +99,7 @@ def test_a_hook_that_events_wait_for_is_removed_by_force_alone(
 ) -> None:
     acme.apply(TENANT + HOOK)
     store.write_now(queue.accept, outgoing(lane=EVENTS), now=NOON)
-    with pytest.raises(Conflict, match="1 deliveries still wait for the hook events"):
+    with pytest.raises(Conflict, match="1 delivery still waits for the hook events"):
         acme.apply(TENANT, prune=True)
     acme.apply(TENANT, prune=True, force=True)
     assert store.read_now(queue.due_lanes, now=NOON) == []
