@@ -38,6 +38,8 @@ RETRY_OPEN_SECONDS = 10.0
 FRESH_SIGN_IN = timedelta(days=1)  # an open IDLE outlives its code: prove it daily
 SPREAD = timedelta(minutes=5)
 AT_ONCE = timedelta()
+STEADY_SECONDS = 300.0  # a session that lasted so long was no failure
+CUT_SECONDS, CUTS = 30.0, 3  # so many IDLEs in a row cut so soon: it is not for that server
 DAY = 86400.0
 
 
@@ -117,6 +119,8 @@ class Watcher:
         self._secret: str | None = None
         self._says_id = account.says_id
         self._failures = 0
+        self._served = False  # mail could be fetched in this session
+        self._cuts = 0
         self._due: float | None = None  # when the next sign-in is, of the monotonic clock
         self._waits_for_host = False
 
@@ -150,7 +154,7 @@ class Watcher:
 
     async def _one_session(self) -> timedelta | None:
         """Sign in and watch until the session ends; return the wait, None: for a person."""
-        self._woken = self._rechecks = self._waits_for_host = False
+        self._woken = self._rechecks = self._waits_for_host = self._served = False
         self._stirred.clear()
         self._paused = await self._standing.load()
         if self._paused:
@@ -196,7 +200,8 @@ class Watcher:
 
     async def _watch(self, session: ImapSession, first: Folder) -> ImapRefused | None:
         """Fetch and wait in turns; returns at a refusal, or when a fresh sign-in is due."""
-        idles = self.account.may_idle and await session.offers("IDLE")
+        may_idle = self.account.may_idle and self._cuts < CUTS
+        idles = may_idle and await session.offers("IDLE")
         names, junk = await watched_folders(session, self.account)
         rounds = Rounds(session, names=names, junk=junk, first=first if idles else None)
         if refused := await self._begin(rounds):
@@ -209,20 +214,25 @@ class Watcher:
             self.account, self._around.store, rounds,
             learn=self._around.learn, now=self._around.now,
         )  # fmt: skip
-        until = time.monotonic() + self._fresh_seconds()
+        begun = time.monotonic()
+        until = begun + self._fresh_seconds()
         while time.monotonic() < until and not await self._is_overtaken():
             self._woken = False
             self._stirred.clear()
             still_open = await self._look_and_fetch(sent, rounds)
             if isinstance(still_open, ImapRefused):
                 return still_open
-            if self._failures:
+            if self._failures and not self._served:
                 self._answers_again(self.account.endpoint.host)
-            self._failures = 0
+            self._served = True
+            if time.monotonic() - begun > STEADY_SECONDS:
+                self._failures = 0
             await self._standing.succeeded(rounds.unopened)
             longest = min(until - time.monotonic(), RETRY_OPEN_SECONDS if still_open else DAY)
             if idles:
                 refused = await self._idle(rounds, longest=longest)
+                if self._cuts >= CUTS:  # by a NO: the next session polls
+                    return None
             else:
                 refused = await self._poll_pause(session, names[0], longest=longest)
             if refused is not None:
@@ -294,9 +304,7 @@ class Watcher:
         until = time.monotonic() + min(longest, self.account.idle_for.total_seconds())
         while (left := until - time.monotonic()) > 0 and not self._stirred.is_set():
             seconds = min(left, self.account.poll_every.total_seconds())
-            refused = await rounds.session.idle(
-                self._stirred, seconds=seconds if rounds.others else left
-            )
+            refused = await self._idle_once(rounds, seconds=seconds if rounds.others else left)
             if refused is not None:
                 return refused
             has_news = not self._stirred.is_set() and await rounds.others_have_news()
@@ -305,6 +313,18 @@ class Watcher:
             if has_news:
                 break
         return None
+
+    async def _idle_once(self, rounds: Rounds, *, seconds: float) -> ImapRefused | None:
+        """Idle, and note whether the server lets us: some offer IDLE and refuse it, or hang
+        up at once, and a sign-in for each mail would be one too many."""
+        begun = time.monotonic()
+        self._cuts += 1  # until it has ended well
+        refused = await rounds.session.idle(self._stirred, seconds=seconds)
+        if refused is None or time.monotonic() - begun > CUT_SECONDS:
+            self._cuts = 0
+        elif refused.code != "BYE":
+            self._cuts = CUTS
+        return refused
 
     async def _poll_pause(
         self, session: ImapSession, folder: str, *, longest: float
@@ -368,5 +388,8 @@ class Watcher:
         return wait
 
     def _back_off(self) -> timedelta:
+        """Return the wait before the next sign-in: after a session that was of use at most as
+        long as that before a poll."""
         self._failures += 1
-        return self._around.backoff.after(self._failures, chance=random.random())  # noqa: S311
+        wait = self._around.backoff.after(self._failures, chance=random.random())  # noqa: S311
+        return min(wait, self.account.poll_every) if self._served else wait

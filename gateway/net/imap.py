@@ -29,9 +29,10 @@ from gateway.net.imap_values import (
     FolderName,
     ImapRefused,
     Listed,
-    body_from,
+    Piece,
     folder_from,
     listed_from,
+    piece_from,
 )
 from gateway.net.imap_wire import (
     CONNECT_SECONDS,
@@ -60,6 +61,8 @@ T = TypeVar("T")
 LOGOUT_SECONDS = 5.0
 PIECE_BYTES = 1024 * 1024
 STATUS_ITEMS = "(UIDVALIDITY UIDNEXT MESSAGES)"
+PROOFS = frozenset({b"INTERNALDATE", b"RFC822.SIZE"})
+# of what was asked for: an entry without is an unasked-for one, which may lack the UID, too
 UIDS_AT_ONCE = 50  # Yahoo takes commands of 1,000 bytes, QQ short sets only
 CLIENT = {  # what NetEase wants to know before the first SELECT (RFC 2971)
     "name": "mail-gateway",
@@ -171,8 +174,12 @@ class ImapSession:
             piece = await self._call("imap-any", self._client.piece, uid, len(content))
             if isinstance(piece, ImapRefused) or piece is None:
                 return piece
-            content += piece
-            if len(piece) != PIECE_BYTES:  # the last one, or all of it where pieces are unknown
+            if piece.is_whole:
+                return piece.content
+            content += piece.content
+            # some give less than was asked for, others tell a size that is too small
+            is_short = len(piece.content) < PIECE_BYTES
+            if not piece.content or (is_short and len(content) >= size_bytes):
                 return bytes(content)
 
     async def mark_seen(self, uid: int) -> ImapRefused | None:
@@ -294,16 +301,22 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
     def messages_above(self, uid: int, sizes: bool) -> list[Listed]:
         asked = "FLAGS RFC822.SIZE" if sizes else "FLAGS"
         try:
-            found = self._list(uid, f"(UID {asked} INTERNALDATE)", proof=b"INTERNALDATE")
+            listed = self._list(uid, f"(UID {asked} INTERNALDATE)")
         except ValueError:  # one date that is none must not hide the other messages
-            found = self._list(uid, "(UID FLAGS RFC822.SIZE)", proof=b"RFC822.SIZE")
-        listed = [listed_from(key, item) for key, item in found.items()]
+            listed = self._list(uid, "(UID FLAGS RFC822.SIZE)")
+        except Refusal as refusal:  # some refuse to list what is not there
+            if refusal.code == "BYE" or not self.wire.is_empty():
+                raise
+            listed = []
         return sorted(listed, key=lambda one: one.uid)
 
-    def _list(self, above: int, items: str, *, proof: bytes) -> dict[int, dict[bytes, Any]]:
+    def _list(self, above: int, items: str) -> list[Listed]:
         found = parse_fetch_response(self.wire.list_above(above, items), normalise_times=False)
-        # an entry without `proof` is an unasked-for one, which may lack the UID, too
-        return {uid: item for uid, item in found.items() if uid > above and proof in item}
+        return [
+            listed_from(uid, item)
+            for uid, item in found.items()
+            if uid > above and not PROOFS.isdisjoint(item)
+        ]
 
     def size(self, uid: int) -> int | None:
         size = self.fetch([uid], ["RFC822.SIZE"]).get(uid, {}).get(b"RFC822.SIZE")
@@ -320,11 +333,12 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
         }
 
     def content(self, uid: int) -> bytes | None:
-        return body_from(self.fetch([uid], ["BODY.PEEK[]"]).get(uid))
+        piece = piece_from(self.fetch([uid], ["BODY.PEEK[]"]).get(uid))
+        return None if piece is None else piece.content
 
-    def piece(self, uid: int, offset: int) -> bytes | None:
+    def piece(self, uid: int, offset: int) -> Piece | None:
         item = f"BODY.PEEK[]<{offset}.{PIECE_BYTES}>"
-        return body_from(self.fetch([uid], [item]).get(uid))
+        return piece_from(self.fetch([uid], [item]).get(uid))
 
     def mark_seen(self, uid: int) -> None:
         self.add_flags([uid], [SEEN], silent=True)

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gateway.net.concurrency import spawn
-from gateway.net.imap_wire import MAX_LINE_BYTES, Wire
+from gateway.net.imap_wire import MAX_LINE_BYTES, Refusal, Wire
 
-NEWS = frozenset({"EXISTS", "RECENT", "BYE"})
+NEWS = frozenset({"EXISTS", "RECENT"})
 LITERAL = re.compile(rb"\{(\d{1,9})\}\r?\n")
 
 
@@ -47,10 +47,11 @@ class IdleWire(Wire):
                 self.send(b"DONE\r\n")
 
     def take(self) -> None:
-        """Read what has come, and note every answer that is whole."""
+        """Read what has come, and note every answer that is whole; raises its BYE."""
         while True:
             while self._has_whole_answer():
                 self._may_go_on |= self._get_response() is None
+                self._check_bye()  # some say it again and again, and never hang up
             if len(self._buffer) > MAX_LINE_BYTES:
                 raise self.abort(f"an answer of more than {MAX_LINE_BYTES} bytes")
             if not self._fill_at_once():
@@ -63,6 +64,10 @@ class IdleWire(Wire):
     def may_go_on(self) -> bool:
         """Whether IDLE has begun, or was refused."""
         return self._may_go_on or self.is_answered()
+
+    def has_begun(self) -> bool:
+        """Whether the server idles, as it says itself; what is refused is not begun."""
+        return self._may_go_on
 
     def has_news(self) -> bool:
         """Whether mail may have come, or IDLE has ended.
@@ -119,6 +124,9 @@ class Idle:
         wire, until = self._wire, time.monotonic() + seconds
         wire.say("IDLE")
         await self._take_until(wire.may_go_on)
+        if not wire.has_begun():
+            wire.end()  # raises what was refused
+            raise Refusal("NO", b"IDLE was over before it began")
         stirring = spawn(stirred.wait(), name="idle")
         try:
             while not wire.has_news() and await self._hears(stirring, until=until):

@@ -52,6 +52,14 @@ class Listed:
     flags: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some content of a message, or all of it, also where a part was asked for."""
+
+    content: bytes
+    is_whole: bool
+
+
 def listed_from(uid: int, item: dict[bytes, Any]) -> Listed:
     """Return one entry of a FETCH answer as a listed message."""
     at, size = item.get(b"INTERNALDATE"), item.get(b"RFC822.SIZE")
@@ -75,14 +83,18 @@ def folder_from(name: str, lines: list[Any]) -> Folder:
     )
 
 
-def body_from(item: dict[bytes, Any] | None) -> bytes | None:
-    """Return the content in one entry of a FETCH answer, None where it holds none."""
-    found = (
-        value
-        for key, value in (item or {}).items()
-        if key.upper().startswith(b"BODY[]") and isinstance(value, bytes)
-    )
-    return next(found, None)
+def piece_from(item: dict[bytes, Any] | None) -> Piece | None:
+    """Return the content in one entry of a FETCH answer, None where it holds none.
+
+    Behind the end of a message some say NIL: an empty piece.
+    """
+    for key, value in (item or {}).items():
+        name = key.upper()
+        if name == b"BODY[]" and isinstance(value, bytes):
+            return Piece(value, is_whole=True)
+        if name.startswith(b"BODY[]<"):
+            return Piece(value if isinstance(value, bytes) else b"", is_whole=False)
+    return None
 
 
 def decode_folder(name: str) -> str:

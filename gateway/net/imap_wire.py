@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import functools
 import imaplib
+import re
 import socket
 import ssl
 from collections.abc import Sequence
@@ -80,6 +81,18 @@ class Wire(imaplib.IMAP4):
             raise
         except imaplib.IMAP4.error as error:
             self._explain_greeting(error)
+
+    @property
+    def tagre(self) -> Any:  # the library's stubs have it of text
+        """What ends an answer: the library's, but an "OK" that no text follows is one, too."""
+        return self._end_of_answer
+
+    @tagre.setter
+    def tagre(self, _: Any) -> None:
+        tag: Any = self.tagpre  # bytes, whatever the stubs say
+        self._end_of_answer = re.compile(
+            rb"(?P<tag>%b\d+) (?P<type>[A-Z]+) ?(?P<data>.*)" % tag
+        )
 
     def open(
         self,
@@ -150,6 +163,10 @@ class Wire(imaplib.IMAP4):
         empty line asks for."""
         said = f"user={username}\1auth=Bearer {token}\1\1".encode()
         self.authenticate("XOAUTH2", lambda why: b"" if why else said)
+
+    def is_empty(self) -> bool:
+        """Whether the server says that nothing lies in the open folder."""
+        return self._exists <= 0
 
     def list_above(self, uid: int, items: str) -> list[Any]:
         """FETCH `items` of what is above `uid`; imapclient takes no open ranges."""

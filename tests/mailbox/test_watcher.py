@@ -66,6 +66,22 @@ def test_a_server_without_idle_is_polled(tmp_path: Path) -> None:
     run(work)
 
 
+def test_a_server_that_offers_idle_and_hangs_up_at_it_is_polled(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with (
+            provider(Quirks(instead={"IDLE": b"* BYE not for you\r\n"})) as server,
+            world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here,
+        ):
+            here.watch()
+            await until(lambda: len(server.logins) == 4, what="three sessions cut short")
+            for count in (1, 2, 3):
+                server.deliver(ADDRESS, MAIL)
+                await here.messages(count)
+            assert len(server.logins) == 4
+
+    run(work)
+
+
 def test_mail_wakes_an_idle_session(tmp_path: Path) -> None:
     async def work() -> None:
         async with (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from gateway.net.imap_values import Listed, body_from, listed_from
+from gateway.net.imap_values import Listed, Piece, listed_from, piece_from
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -23,9 +23,13 @@ def test_a_listed_message_has_its_date_in_utc_and_flags_as_text() -> None:
 
 def test_what_was_not_given_is_none() -> None:
     assert listed_from(5, {}) == Listed(uid=5, size_bytes=None, internal_date=None)
-    assert body_from(None) is None
-    assert body_from({b"BODY[]": None}) is None
+    assert piece_from(None) is None
+    assert piece_from({b"BODY[]": None}) is None
 
 
 def test_a_body_may_come_as_a_piece() -> None:
-    assert body_from({b"SEQ": 1, b"BODY[]<1048576>": b"rest"}) == b"rest"
+    assert piece_from({b"SEQ": 1, b"BODY[]<1048576>": b"rest"}) == Piece(
+        b"rest", is_whole=False
+    )
+    assert piece_from({b"SEQ": 1, b"body[]": b"all"}) == Piece(b"all", is_whole=True)
+    assert piece_from({b"BODY[]<1048576>": None}) == Piece(b"", is_whole=False)

@@ -11,7 +11,15 @@ from typing import Literal, TypeVar
 import pytest
 
 from gateway.mail.tenant import Security
-from gateway.net.imap import Endpoint, Folder, ImapPools, ImapRefused, ImapSession, Listed
+from gateway.net.imap import (
+    PIECE_BYTES,
+    Endpoint,
+    Folder,
+    ImapPools,
+    ImapRefused,
+    ImapSession,
+    Listed,
+)
 from gateway.net.unreachable import Unreachable
 
 T = TypeVar("T")
@@ -207,6 +215,59 @@ def test_one_impossible_date_does_not_hide_the_other_messages() -> None:
         CAPABLE, DONE, DONE, dated + b"\r\nTAG OK x\r\n", listing + b"\r\nTAG OK x\r\n"
     ) as endpoint:
         assert talk(endpoint, work) == [Listed(uid=1, size_bytes=7, internal_date=None)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "uids"),
+    [
+        (b"* 1 FETCH (UID 1 RFC822.SIZE 7)\r\nTAG OK\r\n", [1]),
+        (b"TAG NO no messages in this folder\r\n", []),
+    ],
+)
+def test_a_list_may_lack_dates_and_an_empty_folder_refuse_one(
+    answer: bytes, uids: list[int]
+) -> None:
+    async def work(session: ImapSession) -> list[Listed] | ImapRefused:
+        await session.login("a", "b")
+        await session.select("INBOX")
+        return await session.messages_above(0)
+
+    with scripted(CAPABLE, DONE, DONE, answer) as endpoint:
+        listed = talk(endpoint, work)
+        assert not isinstance(listed, ImapRefused)
+        assert [(one.uid, one.internal_date) for one in listed] == [(uid, None) for uid in uids]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (b"BODY[]<0> {6}\r\nhello ", b"BODY[]<6> {5}\r\nworld", b'BODY[]<11> ""'),
+        (b"BODY[]<0> {6}\r\nhello ", b"BODY[]<6> {5}\r\nworld", b"BODY[]<11> NIL"),
+        (b"BODY[] {11}\r\nhello world",),
+    ],
+)
+def test_pieces_shorter_than_asked_for_are_no_end(answers: tuple[bytes, ...]) -> None:
+    said = [b"* 1 FETCH (UID 1 " + one + b")\r\nTAG OK done\r\n" for one in answers]
+
+    async def work(session: ImapSession) -> bytes | ImapRefused | None:
+        await session.login("a", "b")
+        await session.select("INBOX")
+        return await session.content(1, size_bytes=PIECE_BYTES + 1)
+
+    with scripted(CAPABLE, DONE, DONE, *said) as endpoint:
+        assert talk(endpoint, work) == b"hello world"
+
+
+@pytest.mark.parametrize("answer", [b"TAG NO not now\r\n", b"TAG OK IDLE terminated\r\n"])
+def test_an_idle_that_does_not_begin_is_a_refusal(answer: bytes) -> None:
+    async def work(session: ImapSession) -> ImapRefused | None:
+        await session.login("a", "b")
+        return await session.idle(asyncio.Event(), seconds=60)
+
+    with scripted(CAPABLE, DONE, answer) as endpoint:
+        refused = talk(endpoint, work)
+        assert isinstance(refused, ImapRefused)
+        assert refused.code == "NO"
 
 
 def test_a_literal_beyond_all_measure_is_unreachable() -> None:
