@@ -12,11 +12,12 @@ from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger, Page, check_all
 from gateway.net.imap import ImapPools, ImapRefused
 from gateway.net.oauth import TokenRefused
-from gateway.providers.diagnosis import Diagnosis, diagnose
+from gateway.providers.diagnosis import diagnose
 
 
-async def compare(base: Foundation, tenant: Tenant, mailbox: Mailbox) -> Page | Diagnosis:
-    """Return what the server has against what we have, missing mail fetched; or why not.
+async def compare(base: Foundation, tenant: Tenant, mailbox: Mailbox) -> Page | str:
+    """Return what the server has against what we have, missing mail fetched; or a sentence
+    on why not.
 
     Raises Unreachable, StoreError, and ValueError when no server or no code is known.
     """
@@ -52,8 +53,8 @@ async def _find_secret(base: Foundation, tenant: Tenant, mailbox: Mailbox) -> st
     return token
 
 
-def _explain(base: Foundation, mailbox: Mailbox, refused: ImapRefused) -> Diagnosis:
-    return diagnose(
+def _explain(base: Foundation, mailbox: Mailbox, refused: ImapRefused) -> str:
+    found = diagnose(
         base.catalogue[mailbox.provider],
         base.catalogue,
         phase=refused.phase,
@@ -62,6 +63,8 @@ def _explain(base: Foundation, mailbox: Mailbox, refused: ImapRefused) -> Diagno
         address=mailbox.address,
         oauth2=mailbox.oauth2,
     )
+    said = f'The server said: "{refused.text}"'
+    return " ".join(filter(None, (found.meaning, said, found.fix)))
 
 
 def _now() -> datetime:

@@ -94,9 +94,8 @@ def compare_mailbox(gateway: Opened, tenant: Tenant, mailbox: Mailbox) -> Page:
     from gateway.app import reactor  # noqa: PLC0415 - see above
     from gateway.app.ledger import compare  # noqa: PLC0415
     from gateway.net.unreachable import Unreachable  # noqa: PLC0415
-    from gateway.providers.diagnosis import Diagnosis  # noqa: PLC0415
 
-    async def work() -> Page | Diagnosis:
+    async def work() -> Page | str:
         try:
             return await compare(await _lay_foundation(gateway), tenant, mailbox)
         except (ValueError, Unreachable) as error:
@@ -104,8 +103,8 @@ def compare_mailbox(gateway: Opened, tenant: Tenant, mailbox: Mailbox) -> Page:
 
     with working(f"comparing {mailbox.address}"):
         found = reactor.ask(work)
-    if isinstance(found, Diagnosis):
-        raise Refusal(f"{mailbox.address}: {found.meaning} {found.fix or ''}".strip())
+    if isinstance(found, str):
+        raise Refusal(f"{mailbox.address}: {found}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from gateway.providers.catalogue import Provider
 
 PROBE_WITHIN = timedelta(minutes=9)  # an IDLE that is older may be dead unnoticed
 PORTS = {Security.TLS: 993, Security.STARTTLS: 143, Security.NONE: 143}
+BELOW_INBOX = re.compile(r"^INBOX[./]", re.IGNORECASE)
 SENT = ("sent", "sent items", "sent messages", "sent mail", "gesendet", "已发送")
 JUNK = ("junk", "junk email", "junk e-mail", "spam", "bulk mail", "垃圾邮件", "垃圾郵件")
 
@@ -85,11 +87,16 @@ def find_sent(folders: list[FolderName], provider: Provider) -> str | None:
     return _find(folders, "\\sent", [*map(decode_folder, provider.behaviour.sent), *SENT])
 
 
+def plain_name(folder: str) -> str:
+    """Return a folder's name without "INBOX." in front, below which some keep all folders."""
+    return BELOW_INBOX.sub("", folder)
+
+
 def _find(folders: list[FolderName], attribute: str, names: list[str]) -> str | None:
     for folder in folders:
         if any(one.casefold() == attribute for one in folder.attributes):
             return folder.name
-    by_name = {folder.name.casefold(): folder.name for folder in folders}
+    by_name = {plain_name(folder.name).casefold(): folder.name for folder in folders}
     known = (name.casefold() for name in names)
     return next((by_name[name] for name in known if name in by_name), None)
 

@@ -229,7 +229,7 @@ class Fetcher:
         if tries > TRIES:
             error = self._faults.get(key, "the gateway ended three times while taking it in")
             return await self._set_aside(fetched, error)
-        return await self._store_one(session, fetched)
+        return await self._store_one(session, at, fetched)
 
     async def _content(
         self, session: ImapSession, listed: Listed
@@ -278,11 +278,17 @@ class Fetcher:
         is_aside = await self._set_aside(fetched, error)
         return answer if answer and answer.code == "BYE" else is_aside
 
-    async def _store_one(self, session: ImapSession, fetched: Fetched) -> bool:
+    async def _store_one(
+        self, session: ImapSession, at: Cursor, fetched: Fetched
+    ) -> bool | ImapRefused:
         key = (fetched.folder, fetched.uid)
         try:
             is_new = await self._store.write_content(
-                len(fetched.content), inbox.store_fetched, fetched, now=self._now()
+                len(fetched.content),
+                inbox.store_fetched,
+                fetched,
+                stays_open=self._marks(fetched.folder),
+                now=self._now(),
             )
         except StoreError:  # no room: nothing is wrong with the message
             self._excuse(key)
@@ -300,25 +306,40 @@ class Fetcher:
                 size_bytes=len(fetched.content),
             )
             self._arrived(fetched.id)
-        await self._mark(session, fetched)
-        return True
+        if not self._marks(fetched.folder):
+            return True
+        self._excuse(key)  # it is ours: what ends the session now says nothing of it
+        return await self._mark(session, at, fetched)
 
-    async def _mark(self, session: ImapSession, fetched: Fetched) -> None:
-        """Do what `after_fetch` says; the message is ours already, so a no is only told."""
+    def _marks(self, folder: str) -> bool:
+        """Whether something is done after fetching; what is moved to its folder would be new
+        there, for ever."""
+        return self._account.mailbox.after_fetch not in ("leave", f"move:{folder}")
+
+    async def _mark(
+        self, session: ImapSession, at: Cursor, fetched: Fetched
+    ) -> bool | ImapRefused:
+        """Do what `after_fetch` says, then close the UID: a crash in between costs nothing.
+
+        The message is ours already, so a no is only told.
+        """
         action, _, target = self._account.mailbox.after_fetch.partition(":")
-        refused = None
         if action == "seen":
             refused = await session.mark_seen(fetched.uid)
-        elif action == "move" and target != fetched.folder:  # it would be new there, for ever
+        else:
             refused = await session.move(fetched.uid, target)
+        if refused is not None and refused.code == "BYE":
+            return refused
         if refused is not None:
             watch.after_fetch_refused(
                 mailbox=self._account.address, action=action, uid=fetched.uid, text=refused.text
             )
+        await self._store.write(folders.close_uid, at, fetched.uid)
+        return True
 
     async def _set_aside(self, fetched: Fetched, error: str) -> bool:
         try:
-            await self._store.write_content(
+            is_new = await self._store.write_content(
                 len(fetched.content), inbox.set_aside, fetched, error=error, now=self._now()
             )
         except StoreError:
@@ -326,9 +347,10 @@ class Fetcher:
         except Exception as failure:  # noqa: BLE001 - as above
             watch.message_not_stored(mailbox=fetched.mailbox, uid=fetched.uid, error=failure)
             return False
-        watch.message_set_aside(
-            message_id=fetched.id, mailbox=fetched.mailbox, uid=fetched.uid, reason=error
-        )
+        if is_new:
+            watch.message_set_aside(
+                message_id=fetched.id, mailbox=fetched.mailbox, uid=fetched.uid, reason=error
+            )
         return True
 
     def _fetched(self, at: Cursor, listed: Listed, content: bytes, *, junk: bool) -> Fetched:

@@ -7,7 +7,7 @@ open. What is none of these was missed: it is fetched now, as backfill, and neve
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway.events import watch
@@ -124,7 +124,8 @@ async def _check_folders(
         folder = await session.select(name)
         if isinstance(folder, ImapRefused):
             if name in account.mailbox.folders or folder.code == "BYE":
-                return folder  # what was not looked into is not compared either
+                # what was not looked into is not compared either
+                return replace(folder, text=f"{name}: {folder.text}")
             continue
         page = await ledger.check(session, folder, junk=name == junk)
         if isinstance(page, ImapRefused):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from gateway.mailbox.account import Account, find_junk
+from gateway.mailbox.account import Account, find_junk, plain_name
 from gateway.net.imap import Folder, ImapRefused, ImapSession
 
 Renew = Callable[[str], Awaitable[str | ImapRefused]]
@@ -52,5 +52,8 @@ async def watched_folders(
     if account.mailbox.junk != "off":
         listed = await session.folders()
         junk = None if isinstance(listed, ImapRefused) else find_junk(listed, account.provider)
+    if junk is not None:  # one of `folders`, perhaps, without the server's prefix
+        named = {plain_name(one): one for one in account.mailbox.folders}
+        junk = named.get(plain_name(junk), junk)
     names = [*account.mailbox.folders, *([junk] if junk else [])]
     return list(dict.fromkeys(names)), junk

@@ -33,6 +33,7 @@ from gateway.net.imap_values import (
     folder_from,
     listed_from,
     piece_from,
+    with_prefix,
 )
 from gateway.net.imap_wire import (
     CONNECT_SECONDS,
@@ -187,8 +188,16 @@ class ImapSession:
         return await self._call("imap-any", self._client.mark_seen, uid)
 
     async def move(self, uid: int, folder: str) -> ImapRefused | None:
-        """Move a message (RFC 6851), or copy and delete it where MOVE is not offered."""
-        return await self._call("imap-any", self._client.move_to, uid, folder)
+        """Move a message (RFC 6851), or copy and delete it where MOVE is not offered.
+
+        The folder is made where there is none (TRYCREATE, RFC 9051 §7.1).
+        """
+        refused = await self._call("imap-any", self._client.move_to, uid, folder)
+        if refused is None or "TRYCREATE" not in refused.text.upper():
+            return refused
+        return await self.create(folder) or await self._call(
+            "imap-any", self._client.move_to, uid, folder
+        )
 
     async def create(self, folder: str) -> ImapRefused | None:
         """Make a folder."""
@@ -256,6 +265,7 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
         )
         self.wire.debug = 0  # imapclient sets 5, which formats every line for nobody
         self.normalise_times = False
+        self._prefixes: tuple[str, ...] | None = None  # not asked for yet
         if endpoint.security is Security.STARTTLS:
             self.starttls()
 
@@ -282,11 +292,31 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
             for attributes, _, name in self.list_folders()
         ]
 
-    def select(self, folder: str) -> Folder:
+    def full(self, folder: str) -> str:
+        """Return a folder's name with the prefix that the server wants (RFC 2342), if any."""
+        if folder.upper() == "INBOX":
+            return folder
+        if self._prefixes is None:
+            self._prefixes = self._ask_prefixes()
+        return with_prefix(folder, self._prefixes)
+
+    def _ask_prefixes(self) -> tuple[str, ...]:
+        if not self.has_capability("NAMESPACE"):
+            return ()
         try:
-            answer = self.select_folder(folder)
+            named = self.namespace()
+        except Refusal as refusal:
+            if refusal.code == "BYE":
+                raise
+            return ()
+        return tuple(prefix for kind in named for prefix, _ in kind or ())
+
+    def select(self, folder: str) -> Folder:
+        name = self.full(folder)
+        try:
+            answer = self.select_folder(name)
         except IMAPClientReadOnlyError:  # the library's reaction to [READ-ONLY]
-            answer = self.select_folder(folder, readonly=True)
+            answer = self.select_folder(name, readonly=True)
         return Folder(
             name=folder,
             uidvalidity=answer.get(b"UIDVALIDITY", 1),
@@ -295,8 +325,9 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
         )
 
     def quoted(self, folder: str) -> str:
-        """Return a folder's name as it stands in a command."""
-        return bytes(self._normalise_folder(folder)).decode("ascii")
+        """Return the name of a folder that was opened before as it stands in a command."""
+        name = with_prefix(folder, self._prefixes or ())
+        return bytes(self._normalise_folder(name)).decode("ascii")
 
     def messages_above(self, uid: int, sizes: bool) -> list[Listed]:
         asked = "FLAGS RFC822.SIZE" if sizes else "FLAGS"
@@ -344,6 +375,7 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
         self.add_flags([uid], [SEEN], silent=True)
 
     def move_to(self, uid: int, folder: str) -> None:
+        folder = self.full(folder)
         if self.has_capability("MOVE"):
             self.move([uid], folder)
             return
@@ -353,13 +385,13 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
             self.uid_expunge([uid])
 
     def make(self, folder: str) -> None:
-        self.create_folder(folder)
+        self.create_folder(self.full(folder))
 
     def add(self, folder: str, content: bytes, at: datetime | None) -> None:
-        self.append(folder, content, (), at)
+        self.append(self.full(folder), content, (), at)
 
     def show_activity(self, folder: str, by_status: bool) -> None:
         if by_status:  # NetEase may answer with an empty list, which is no fault
-            self.wire.status(self._normalise_folder(folder), "(UIDNEXT)")
+            self.wire.status(self._normalise_folder(self.full(folder)), "(UIDNEXT)")
         else:
             self.wire.noop()

@@ -103,3 +103,15 @@ def decode_folder(name: str) -> str:
         return str(decode_utf7(name.encode()))
     except ValueError:
         return name
+
+
+def with_prefix(folder: str, prefixes: tuple[str, ...]) -> str:
+    """Return a folder's name as a server has it that keeps all folders below a prefix.
+
+    `prefixes` are those of its namespaces, the personal one first (RFC 2342 §5). "INBOX" has
+    none.
+    """
+    others = tuple(one for one in prefixes if one)
+    if folder.upper() == "INBOX" or not others or folder.startswith(others):
+        return folder
+    return prefixes[0] + folder

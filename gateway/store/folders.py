@@ -124,7 +124,7 @@ def begin_try(db: Db, at: Cursor, uid: int) -> Try:
 
 
 def close_uid(db: Db, at: Cursor, uid: int) -> None:
-    """Forget a UID that the server no longer has."""
+    """Forget a UID that is done with, or that the server no longer has."""
     where = "mailbox = ? AND folder = ? AND uidvalidity = ? AND uid = ?"
     key = (at.mailbox, at.folder, at.uidvalidity, uid)
     db.execute(f"DELETE FROM open_uids WHERE {where}", key)

@@ -53,9 +53,12 @@ class StoredEffect:
     reason: str | None
 
 
-def store_fetched(db: Db, fetched: Fetched, *, now: datetime) -> bool:
-    """Commit 1: keep a message and close its UID; False when it was there already."""
-    if not _insert(db, fetched, now, state="fetched"):
+def store_fetched(db: Db, fetched: Fetched, *, stays_open: bool = False, now: datetime) -> bool:
+    """Commit 1: keep a message and close its UID; False when it was there already.
+
+    A UID that `stays_open` is closed by `folders.close_uid`, after something was done with it.
+    """
+    if not _insert(db, fetched, now, state="fetched", stays_open=stays_open):
         return False
     books.add(db, fetched.tenant, "in.fetched", 1)
     db.execute(
@@ -243,10 +246,12 @@ def _insert(
     state: str,
     outcome: str | None = None,
     rule: str | None = None,
+    stays_open: bool = False,
 ) -> bool:
     key = (fetched.mailbox, fetched.folder, fetched.uidvalidity, fetched.uid)
     where = "mailbox = ? AND folder = ? AND uidvalidity = ? AND uid = ?"
-    db.execute(f"DELETE FROM open_uids WHERE {where}", key)
+    if not stays_open:
+        db.execute(f"DELETE FROM open_uids WHERE {where}", key)
     if db.execute(f"SELECT 1 FROM inbox WHERE {where}", key).fetchone():
         return False
     message = parse_message(fetched.content)

@@ -95,6 +95,7 @@ def test_a_private_authority_is_trusted_beside_the_global_one() -> None:
         ([("Papierkorb", "\\Trash"), ("Spamverdacht", "\\Junk")], "Spamverdacht"),
         ([("INBOX", ""), ("垃圾邮件", "")], "垃圾邮件"),
         ([("INBOX", ""), ("junk E-Mail", "")], "junk E-Mail"),
+        ([("INBOX", ""), ("INBOX.Spam", "")], "INBOX.Spam"),
         ([("INBOX", ""), ("Later", "")], None),
     ],
 )

@@ -82,6 +82,25 @@ def test_a_server_that_offers_idle_and_hangs_up_at_it_is_polled(tmp_path: Path) 
     run(work)
 
 
+def test_what_is_done_after_fetching_outlives_a_lost_connection(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        async with provider(Quirks(instead={"STORE": b"* BYE restarting\r\n"})) as server:
+            mailbox = mailbox_at(server.port, ADDRESS, after_fetch="seen")
+            async with world(tmp_path, mailbox, CODE) as here:
+                here.watch()
+                await until(lambda: here.states == ["ok"], what="the sign-in")
+                server.deliver(ADDRESS, MAIL)
+                await here.messages(1)
+                server.quirks = Quirks()
+                (letter,) = server.folder(ADDRESS).letters
+                await until(lambda: "\\Seen" in letter.flags, what="the flag")
+                assert len(here.arrived) == 1
+
+    run(work)
+
+
 def test_mail_wakes_an_idle_session(tmp_path: Path) -> None:
     async def work() -> None:
         async with (

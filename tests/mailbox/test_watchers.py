@@ -217,9 +217,10 @@ def test_after_fetch_a_message_is_seen_or_moved_where_asked(
             await here.messages(1)
             seen = dovecot.maildir(user) / "cur"
             await until(lambda: any(one.name.endswith("S") for one in seen.iterdir()), what="S")
-            here.watch(after_fetch="move:Nowhere")
+            here.watch(after_fetch="move:Nowhere yet")
             dovecot.deliver(user, letter(2))
             assert subjects(await here.messages(2)) == ["1", "2"]
+            await until(lambda: bool(dovecot.contents(user, "Nowhere yet")), what="the folder")
             here.watch(after_fetch="move:INBOX")  # what is moved there is new there
             dovecot.deliver(user, letter(3))
             await here.messages(3)

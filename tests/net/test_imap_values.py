@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from gateway.net.imap_values import Listed, Piece, listed_from, piece_from
+import pytest
+
+from gateway.net.imap_values import Listed, Piece, listed_from, piece_from, with_prefix
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -33,3 +35,20 @@ def test_a_body_may_come_as_a_piece() -> None:
     )
     assert piece_from({b"SEQ": 1, b"body[]": b"all"}) == Piece(b"all", is_whole=True)
     assert piece_from({b"BODY[]<1048576>": None}) == Piece(b"", is_whole=False)
+
+
+@pytest.mark.parametrize(
+    ("folder", "prefixes", "full"),
+    [
+        ("Done", ("INBOX.",), "INBOX.Done"),
+        ("INBOX.Done", ("INBOX.",), "INBOX.Done"),
+        ("inbox", ("INBOX.",), "inbox"),
+        ("shared.team", ("INBOX.", "shared."), "shared.team"),
+        ("[Gmail]/Spam", ("",), "[Gmail]/Spam"),
+        ("Done", (), "Done"),
+    ],
+)
+def test_a_folder_lies_below_the_servers_prefix(
+    folder: str, prefixes: tuple[str, ...], full: str
+) -> None:
+    assert with_prefix(folder, prefixes) == full
