@@ -117,7 +117,7 @@ class Reminders:
         return Case(
             tenant=tenant.id,
             address=mailbox.address,
-            provider=mailbox.provider,
+            provider=_server_of(mailbox) or mailbox.provider,
             ends_on=self._ends_on(mailbox, known.days.get(mailbox.address)),
             paused=bool(state and state.paused),
             refused_since=min([*(one.at for one in refused[:1]), *([smtp] if smtp else [])],
@@ -187,7 +187,7 @@ class Reminders:
         return Subject(
             tenant=tenant.id,
             address=mailbox.address,
-            provider=provider.name,
+            provider=_server_of(mailbox) or provider.name,
             steps=provider.login.setup,
             generation=generations.get(mailbox.address, "none"),
             is_sign_in=mailbox.oauth2,
@@ -222,6 +222,11 @@ def _known(db: Db) -> _Known:
         },
         told=reminders.told(db),
     )
+
+
+def _server_of(mailbox: Mailbox) -> str | None:
+    """Return the server of a mailbox that is at none of the catalogue's providers."""
+    return mailbox.host if mailbox.provider == "generic" else None
 
 
 def _refused_lane(tenant: Tenant, mailbox: Mailbox, known: _Known) -> LaneState | None:

@@ -41,6 +41,7 @@ def begin_folder(
     folder: Folder,
     *,
     baseline_uid: int,
+    baseline_at: datetime | None,
     uids: Sequence[int],
     wanted: frozenset[int],
     now: datetime,
@@ -52,6 +53,7 @@ def begin_folder(
         folder=folder.name,
         uidvalidity=folder.uidvalidity,
         baseline_uid=baseline_uid,
+        baseline_at=baseline_at,
         now=now,
     )
     at, still_open = folders.note_uids(db, at, uids, now=now)
@@ -59,6 +61,27 @@ def begin_folder(
         if uid not in wanted:
             folders.skip_uid(db, at, uid)
     return at
+
+
+def newest_of(listed: Sequence[Listed], *, now: datetime) -> datetime | None:
+    """Return the newest date of what was there before us; one of the far future is nobody's."""
+    dates = [one.internal_date for one in listed if one.internal_date is not None]
+    return min(max(dates), now + CLOCKS_DIFFER) if dates else None
+
+
+def find_recent(fetch_from: str, known: Cursor, listed: Sequence[Listed]) -> list[Listed]:
+    """Return what of a folder that was numbered anew is not older than the connection.
+
+    By the server's clock, where something lay in the folder then; else ours may differ.
+    """
+    if known.baseline_at is not None:
+        return [
+            one
+            for one in listed
+            if one.internal_date is None or one.internal_date > known.baseline_at
+        ]
+    oldest = oldest_wanted(fetch_from, known.connected_at - CLOCKS_DIFFER)
+    return [one for one in listed if is_since(one, oldest)]
 
 
 def is_since(listed: Listed, oldest: datetime) -> bool:

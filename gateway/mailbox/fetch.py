@@ -20,10 +20,11 @@ from gateway.mail.ids import new_id
 from gateway.mail.inbound import Fetched
 from gateway.mailbox.account import Account
 from gateway.mailbox.baseline import (
-    CLOCKS_DIFFER,
     begin_folder,
+    find_recent,
     is_backfill,
     is_since,
+    newest_of,
     oldest_wanted,
 )
 from gateway.mailbox.renumbering import Renumbering
@@ -37,6 +38,7 @@ from gateway.store.sqlite import Store
 TRIES = 3
 TRIES_WITH_BYTES = 6  # from the fourth on it is set aside; if even that fails, without bytes
 EXCUSED = 20  # lost connections a message
+LOOKED_BACK = 100  # UIDs below the baseline, for the newest date among them
 LARGEST_BYTES = 150 * 1024 * 1024
 
 
@@ -99,31 +101,37 @@ class Fetcher:
         if known is not None and known.uidvalidity == folder.uidvalidity:
             return known
         self._nothing_open.discard(folder.name)
-        if known is None and self._account.mailbox.fetch_from == "now" and folder.next_uid:
-            return await self._begin(folder, folder.next_uid - 1)
-        listed = await self._list(session, folder.name, above=0)
+        is_from_now = known is None and self._account.mailbox.fetch_from == "now"
+        highest = folder.next_uid - 1 if is_from_now and folder.next_uid else None
+        above = max(0, (highest or 0) - LOOKED_BACK)
+        listed = await self._list(session, folder.name, above=above)
         if isinstance(listed, ImapRefused):
             return listed
         if known is None:
-            return await self._first(folder, listed)
+            return await self._first(folder, listed, highest=highest)
         return await self._renumbered(session, folder, known, listed=listed)
 
-    async def _first(self, folder: Folder, listed: list[Listed]) -> Cursor:
+    async def _first(
+        self, folder: Folder, listed: list[Listed], *, highest: int | None
+    ) -> Cursor:
         """Begin a folder above everything, or above what is older than asked for."""
         oldest = oldest_wanted(self._account.mailbox.fetch_from, self._now())
         wanted = [one.uid for one in listed if is_since(one, oldest)]
-        highest = max((one.uid for one in listed), default=0)
-        if self._account.mailbox.fetch_from == "now" or not wanted:
-            return await self._begin(folder, highest)
+        if self._account.mailbox.fetch_from == "now":
+            if highest is None:  # without UIDNEXT, above all that is listed
+                highest = max((one.uid for one in listed), default=0)
+            before = [one for one in listed if one.uid <= highest]
+            newest = newest_of(before, now=self._now())
+            return await self._begin(folder, highest, baseline_at=newest)
+        if not wanted:
+            return await self._begin(folder, max((one.uid for one in listed), default=0))
         return await self._begin(folder, wanted[0] - 1, listed=listed, wanted=wanted)
 
     async def _renumbered(
         self, session: ImapSession, folder: Folder, known: Cursor, *, listed: list[Listed]
     ) -> Cursor | ImapRefused:
         """Begin a folder anew: open what is neither known nor older than the connection."""
-        began_at = known.connected_at - CLOCKS_DIFFER
-        oldest = oldest_wanted(self._account.mailbox.fetch_from, began_at)
-        recent = [one for one in listed if is_since(one, oldest)]
+        recent = find_recent(self._account.mailbox.fetch_from, known, listed)
         wanted = await self._renumbering.find_new(session, known, recent)
         if isinstance(wanted, ImapRefused):
             return wanted
@@ -137,6 +145,7 @@ class Fetcher:
         folder: Folder,
         baseline_uid: int,
         *,
+        baseline_at: datetime | None = None,
         listed: Sequence[Listed] = (),
         wanted: Iterable[int] = (),
     ) -> Cursor:
@@ -145,6 +154,7 @@ class Fetcher:
             self._account.address,
             folder,
             baseline_uid=baseline_uid,
+            baseline_at=baseline_at,
             uids=[one.uid for one in listed if one.uid > baseline_uid],
             wanted=frozenset(wanted),
             now=self._now(),

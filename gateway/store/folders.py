@@ -14,7 +14,10 @@ from gateway.store.sqlite import Db
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """One folder under one UIDVALIDITY; UIDs up to `baseline_uid` stay unfetched."""
+    """One folder under one UIDVALIDITY; UIDs up to `baseline_uid` stay unfetched.
+
+    `baseline_at` is the newest INTERNALDATE among these, by the server's clock, where known.
+    """
 
     mailbox: str
     folder: str
@@ -22,12 +25,13 @@ class Cursor:
     highest_uid: int
     baseline_uid: int
     connected_at: datetime
+    baseline_at: datetime | None = None
 
 
 def cursor(db: Db, mailbox: str, folder: str) -> Cursor | None:
     """Return where fetching stands, None when it never began."""
     row = db.execute(
-        "SELECT uidvalidity, highest_uid, baseline_uid, connected_at FROM folders"
+        "SELECT uidvalidity, highest_uid, baseline_uid, connected_at, baseline_at FROM folders"
         " WHERE mailbox = ? AND folder = ?",
         (mailbox, folder),
     ).fetchone()
@@ -40,6 +44,7 @@ def cursor(db: Db, mailbox: str, folder: str) -> Cursor | None:
         highest_uid=row[1],
         baseline_uid=row[2],
         connected_at=datetime.fromtimestamp(row[3], UTC),
+        baseline_at=None if row[4] is None else datetime.fromtimestamp(row[4], UTC),
     )
 
 
@@ -61,21 +66,29 @@ class Try:
 
 
 def start_folder(
-    db: Db, *, mailbox: str, folder: str, uidvalidity: int, baseline_uid: int, now: datetime
+    db: Db,
+    *,
+    mailbox: str,
+    folder: str,
+    uidvalidity: int,
+    baseline_uid: int,
+    baseline_at: datetime | None = None,
+    now: datetime,
 ) -> Cursor:
     """Begin a folder, or begin it anew under another UIDVALIDITY (RFC 9051 §2.3.1.1).
 
-    A folder that is begun anew keeps the time of its first connection.
+    A folder that is begun anew keeps the times of its first connection.
     """
     known = cursor(db, mailbox, folder)
     # compared with INTERNALDATE, which has whole seconds
     connected_at = known.connected_at if known else now.replace(microsecond=0)
+    baseline_at = known.baseline_at if known else baseline_at
     db.execute(
         "INSERT OR REPLACE INTO folders (mailbox, folder, uidvalidity, highest_uid,"
-        " baseline_uid, connected_at, checked_at) VALUES (?,?,?,?,?,?,?)",
+        " baseline_uid, connected_at, baseline_at, checked_at) VALUES (?,?,?,?,?,?,?,?)",
         (
             mailbox, folder, uidvalidity, baseline_uid, baseline_uid, connected_at.timestamp(),
-            now.timestamp(),
+            baseline_at and baseline_at.timestamp(), now.timestamp(),
         ),
     )  # fmt: skip
     for table in ("open_uids", "skipped_uids"):
@@ -88,6 +101,7 @@ def start_folder(
         highest_uid=baseline_uid,
         baseline_uid=baseline_uid,
         connected_at=connected_at,
+        baseline_at=baseline_at,
     )
 
 

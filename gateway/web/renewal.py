@@ -186,6 +186,7 @@ def _may_try(tries: deque[float], now: float) -> bool:
 
 def _form(subject: Subject, answer: Answer | None = None) -> str:
     steps = "".join(f"<li>{escape(one)}</li>" for one in subject.steps)
+    steps = f"<ol>{steps}</ol>" if steps else ""
     said = f"{answer.meaning} {answer.fix}".strip() if answer else ""
     if said:
         said = f'<p role="alert"><strong>{escape(said)}</strong></p>'
@@ -198,7 +199,7 @@ def _form(subject: Subject, answer: Answer | None = None) -> str:
     return (
         f"{said}<p>{escape(subject.provider)} refuses the code in use, or will soon."
         " Make a new one there and enter it here; it is tried before it is used.</p>"
-        f"<ol>{steps}</ol>"
+        f"{steps}"
         '<form method="post"><p><label>New code <input type="password" name="code" required'
         ' autocomplete="off" maxlength="1000"></label> <button>Try and use it</button></p>'
         "</form>"

@@ -163,7 +163,8 @@ def test_the_last_days_can_be_fetched_too(dovecot: Dovecot, user: str, tmp_path:
 def test_after_a_change_of_uidvalidity_nothing_comes_twice(
     dovecot: Dovecot, user: str, tmp_path: Path
 ) -> None:
-    dovecot.deliver(user, letter(0), at=datetime.now(UTC) - timedelta(days=3))
+    for seconds in (259_200, 2):
+        dovecot.deliver(user, letter(0), at=datetime.now(UTC) - timedelta(seconds=seconds))
 
     async def work() -> None:
         async with world(tmp_path, mailbox_at(dovecot.imap_port, user), PASSWORD) as here:
