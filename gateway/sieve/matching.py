@@ -15,7 +15,8 @@ from gateway.sieve.comparators import (
     octets,
 )
 from gateway.sieve.expressions import BadPattern, compile_pattern, search
-from gateway.sieve.glob import find_spans, parse_pattern
+from gateway.sieve.glob import Pattern, find_spans, parse_pattern
+from gateway.sieve.interface import Limits
 from gateway.sieve.runtime import Run, RunError, listed
 from gateway.sieve.signature import Given, Kind, Tagged
 from gateway.sieve.strings import Expressions
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from gateway.sieve.checker import Builder
 
 Matcher = Callable[[Run, Sequence[str]], bool]
-_One = Callable[[Run, str, Sequence[str]], bool]  # one value against all keys
+_Compare = Callable[[Run, Sequence[str], Sequence[Any]], bool]  # values with prepared keys
+_Relate = Callable[[Any, Any], bool]
 
 MATCH_TYPES = (
     Tagged("is", group="match type", help="The value is the key."),
@@ -71,7 +73,7 @@ COMPARISON = (
     *MATCH_TYPES,
 )
 
-_RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
+_RELATIONS: dict[str, _Relate] = {
     "gt": operator.gt,
     "ge": operator.ge,
     "lt": operator.lt,
@@ -96,56 +98,49 @@ def compile_match(
     name = given.chosen("match type") or "is"
     comparator = _comparator(given, builder, default=default)
     _check_substrings(given, builder, name=name, comparator=comparator)
+    fold, order = comparator.fold, comparator.order
     match name:
         case "is":
-            return _shown(_any(_is(comparator, keys)), "is", keys)
+            same = fold if comparator.substrings else order
+            return _matcher(name, keys, same, _is(same))
         case "contains":
-            return _shown(_any(_contains(comparator, keys)), "contains", keys)
+            return _matcher(name, keys, fold, _contains(fold))
         case "matches":
             _check_patterns(given, builder, keys=keys)
-            return _shown(_any(_matches(comparator, keys, sets=sets_matches)), "matches", keys)
+            compare = _matches(comparator, sets=sets_matches)
+            return _matcher(name, keys, lambda key: parse_pattern(fold(key)), compare)
         case "regex":
             _check_regexes(given, builder, keys=keys)
-            return _shown(_any(_regex(comparator, sets=sets_matches)), "regex", keys)
+            return _matcher(name, keys, str, _regex(comparator, sets=sets_matches))
         case "list":
             _check_lists(given, builder, keys=keys)
-            return _shown(_any(_list()), "list", keys)
+            return _matcher(name, keys, str, _list)
     relation = _relation(given, builder, name=name)
     relate = _count if name == "count" else _value
-    return _shown(relate(comparator, keys, relation), f"{name} {relation}", keys)
+    return _matcher(f"{name} {relation}", keys, order, relate(order, _RELATIONS[relation]))
 
 
-def _shown(
-    compare: Callable[[Run, Sequence[str], Sequence[str]], bool], word: str, keys: Expressions
+def _matcher(
+    words: str, keys: Expressions, prepare: Callable[[str], Any], compare: _Compare
 ) -> Matcher:
+    """Return what prepares the keys and compares; constant keys are prepared once, here."""
     constants = keys.constants
     if constants is None:
 
         def match(run: Run, values: Sequence[str]) -> bool:
             wanted = keys.expand(run)
-            if run.trace is not None:
-                run.compared = values, f"{word} {listed(wanted)}"
-            return compare(run, values, wanted)
+            run.compared = values, f"{words} {listed(wanted)}"
+            return compare(run, values, [prepare(key) for key in wanted])
 
         return match
-    relation = f"{word} {listed(constants)}"
+    ready = [prepare(key) for key in constants]
+    relation = f"{words} {listed(constants)}"
 
     def match_constants(run: Run, values: Sequence[str]) -> bool:
         run.compared = values, relation
-        return compare(run, values, constants)
+        return compare(run, values, ready)
 
     return match_constants
-
-
-def _any(one: _One) -> Callable[[Run, Sequence[str], Sequence[str]], bool]:
-    def compare(run: Run, values: Sequence[str], keys: Sequence[str]) -> bool:
-        for value in values:
-            run.check_time()
-            if one(run, value, keys):
-                return True
-        return False
-
-    return compare
 
 
 def _comparator(given: Given, builder: Builder, *, default: Comparator) -> Comparator:
@@ -173,55 +168,44 @@ def _check_substrings(
         )
 
 
-def _folded(
-    comparator: Comparator, keys: Expressions
-) -> Callable[[Sequence[str]], Sequence[Any]]:
-    """Return what folds keys; constant ones are folded once."""
-    return _prepared(keys, comparator.fold)
-
-
-def _prepared(
-    keys: Expressions, prepare: Callable[[str], Any]
-) -> Callable[[Sequence[str]], Sequence[Any]]:
-    if keys.constants is None:
-        return lambda found: [prepare(key) for key in found]
-    ready = [prepare(key) for key in keys.constants]
-    return lambda found: ready
-
-
-def _is(comparator: Comparator, keys: Expressions) -> _One:
-    if not comparator.substrings:
-        orders = _prepared(keys, comparator.order)
-        return lambda run, value, found: comparator.order(value) in orders(found)
-    folded = _folded(comparator, keys)
-    return lambda run, value, found: comparator.fold(value) in folded(found)
-
-
-def _contains(comparator: Comparator, keys: Expressions) -> _One:
-    folded = _folded(comparator, keys)
-
-    def one(run: Run, value: str, found: Sequence[str]) -> bool:
-        text = comparator.fold(value)
-        return any(key in text for key in folded(found))
-
-    return one
-
-
-def _matches(comparator: Comparator, keys: Expressions, *, sets: bool) -> _One:
-    patterns = _prepared(keys, lambda key: parse_pattern(comparator.fold(key)))
-
-    def one(run: Run, value: str, found: Sequence[str]) -> bool:
-        text = comparator.fold(value)
-        for pattern in patterns(found):
+def _is(same: Callable[[str], object]) -> _Compare:
+    def compare(run: Run, values: Sequence[str], keys: Sequence[object]) -> bool:
+        for value in values:
             run.check_time()
-            spans = find_spans(pattern, text)
-            if spans is not None:
-                if sets:
-                    run.matches = _captured(comparator, value, spans)
+            if same(value) in keys:
                 return True
         return False
 
-    return one
+    return compare
+
+
+def _contains(fold: Callable[[str], str]) -> _Compare:
+    def compare(run: Run, values: Sequence[str], keys: Sequence[str]) -> bool:
+        for value in values:
+            run.check_time()
+            text = fold(value)
+            for key in keys:
+                if key in text:
+                    return True
+        return False
+
+    return compare
+
+
+def _matches(comparator: Comparator, *, sets: bool) -> _Compare:
+    def compare(run: Run, values: Sequence[str], patterns: Sequence[Pattern]) -> bool:
+        for value in values:
+            text = comparator.fold(value)
+            for pattern in patterns:
+                run.check_time()
+                spans = find_spans(pattern, text)
+                if spans is not None:
+                    if sets:
+                        run.matches = _captured(comparator, value, spans)
+                    return True
+        return False
+
+    return compare
 
 
 def _captured(
@@ -246,24 +230,29 @@ def _wild(key: str) -> bool:
     return parse_pattern(key).has_wildcard
 
 
-def _regex(comparator: Comparator, *, sets: bool) -> _One:
+def _regex(comparator: Comparator, *, sets: bool) -> _Compare:
     folds = comparator is not OCTET
 
-    def one(run: Run, value: str, found: Sequence[str]) -> bool:
-        text, limits = octets(value), run.limits
-        for key in found:
-            run.check_time()
-            try:
-                groups = search(key, text, folds=folds, max_bytes=limits.regex_bytes)
-            except BadPattern as error:
-                raise RunError(str(error)) from error
-            if groups is not None:
-                if sets:
-                    run.matches = groups[: limits.captures + 1]
-                return True
+    def compare(run: Run, values: Sequence[str], keys: Sequence[str]) -> bool:
+        for value in values:
+            text = octets(value)
+            for key in keys:
+                run.check_time()
+                groups = _groups(key, text, folds=folds, limits=run.limits)
+                if groups is not None:
+                    if sets:
+                        run.matches = groups[: run.limits.captures + 1]
+                    return True
         return False
 
-    return one
+    return compare
+
+
+def _groups(key: str, text: bytes, *, folds: bool, limits: Limits) -> Sequence[str] | None:
+    try:
+        return search(key, text, folds=folds, max_bytes=limits.regex_bytes)
+    except BadPattern as error:
+        raise RunError(str(error)) from error
 
 
 def _check_regexes(given: Given, builder: Builder, *, keys: Expressions) -> None:
@@ -284,11 +273,12 @@ def _place_of(key: str, given: Given) -> Argument:
     return next(found, given.tags["regex"])
 
 
-def _list() -> _One:
-    def one(run: Run, value: str, found: Sequence[str]) -> bool:
-        return any(run.outside.list_contains(name, value) for name in found)
-
-    return one
+def _list(run: Run, values: Sequence[str], names: Sequence[str]) -> bool:
+    for value in values:
+        run.check_time()
+        if any(run.outside.list_contains(name, value) for name in names):
+            return True
+    return False
 
 
 def _check_lists(given: Given, builder: Builder, *, keys: Expressions) -> None:
@@ -305,29 +295,16 @@ def _relation(given: Given, builder: Builder, *, name: str) -> str:
     return relation
 
 
-def _value(
-    comparator: Comparator, keys: Expressions, relation: str
-) -> Callable[[Run, Sequence[str], Sequence[str]], bool]:
-    orders = _prepared(keys, comparator.order)
-    relate = _RELATIONS[relation]
-
-    def compare(run: Run, values: Sequence[str], found: Sequence[str]) -> bool:
-        return any(
-            relate(order, key)
-            for order in map(comparator.order, values)
-            for key in orders(found)
-        )
+def _value(order: Callable[[str], object], relate: _Relate) -> _Compare:
+    def compare(run: Run, values: Sequence[str], keys: Sequence[object]) -> bool:
+        return any(relate(value, key) for value in map(order, values) for key in keys)
 
     return compare
 
 
-def _count(
-    comparator: Comparator, keys: Expressions, relation: str
-) -> Callable[[Run, Sequence[str], Sequence[str]], bool]:
-    relate = _RELATIONS[relation]
-
-    def compare(run: Run, values: Sequence[str], found: Sequence[str]) -> bool:
-        count = comparator.order(str(len(values)))
-        return any(relate(count, comparator.order(key)) for key in found)
+def _count(order: Callable[[str], object], relate: _Relate) -> _Compare:
+    def compare(run: Run, values: Sequence[str], keys: Sequence[object]) -> bool:
+        count = order(str(len(values)))
+        return any(relate(count, key) for key in keys)
 
     return compare

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 from gateway.sieve.addresses import Mailbox, parse_mailboxes
 from gateway.sieve.encoded_words import decode_words
 from gateway.sieve.interface import HeaderEdit
+
+# RFC 5322 §2.2: a name is printable ASCII; §4.5 allows the blanks behind it; §2.2.3: folding
+_FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+\n?)")
+_EMPTY_LINE = re.compile(rb"\r?\n")
 
 
 class Field:
@@ -102,10 +107,15 @@ class Message:
 
     def named(self, names: Sequence[str]) -> list[Field]:
         """Return the fields with one of the names, in any case, name by name."""
+        return self.keyed([name.lower() for name in names])
+
+    def keyed(self, keys: Sequence[str]) -> list[Field]:
+        """Return the fields with one of the names in lower case, name by name."""
         if not self._by_key:
             for field in self.fields:
                 self._by_key.setdefault(field.key, []).append(field)
-        return [field for name in names for field in self._by_key.get(name.lower(), ())]
+        by_key = self._by_key
+        return [field for key in keys if key in by_key for field in by_key[key]]
 
     def edit(self, edit: HeaderEdit) -> None:
         """Make one change of the header (RFC 5293)."""
@@ -149,26 +159,11 @@ def parse_fields(
     """
     fields: list[Field] = []
     length = len(content) if length is None else length
-    while at < length:
-        end = content.find(b"\n", at, length)
-        end = length if end < 0 else end + 1
-        if content[at:end] in (b"\r\n", b"\n"):
-            return fields, end
-        colon = content.find(b":", at, end)
-        name = content[at:colon].rstrip(b" \t") if colon >= 0 else b""
-        if not _is_name(name):
-            return fields, at
-        while end < length and content[end] in b" \t":
-            next_end = content.find(b"\n", end, length)
-            end = length if next_end < 0 else next_end + 1
-        fields.append(Field(name.decode("ascii"), content[colon + 1 : end]))
-        at = end
-    return fields, at
-
-
-def _is_name(name: bytes) -> bool:
-    """Tell whether it is a field name (RFC 5322 §2.2): printable ASCII without a space."""
-    return bool(name) and name.isascii() and name.decode().isprintable() and b" " not in name
+    while (found := _FIELD.match(content, at, length)) is not None:
+        fields.append(Field(found[1].decode("ascii"), found[2]))
+        at = found.end()
+    end = _EMPTY_LINE.match(content, at, length)
+    return fields, at if end is None else end.end()
 
 
 def _line(field: Field) -> bytes:

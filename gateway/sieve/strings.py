@@ -95,6 +95,13 @@ class Expressions:
             return self.constants
         return tuple(item.expand(run) for item in self.items)
 
+    def lowered(self) -> Callable[[Run], Sequence[str]]:
+        """Return what gives the strings in lower case; of constant ones it is made once."""
+        if self.constants is None:
+            return lambda run: [value.lower() for value in self.expand(run)]
+        values = [value.lower() for value in self.constants]
+        return lambda run: values
+
     def has_stranger(self, run: Run) -> bool:
         """Whether one holds text that came from the message."""
         return any(item.has_stranger(run) for item in self.items)

@@ -88,8 +88,10 @@ def _build_address(given: Given, builder: Builder) -> Test:
         if name.lower() not in ADDRESS_FIELDS:
             _report_no_addresses(name, given, builder)
 
+    keys = names.lowered()
+
     def test_address(run: Run) -> bool:
-        fields = select(run, names.expand(run))
+        fields = select(run, keys(run))
         found = [mailbox for field in fields for mailbox in field.mailboxes]
         return match(run, cut(found, part, run.separators))
 

@@ -42,8 +42,10 @@ def _text(run: Run) -> Sequence[str]:
 
 
 def _content(types: Expressions) -> Callable[[Run], Sequence[str]]:
+    lowered = types.lowered()
+
     def values(run: Run) -> Sequence[str]:
-        wanted = [value.lower() for value in types.expand(run)]
+        wanted = lowered(run)
         found: list[str] = []
         for part in run.root.walk():
             if any(_fits(value, part.type.value) for value in wanted):

@@ -23,7 +23,7 @@ def _build_date(given: Given, builder: Builder) -> Test:
     most = None if given.has("index") else 1  # RFC 5260 §4: the first one that is found
 
     def test_date(run: Run) -> bool:
-        fields = select(run, [name.expand(run)])[:most]
+        fields = select(run, [name.expand(run).lower()])[:most]
         dates = (parse_date(field.unfolded) for field in fields)
         found = [shift(date, run) for date in dates if date is not None]
         return match(run, [part(date) for date in found])

@@ -21,9 +21,11 @@ def _build_envelope(given: Given, builder: Builder) -> Test:
             hint = builder.source.suggest(name, ENVELOPE_PARTS)
             builder.error(given.positionals[0], f"the envelope has no part '{name}'{hint}")
 
+    wanted = names.lowered()
+
     def test_envelope(run: Run) -> bool:
-        wanted = [name.lower() for name in names.expand(run)]
-        return match(run, [value for name in wanted for value in _values(run, name, part)])
+        values = [value for name in wanted(run) for value in _values(run, name, part)]
+        return match(run, values)
 
     return test_envelope
 

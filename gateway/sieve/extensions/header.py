@@ -11,24 +11,24 @@ from gateway.sieve.syntax import Number
 
 
 def _build_header(given: Given, builder: Builder) -> Test:
-    names = builder.texts(given.positionals[0])
+    names = builder.texts(given.positionals[0]).lowered()
     match = compile_match(given, builder, keys=builder.texts(given.positionals[1]))
     select = selection(given, builder)
     if given.chosen("mime option") is None:
-        return lambda run: match(run, [one.value for one in select(run, names.expand(run))])
+        return lambda run: match(run, [one.value for one in select(run, names(run))])
     values = values_of(given, builder)
 
     def test_header(run: Run) -> bool:
-        fields = select(run, names.expand(run))
+        fields = select(run, names(run))
         return match(run, [value for field in fields for value in values(run, field)])
 
     return test_header
 
 
 def _build_exists(given: Given, builder: Builder) -> Test:
-    names = builder.texts(given.positionals[0])
+    names = builder.texts(given.positionals[0]).lowered()
     select = selection(given, builder)
-    return lambda run: all(select(run, [name]) for name in names.expand(run))
+    return lambda run: all(select(run, [name]) for name in names(run))
 
 
 def _build_size(given: Given, builder: Builder) -> Test:

@@ -39,7 +39,7 @@ MIME_OPTIONS = (
     ),
 )
 
-Select = Callable[[Run, Sequence[str]], list[Field]]
+Select = Callable[[Run, Sequence[str]], list[Field]]  # names are in lower case
 
 
 def selection(given: Given, builder: Builder) -> Select:
@@ -76,7 +76,7 @@ def _parameters(names: Expressions) -> Callable[[Run, Field], Sequence[str]]:
 
 
 def _plain(run: Run, names: Sequence[str]) -> list[Field]:
-    return run.message.named(names)
+    return run.message.keyed(names)
 
 
 def _mime(given: Given) -> Select:
@@ -86,8 +86,7 @@ def _mime(given: Given) -> Select:
     def select(run: Run, names: Sequence[str]) -> list[Field]:
         part = run.part or run.root
         parts = part.walk() if any_child else [part]
-        keys = [name.lower() for name in names]
-        return [field for one in parts for key in keys for field in one.named(key)]
+        return [field for one in parts for name in names for field in one.named(name)]
 
     return select
 
