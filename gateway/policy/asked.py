@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.mail.inbound import Authenticity
-from gateway.mail.message import Edit, Message
+from gateway.mail.message import Edit, Message, parse_message
 from gateway.mail.plan import Done
 from gateway.mail.tenant import Tenant
 
@@ -66,14 +66,19 @@ def _version() -> str:
     return version("mail-gateway")
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Asked:
     """One run's answers (`sieve.interface.Outside`), and what they must leave behind."""
 
     context: Context
-    message: Message
+    content: bytes  # as the chain sees it
     lists: Mapping[str, frozenset[str]]
     noted: list[Noted] = field(default_factory=list)
+
+    @cached_property
+    def message(self) -> Message:
+        """The message, its header taken apart once a policy asks for something in it."""
+        return parse_message(self.content)
 
     @property
     def now(self) -> datetime:
@@ -158,13 +163,21 @@ class Asked:
 
     def variable(self, name: str) -> str | None:
         """The read-only variables of policy-language §4; None when nobody defines it."""
-        author = next(iter(self.message.addresses("From")), ("", ""))
-        known = {
-            "message.subject": self.message.text("Subject"),
-            "message.from": author[1],
-            "message.from_name": author[0] or author[1],
-            "message.id": self.message.message_id,
-            "tenant.name": self.context.tenant.name or self.context.tenant.id,
-            "conversation.id": self.context.conversation,
-        }
-        return known.get(name.lower())
+        match name.lower():
+            case "message.subject":
+                return self.message.text("Subject")
+            case "message.from":
+                return self._author[1]
+            case "message.from_name":
+                return self._author[0] or self._author[1]
+            case "message.id":
+                return self.message.message_id
+            case "tenant.name":
+                return self.context.tenant.name or self.context.tenant.id
+            case "conversation.id":
+                return self.context.conversation
+        return None
+
+    @cached_property
+    def _author(self) -> tuple[str, str]:
+        return next(iter(self.message.addresses("From")), ("", ""))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import starmap
 
 from gateway.mail.footer import is_sealed
-from gateway.mail.message import Edit, Message, apply_edits, parse_message
+from gateway.mail.message import Edit, apply_edits, parse_message
 from gateway.mail.plan import Done, Effect, EffectKind, Plan, Step
 from gateway.policy.asked import Asked, Context, Noted
 from gateway.policy.edits import recorded, rewritten
@@ -94,10 +94,9 @@ def run_chain(
     `on_error` is "hold", or "keep" for the implicit keep of RFC 5228 §2.10.6.
     """
     seen = apply_edits(content, context.edits)
-    message = parse_message(seen)
-    asked = Asked(context=context, message=message, lists=chain.lists)
+    asked = Asked(context=context, content=seen, lists=chain.lists)
     run = _Run(
-        message=message,
+        content=seen,
         before=context.edits,
         passed=_passed_before(context),
         route=context.tenant.route or DEFAULT,
@@ -129,7 +128,7 @@ def run_files(
     limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Result:
     """Return what the files ask for together, as one script would: for testsuites."""
-    run = _Run(message=parse_message(content), before=())
+    run = _Run(content=content, before=())
     for file in chain.files:
         if file.is_shadow:
             continue
@@ -177,7 +176,7 @@ def after(chain: Chain, hold: Effect) -> Chain:
 class _Run:
     """What the files asked for so far."""
 
-    message: Message
+    content: bytes
     before: tuple[Edit, ...]
     route: str = DEFAULT
     passed: Passed = field(default_factory=Passed)
@@ -207,8 +206,12 @@ class _Run:
         if error is not None:
             self._fail(error, on_error)
             return False
-        self.passed = replace(result.passed, actions=_without_keep(result.passed.actions))
-        self.keep = next((one for one in result.actions if one.kind == "keep"), None)
+        self.passed = result.passed
+        kept = [one for one in result.actions if one.kind == "keep"]
+        self.keep = kept[0] if kept else None
+        if self.keep and not self.keep.implicit:
+            actions = _without_keep(result.passed.actions)
+            self.passed = replace(result.passed, actions=actions)
         self.actions += _without_keep(result.actions)
         return result.keeps and not result.accepted
 
@@ -311,19 +314,19 @@ class _Run:
 
     def _edits(self, made: Action | Passed, actions: Sequence[Action]) -> tuple[Edit, ...]:
         """Return the message as a script left it: its bytes, then its header, then footers."""
-        new: tuple[Edit, ...] = ()
-        message = self.message
+        own, content = self.before, self.content
         if made.content is not None:
-            new = rewritten(message.content, made.content)
-            message = parse_message(made.content)
-        own = (*self.before, *new, *recorded(message, made.edits))
+            own += rewritten(content, made.content)
+            content = made.content
+        if made.edits:
+            own += recorded(parse_message(content), made.edits)
         if any(one.body for one in self.before):  # a file before a hold gave it its footer
             return own
-        return (*own, *footer_edits(actions))
+        return own + footer_edits(actions)
 
     def _sealed(self, file: ChainFile, result: Result) -> Diagnostic | None:
         """A signed or encrypted part is never edited."""
-        if result.passed.content is None or not is_sealed(self.message.content):
+        if result.passed.content is None or not is_sealed(self.content):
             return None
         sentence = "'replace' and 'enclose' would break a signed or encrypted message"
         return Diagnostic(file=file.path, line=1, column=1, message=sentence)
@@ -337,7 +340,7 @@ def _done(actions: Sequence[Action]) -> tuple[Done, ...]:
 
 def _without_keep(actions: Sequence[Action]) -> tuple[Action, ...]:
     """A keep of one file passes the message on; it is no action of the chain yet."""
-    return tuple(one for one in actions if one.kind != "keep")
+    return tuple([one for one in actions if one.kind != "keep"])
 
 
 def _reason(action: Action) -> str:

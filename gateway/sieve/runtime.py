@@ -30,6 +30,17 @@ class RunError(Exception):
 class Run:
     """The state that commands and tests share while one script runs."""
 
+    matches: Sequence[str] = ()
+    implicit_keep = True
+    accepted = False
+    timed_out = False
+    bench: Any = None  # the testsuite's, while it runs
+    compared: tuple[Sequence[str], str] | None = None  # values; the words behind them
+    file = ""
+    line = 0
+    part: Part | None = None  # the one that foreverypart is at
+    loops = 0
+
     def __init__(
         self, content: bytes, outside: Outside, *, passed: Passed, limits: Limits, trace: bool
     ) -> None:
@@ -41,23 +52,15 @@ class Run:
         self.variables: dict[str, str] = {}
         self.globals: dict[str, str] = dict(passed.globals)
         self.strangers: set[str] = {f"{GLOBAL}{name}" for name in passed.strangers}
-        self.matches: Sequence[str] = ()
         self.flags: list[str] = [*passed.flags]
         self.actions: list[Action] = []
-        self.implicit_keep = True
-        self.accepted = False
-        self.timed_out = False
         self.envelope: dict[str, str] = {}
         self.steps = passed.steps
         self.included: set[tuple[str, str]] = set()
-        self.bench: Any = None  # the testsuite's, while it runs
         self.results: list[Any] = []  # of a testsuite
         self._warned: set[tuple[str, int, str]] = set()
         self.trace: list[Step] | None = [] if trace else None
         self.traced = passed.traced
-        self.compared: tuple[Sequence[str], str] | None = None  # values; the words behind them
-        self.file = ""
-        self.line = 0
         self._last_step = min(limits.chain_steps, passed.steps + limits.steps)
         self._began_at = monotonic() - passed.seconds
         self._deadline = self._began_at + limits.chain_seconds
@@ -80,7 +83,7 @@ class Run:
 
     def _take(self, message: Message) -> None:
         self.message = message
-        self.part: Part | None = None  # the one that foreverypart is at
+        self.part = None
         self.loops = 0
         self.text_left = self.limits.body_text_bytes
         self.texts: dict[tuple[int, bool], str] = {}  # of parts that were looked into

@@ -148,7 +148,7 @@ def _result(run: Run) -> Result:
     actions = run.finished()
     return Result(
         actions=actions,
-        keeps=any(action.kind == "keep" for action in actions),
+        keeps=run.implicit_keep or any(action.kind == "keep" for action in actions),
         accepted=run.accepted,
         passed=Passed(
             edits=tuple(run.edits),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from gateway.mail.inbound import Authenticity
-from gateway.mail.message import parse_message
 from gateway.mail.tenant import Tenant
 from gateway.policy.asked import Asked, Context
 
@@ -22,7 +21,7 @@ def asked(*, zone: str = "UTC", seen: int = 0, mail: bytes = b"") -> Asked:
         count=lambda *_: seen,
     )
     entries = frozenset({"ann@example.org", "@vip.example"})
-    return Asked(context=context, message=parse_message(mail), lists={"vip": entries})
+    return Asked(context=context, content=mail, lists={"vip": entries})
 
 
 def test_the_time_is_in_the_zone_of_the_tenant() -> None:
