@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 MAX_ADDRESSES = 10_000  # of one field
-_SPECIALS = frozenset('()<>[]:;@\\,."')
 _SPACE = " \t\r\n"
+_ATOM = re.compile(r'[^()<>\[\]:;@\\,." \t\r\n]+')
 _ROUTE_ENDS = (("mark", ":"), ("mark", "<"), ("mark", ">"))
 
 
@@ -71,7 +72,7 @@ def _is_hop(hop: str) -> bool:
 
 
 def _is_atom(text: str) -> bool:
-    return bool(text) and not any(c in _SPECIALS or c in _SPACE for c in text)
+    return _ATOM.fullmatch(text) is not None
 
 
 class _Reader:
@@ -195,7 +196,10 @@ def _tokens(value: str) -> list[tuple[str, str]]:
     at = 0
     while at < len(value):
         first = value[at]
-        if first in _SPACE:
+        if (atom := _ATOM.match(value, at)) is not None:
+            found.append(("atom", atom[0]))
+            at = atom.end()
+        elif first in _SPACE:
             at += 1
         elif first == "(":
             at = _comment_end(value, at)
@@ -207,15 +211,9 @@ def _tokens(value: str) -> list[tuple[str, str]]:
             end = len(value) if end < 0 else end + 1
             found.append(("literal", value[at:end]))
             at = end
-        elif first in _SPECIALS:
+        else:
             found.append(("mark", first))
             at += 1
-        else:
-            end = at + 1
-            while end < len(value) and value[end] not in _SPECIALS and value[end] not in _SPACE:
-                end += 1
-            found.append(("atom", value[at:end]))
-            at = end
     return found
 
 
@@ -246,7 +244,6 @@ def _quoted(value: str, at: int) -> tuple[str, int]:
 
 
 def _quoted_if_needed(local: str) -> str:
-    plain = local.replace(".", "")
-    if plain and not any(c in _SPECIALS or c in _SPACE for c in plain):
+    if _is_atom(local.replace(".", "")):
         return local
     return '"' + local.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -20,6 +20,7 @@ class Pattern:
 
     pieces: tuple[Piece, ...]
     texts: tuple[str | None, ...]
+    least: int  # characters that a value needs
 
     @property
     def has_wildcard(self) -> bool:
@@ -46,13 +47,13 @@ def parse_pattern(pattern: str) -> Pattern:
         else:
             piece.append(character)
     pieces.append(tuple(piece))
-    return Pattern(tuple(pieces), tuple(_plain(one) for one in pieces))
+    return Pattern(tuple(pieces), tuple(map(_plain, pieces)), sum(map(len, pieces)))
 
 
 def find_spans(pattern: Pattern, value: str) -> list[Span] | None:
     """Return the span of `value` that each wildcard took, in order, or None if no match."""
     first, last = pattern.pieces[0], pattern.pieces[-1]
-    if len(value) < sum(len(piece) for piece in pattern.pieces):
+    if len(value) < pattern.least:
         return None
     if not _fits(first, pattern.texts[0], value, at=0):
         return None
@@ -65,7 +66,8 @@ def find_spans(pattern: Pattern, value: str) -> list[Span] | None:
         if found < 0:
             return None
         spans.append((at, found))
-        spans.extend(_single_spans(piece, found))
+        if text is None:
+            spans += _single_spans(piece, found)
         at = found + len(piece)
     if at > end or not _fits(last, pattern.texts[-1], value, at=end):
         return None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from gateway.sieve.runtime import Run, RunError
 
 _IDENTIFIER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
 _BLANK = " \t\r\n"
+T = TypeVar("T")
 
 
 class BadText(ValueError):
@@ -95,12 +97,16 @@ class Expressions:
             return self.constants
         return tuple(item.expand(run) for item in self.items)
 
-    def lowered(self) -> Callable[[Run], Sequence[str]]:
-        """Return what gives the strings in lower case; of constant ones it is made once."""
+    def prepared(self, change: Callable[[Sequence[str]], T]) -> Callable[[Run], T]:
+        """Return what gives `change` of the strings; of constant ones it is made once."""
         if self.constants is None:
-            return lambda run: [value.lower() for value in self.expand(run)]
-        values = [value.lower() for value in self.constants]
-        return lambda run: values
+            return lambda run: change(self.expand(run))
+        ready = change(self.constants)
+        return lambda run: ready
+
+    def lowered(self) -> Callable[[Run], Sequence[str]]:
+        """Return what gives the strings in lower case."""
+        return self.prepared(lambda values: [value.lower() for value in values])
 
     def has_stranger(self, run: Run) -> bool:
         """Whether one holds text that came from the message."""

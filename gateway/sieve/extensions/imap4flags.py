@@ -22,8 +22,7 @@ def given_flags(given: Given, builder: Builder) -> Callable[[Run], Sequence[str]
     argument = given.tags.get("flags")
     if argument is None:
         return lambda run: None
-    flags = builder.texts(argument)
-    return lambda run: split_flags(flags.expand(run))
+    return builder.texts(argument).prepared(split_flags)
 
 
 def split_flags(values: Iterable[str]) -> list[str]:
@@ -50,7 +49,8 @@ def _set(old: Sequence[str], new: Sequence[str]) -> list[str]:
 
 
 def _add(old: Sequence[str], new: Sequence[str]) -> list[str]:
-    return split_flags([*old, *new])
+    known = {flag.lower() for flag in old}
+    return [*old, *(flag for flag in new if flag.lower() not in known)]
 
 
 def _remove(old: Sequence[str], new: Sequence[str]) -> list[str]:
@@ -73,17 +73,21 @@ def changing(name: str, *, capability: str = "imap4flags") -> Signature:
     def build(given: Given, builder: Builder) -> Command:
         flags = builder.texts(given.positionals[-1])
         _warn_invalid(flags.constants or (), given.positionals[-1], builder)
+        given_by = flags.prepared(split_flags)
         if len(given.positionals) == 1:
-            return lambda run: _store(run, change(run.flags, split_flags(flags.expand(run))))
+
+            def run_change(run: Run) -> None:
+                run.flags = change(run.flags, given_by(run))
+
+            return run_change
         variable = _variable_name(given.positionals[0], builder)
 
-        def run_change(run: Run) -> None:
-            old = split_flags([run.variable(variable)])
-            new = change(old, split_flags(flags.expand(run)))
+        def run_change_variable(run: Run) -> None:
+            new = change(split_flags([run.variable(variable)]), given_by(run))
             stranger = variable in run.strangers or flags.has_stranger(run)
             run.set_variable(variable, " ".join(new), stranger=stranger)
 
-        return run_change
+        return run_change_variable
 
     return command(
         name,
@@ -93,10 +97,6 @@ def changing(name: str, *, capability: str = "imap4flags") -> Signature:
         positionals=(Positional("variable", Kind.TEXT), Positional("flags", Kind.TEXTS)),
         optional=1,
     )
-
-
-def _store(run: Run, flags: list[str]) -> None:
-    run.flags = flags
 
 
 def _warn_invalid(values: Sequence[str], place: Argument, builder: Builder) -> None:
