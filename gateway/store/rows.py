@@ -8,9 +8,12 @@ import types
 import typing
 from datetime import date, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+MOST_CLASSES = 256  # that are remembered
+_AS_THEY_ARE = frozenset({str, int, float, bool, types.NoneType, Any})
 
 
 def write(value: Any) -> str:
@@ -24,11 +27,14 @@ def read(cls: type[T], text: str) -> T:
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    kind: Any = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if (fields := _fields(kind)) is not None:
         return {
-            field.name: _plain(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-            if getattr(value, field.name) != field.default
+            name: _plain(one)
+            for name, default in fields
+            if (one := getattr(value, name)) != default
         }
     if isinstance(value, Enum):
         return value.value
@@ -41,7 +47,25 @@ def _plain(value: Any) -> Any:
     return value
 
 
+@lru_cache(maxsize=MOST_CLASSES)
+def _fields(cls: Any) -> tuple[tuple[str, Any], ...] | None:
+    """Return name and default of each field of a dataclass or named tuple, else None."""
+    if dataclasses.is_dataclass(cls):
+        return tuple((one.name, one.default) for one in dataclasses.fields(cls))
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        defaults = cls._field_defaults
+        return tuple((name, defaults.get(name, dataclasses.MISSING)) for name in cls._fields)
+    return None
+
+
+@lru_cache(maxsize=MOST_CLASSES)
+def _hints(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
 def _build(hint: Any, value: Any) -> Any:
+    if hint in _AS_THEY_ARE:
+        return value
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         inner = [one for one in typing.get_args(hint) if one is not types.NoneType]
@@ -55,9 +79,9 @@ def _build(hint: Any, value: Any) -> Any:
     return value
 
 
-def _build_class(hint: type[Any], value: Any) -> Any:
-    if dataclasses.is_dataclass(hint):
-        hints = typing.get_type_hints(hint)
+def _build_class(hint: Any, value: Any) -> Any:
+    if _fields(hint) is not None:
+        hints = _hints(hint)
         return hint(**{key: _build(hints[key], one) for key, one in value.items()})
     if issubclass(hint, Enum):
         return hint(value)
