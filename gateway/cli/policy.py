@@ -155,7 +155,7 @@ def explain(
     if plan is None:
         raise Refusal(f"{id_}: no policy ran on it; gateway log trace {id_} tells its story")
     if as_json:
-        steps = [dataclasses.asdict(one) for one in plan.trace]
+        steps = [one._asdict() for one in plan.trace]
         print_json({"id": id_, "version": plan.version, **plan_row(plan), "trace": steps})
         return
     print_line(f"{id_}  policies {plan.version or 'not run'}", style="bold")

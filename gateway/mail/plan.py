@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.mail.message import Edit
 
@@ -60,8 +60,7 @@ def words_of_end(hold: Effect, *, at: datetime) -> str:
     return f"it is {end} at {at.isoformat(timespec='seconds')}"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One line of the trace: a command or test that ran, and what it compared."""
 
     file: str

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import starmap
 
 from gateway.mail.footer import is_sealed
 from gateway.mail.message import Edit, apply_edits, parse_message
@@ -200,7 +199,7 @@ class _Run:
 
         `misuse` is what the file must not do, an error of it like any other.
         """
-        self.trace += starmap(Step, result.trace)
+        self.trace += map(Step._make, result.trace)
         self.kept_by = file.path
         error = result.error or self._sealed(file, result) or misuse
         if error is not None:
@@ -211,13 +210,13 @@ class _Run:
         self.keep = kept[0] if kept else None
         if self.keep and not self.keep.implicit:
             actions = _without_keep(result.passed.actions)
-            self.passed = replace(result.passed, actions=actions)
+            self.passed = result.passed._replace(actions=actions)
         self.actions += _without_keep(result.actions)
         return result.keeps and not result.accepted
 
     def watch(self, file: ChainFile, result: Result) -> None:
         """Trace what a shadow file would have done; nothing of it is done."""
-        self.trace += starmap(Step, result.trace)
+        self.trace += map(Step._make, result.trace)
         said = [(one.line, f"{one.kind} {one.target}".strip()) for one in result.actions]
         if result.error is not None:
             said = [(result.error.line, f"fail: {result.error.message}")]

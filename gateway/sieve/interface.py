@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 
@@ -218,24 +219,22 @@ class Step(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passed:
+class Passed(NamedTuple):
     """What one script hands to the next in a chain: never plain variables."""
 
     edits: tuple[HeaderEdit, ...] = ()
     flags: tuple[str, ...] = ()
-    globals: dict[str, str] = field(default_factory=dict)
+    globals: Mapping[str, str] = MappingProxyType({})
     strangers: frozenset[str] = frozenset()  # which of these hold text of the message
     actions: tuple[Action, ...] = ()  # of earlier scripts: for conflicts and doubles
     steps: int = 0
     seconds: float = 0.0  # that the scripts before took
     traced: int = 0  # characters in the trace so far
     content: bytes | None = None  # the message where a script replaced it (RFC 5703), else None
-    message: Any = field(default=None, compare=False, repr=False)  # as it was read, to share
+    message: Any = None  # as it was read, to share
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(NamedTuple):
     """What one script asked for.
 
     `keeps`: the implicit keep is in force at its end, or it ran `keep`. `accepted`: it ended

@@ -134,7 +134,7 @@ class Run:
     @property
     def strange_globals(self) -> frozenset[str]:
         """The global variables that hold text of the message."""
-        return frozenset(name for name in self.globals if f"{GLOBAL}{name}" in self.strangers)
+        return frozenset([name for name in self.globals if f"{GLOBAL}{name}" in self.strangers])
 
     def _cut(self, value: str) -> str:
         limit = self.limits.variable_bytes
@@ -240,7 +240,9 @@ class Run:
         """Return the actions at the end of the script, the implicit keep among them."""
         if not self.implicit_keep:
             return tuple(self.actions)
-        if any(action.kind == "keep" for action in self.actions):  # by fileinto :copy "INBOX"
+        if self.actions and any(
+            one.kind == "keep" for one in self.actions
+        ):  # by fileinto :copy "INBOX"
             flags = tuple(self.flags)
             return tuple(
                 replace(one, flags=flags) if one.kind == "keep" else one for one in self.actions

@@ -33,7 +33,7 @@ def test_tags_and_nothing_at_all_are_told() -> None:
 
 def test_a_hold_that_a_message_was_released_from_is_known_by_its_trace() -> None:
     held = Step(file=HOLD.file, line=HOLD.line, text='hold "look"')
-    tested = replace(held, text='header "subject" "x": false')
+    tested = held._replace(text='header "subject" "x": false')
     assert find_release(replace(plan(DESK), trace=(held,)), plan(HOLD)) == HOLD
     assert find_release(replace(plan(DESK), trace=(tested,)), plan(HOLD)) is None
     assert find_release(replace(plan(HOLD), trace=(held,)), plan(HOLD)) is None
