@@ -100,12 +100,12 @@ class Asked:
 
     def envelope(self, part: str) -> Sequence[str]:
         """The envelope as far as it is known (RFC 5228 §5.4)."""
-        parts = {
-            "from": (self.context.mail_from,),
-            "to": self.context.rcpt_to,
-            "orig_to": self.context.rcpt_to,
-        }
-        return parts.get(part.lower(), ())
+        match part.lower():
+            case "from":
+                return (self.context.mail_from,)
+            case "to" | "orig_to":
+                return self.context.rcpt_to
+        return ()
 
     def auth(self, method: str) -> Sequence[tuple[str, str]]:
         """The results of one method; `none` when it was not looked at (RFC 8601 §2.7)."""

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 MAX_ADDRESSES = 10_000  # of one field
 _SPACE = " \t\r\n"
-_ATOM = re.compile(r'[^()<>\[\]:;@\\,." \t\r\n]+')
+_WORD = r'[^()<>\[\]:;@\\,." \t\r\n]'
+_WORDS = r'[^()<>\[\]:;@\\," \t\r\n]'  # with the dots between them
+_ATOM = re.compile(f"{_WORD}+")
+# ann@x.example or Ann Lee <ann@x.example>: what most fields hold; all else is read by tokens
+_PLAIN = re.compile(
+    rf"(?:((?:{_WORD}++[ \t]++)*+)<({_WORDS}++)@({_WORDS}++)>|({_WORDS}++)@({_WORDS}++))"
+)
 _ROUTE_ENDS = (("mark", ":"), ("mark", "<"), ("mark", ">"))
 
 
@@ -32,11 +38,15 @@ def parse_mailboxes(value: str) -> list[Mailbox]:
 
     What cannot be understood is skipped up to the next comma; never fails.
     """
-    return _Reader(value).mailboxes()
+    plain = _plain(value)
+    return _Reader(value).mailboxes() if plain is None else [plain]
 
 
 def parse_single(value: str) -> Mailbox | None:
     """Return the one address that `value` is, with or without a display name, or None."""
+    plain = _plain(value)
+    if plain is not None:
+        return plain
     reader = _Reader(value)
     found = reader.mailboxes()
     if len(found) != 1 or reader.broken or not found[0].local or not found[0].domain:
@@ -65,6 +75,16 @@ def parse_path(value: str) -> Mailbox | None:
         return None
     found = parse_single(text)
     return found if found and not found.name else None
+
+
+def _plain(value: str) -> Mailbox | None:
+    found = _PLAIN.fullmatch(value)
+    if found is None:
+        return None
+    name, local, domain, bare_local, bare_domain = found.groups()
+    if name is None:
+        return Mailbox(bare_local, bare_domain)
+    return Mailbox(local, domain, " ".join(_ATOM.findall(name)))
 
 
 def _is_hop(hop: str) -> bool:

@@ -34,6 +34,8 @@ def decode_octets(octets: bytes, charset: str, *, errors: str = "replace") -> st
 
 def _has_octets(text: str) -> bool:
     """Whether the text can become octets again: some charsets let half a character through."""
+    if text.isascii():
+        return True
     try:
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

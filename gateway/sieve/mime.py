@@ -77,7 +77,7 @@ _ENCODING = "content-transfer-encoding"
 
 def parse_parts(message: Message, *, max_parts: int, max_depth: int) -> Part:
     """Return the root part; raises TooManyParts at a limit."""
-    return _Parser(message.original, max_parts, max_depth).root(message.fields)
+    return _Parser(message.original, max_parts, max_depth).root(message)
 
 
 def content_type(fields: list[Field], default: Structured = _PLAIN) -> Structured:
@@ -95,9 +95,9 @@ class _Parser:
         self._parts = max_parts
         self._depth = max_depth
 
-    def root(self, fields: list[Field]) -> Part:
-        _, body_at = parse_fields(self._whole)
-        part = Part(self._whole, fields, 0, body_at, len(self._whole), content_type(fields))
+    def root(self, message: Message) -> Part:
+        fields, end = message.fields, len(self._whole)
+        part = Part(self._whole, fields, 0, message.body_at, end, content_type(fields))
         self._fill(part, 0)
         return part
 
