@@ -83,6 +83,10 @@ class Diagnostic:
     severity: str = "error"  # error | warning
 
 
+Step = tuple[str, int, str]
+"""One line of the trace: file, line, and the command or test that ran with what it compared."""
+
+
 class CompileError(Exception):
     """The script does not compile; `diagnostics` has every fault found, at most 20."""
 
@@ -209,14 +213,6 @@ class Action:
     implicit: bool = False  # the implicit keep (RFC 5228 §2.10.2)
     file: str = ""
     content: bytes | None = None  # the message where a script replaced it, below its edits
-
-
-class Step(NamedTuple):
-    """One line of the trace: the command or test that ran, and what it compared."""
-
-    file: str
-    line: int
-    text: str
 
 
 class Passed(NamedTuple):

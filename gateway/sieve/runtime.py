@@ -174,7 +174,7 @@ class Run:
         self.traced += len(text)
         if self.traced > self._most_traced:
             text = "the trace is too long and ends here"
-        self.trace.append(Step(self.file, line, text))
+        self.trace.append((self.file, line, text))
 
     def note_test(self, line: int, text: str) -> None:
         """Add a test to the trace, with what it compared."""

@@ -76,23 +76,20 @@ def address_part(given: Given) -> Part:
 
 def cut(mailboxes: Iterable[Mailbox], part: Part, separators: str) -> list[str]:
     """Return that part of every address that has it."""
-    parts = (part(mailbox, separators) for mailbox in mailboxes)
+    parts = [part(mailbox, separators) for mailbox in mailboxes]
     return [found for found in parts if found is not None]
 
 
 def _build_address(given: Given, builder: Builder) -> Test:
     names = builder.texts(given.positionals[0])
     match = compile_match(given, builder, keys=builder.texts(given.positionals[1]))
-    part, select = address_part(given), selection(given, builder)
+    part, select = address_part(given), selection(given, builder, names.lowered())
     for name in names.constants or ():
         if name.lower() not in ADDRESS_FIELDS:
             _report_no_addresses(name, given, builder)
 
-    keys = names.lowered()
-
     def test_address(run: Run) -> bool:
-        fields = select(run, keys(run))
-        found = [mailbox for field in fields for mailbox in field.mailboxes]
+        found = [mailbox for field in select(run) for mailbox in field.mailboxes]
         return match(run, cut(found, part, run.separators))
 
     return test_address

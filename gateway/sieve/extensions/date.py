@@ -16,15 +16,14 @@ Shift = Callable[[datetime, Run], datetime]
 
 
 def _build_date(given: Given, builder: Builder) -> Test:
-    name = builder.text(given.positionals[0])
+    name = builder.texts(given.positionals[0]).lowered()
     part = _part(given, builder, at=1)
     match = compile_match(given, builder, keys=builder.texts(given.positionals[2]))
-    select, shift = selection(given, builder), _shift(given, builder)
+    select, shift = selection(given, builder, name), _shift(given, builder)
     most = None if given.has("index") else 1  # RFC 5260 §4: the first one that is found
 
     def test_date(run: Run) -> bool:
-        fields = select(run, [name.expand(run).lower()])[:most]
-        dates = (parse_date(field.unfolded) for field in fields)
+        dates = (parse_date(field.unfolded) for field in select(run)[:most])
         found = [shift(date, run) for date in dates if date is not None]
         return match(run, [part(date) for date in found])
 

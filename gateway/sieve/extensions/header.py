@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from gateway.sieve.checker import Builder
-from gateway.sieve.extensions.selection import INDEX, MIME, MIME_OPTIONS, selection, values_of
+from gateway.sieve.extensions.selection import (
+    INDEX,
+    MIME,
+    MIME_OPTIONS,
+    finder,
+    selection,
+    values_of,
+)
 from gateway.sieve.matching import COMPARISON, compile_match
 from gateway.sieve.runtime import Run, Test
 from gateway.sieve.signature import Given, Kind, Positional, Tagged, test
@@ -13,22 +20,21 @@ from gateway.sieve.syntax import Number
 def _build_header(given: Given, builder: Builder) -> Test:
     names = builder.texts(given.positionals[0]).lowered()
     match = compile_match(given, builder, keys=builder.texts(given.positionals[1]))
-    select = selection(given, builder)
+    select = selection(given, builder, names)
     if given.chosen("mime option") is None:
-        return lambda run: match(run, [one.value for one in select(run, names(run))])
+        return lambda run: match(run, [one.value for one in select(run)])
     values = values_of(given, builder)
 
     def test_header(run: Run) -> bool:
-        fields = select(run, names(run))
-        return match(run, [value for field in fields for value in values(run, field)])
+        return match(run, [value for field in select(run) for value in values(run, field)])
 
     return test_header
 
 
 def _build_exists(given: Given, builder: Builder) -> Test:
     names = builder.texts(given.positionals[0]).lowered()
-    select = selection(given, builder)
-    return lambda run: all(select(run, [name]) for name in names(run))
+    find = finder(given, builder)
+    return lambda run: all(find(run, [name]) for name in names(run))
 
 
 def _build_size(given: Given, builder: Builder) -> Test:

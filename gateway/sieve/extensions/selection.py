@@ -39,18 +39,27 @@ MIME_OPTIONS = (
     ),
 )
 
-Select = Callable[[Run, Sequence[str]], list[Field]]  # names are in lower case
+Find = Callable[[Run, Sequence[str]], list[Field]]  # by names in lower case
 
 
-def selection(given: Given, builder: Builder) -> Select:
-    """Return what finds the fields of some names, as the tags say."""
-    if not given.has("mime"):
-        for tag in ("anychild", *(option.name for option in MIME_OPTIONS)):
-            if given.has(tag):
-                builder.error(given.tags[tag], f"':{tag}' needs ':mime' beside it")
-    found = _mime(given) if given.has("mime") else _plain
-    pick = _pick(given, builder)
-    return found if pick is None else lambda run, names: pick(found(run, names))
+def selection(
+    given: Given, builder: Builder, names: Callable[[Run], Sequence[str]]
+) -> Callable[[Run], list[Field]]:
+    """Return what finds the fields of `names`, which are in lower case, as the tags say."""
+    find, pick = finder(given, builder), _pick(given, builder)
+    if pick is None:
+        return lambda run: find(run, names(run))
+    return lambda run: pick(find(run, names(run)))
+
+
+def finder(given: Given, builder: Builder) -> Find:
+    """Return what finds fields in the header, or in those that `:mime` means."""
+    if given.has("mime"):
+        return _mime(given)
+    for tag in ("anychild", *(option.name for option in MIME_OPTIONS)):
+        if given.has(tag):
+            builder.error(given.tags[tag], f"':{tag}' needs ':mime' beside it")
+    return _plain
 
 
 def values_of(given: Given, builder: Builder) -> Callable[[Run, Field], Sequence[str]]:
@@ -79,7 +88,7 @@ def _plain(run: Run, names: Sequence[str]) -> list[Field]:
     return run.message.keyed(names)
 
 
-def _mime(given: Given) -> Select:
+def _mime(given: Given) -> Find:
     """Look in the part that foreverypart is at, or the message; with :anychild below it too."""
     any_child = given.has("anychild")
 

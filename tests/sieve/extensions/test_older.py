@@ -71,4 +71,4 @@ def test_the_older_duplicate_calls_its_key_value() -> None:
 
 def test_a_debug_line_stands_in_the_trace() -> None:
     result = run(f'require ["{DEBUG}", "variables"];\nset "a" "b";\ndebug_log "at ${{a}}";')
-    assert [(one.line, one.text) for one in result.trace][-1] == (3, "at b")
+    assert result.trace[-1][1:] == (3, "at b")
