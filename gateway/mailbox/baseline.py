@@ -5,12 +5,13 @@ The dates are judged here: SEARCH is not to be trusted (QQ, Yandex, iCloud).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from gateway.net.imap import Folder, Listed
 from gateway.store import folders
-from gateway.store.folders import Cursor
+from gateway.store.folders import Cursor, Look
 from gateway.store.sqlite import Db
 
 CLOCKS_DIFFER = timedelta(minutes=10)
@@ -41,7 +42,7 @@ def begin_folder(
     folder: Folder,
     *,
     baseline_uid: int,
-    baseline_at: datetime | None,
+    below: Sequence[Look],
     uids: Sequence[int],
     wanted: frozenset[int],
     now: datetime,
@@ -53,7 +54,7 @@ def begin_folder(
         folder=folder.name,
         uidvalidity=folder.uidvalidity,
         baseline_uid=baseline_uid,
-        baseline_at=baseline_at,
+        below=below,
         now=now,
     )
     at, still_open = folders.note_uids(db, at, uids, now=now)
@@ -63,25 +64,35 @@ def begin_folder(
     return at
 
 
-def newest_of(listed: Sequence[Listed], *, now: datetime) -> datetime | None:
-    """Return the newest date of what was there before us; one of the far future is nobody's."""
-    dates = [one.internal_date for one in listed if one.internal_date is not None]
-    return min(max(dates), now + CLOCKS_DIFFER) if dates else None
+def below_baseline(listed: Sequence[Listed], *, now: datetime) -> list[Look]:
+    """Return what was there before us, as far as its date alone will not tell that later."""
+    looks = [_look(one) for one in listed if is_since(one, now - 2 * CLOCKS_DIFFER)]
+    return [look for look in looks if look is not None]
 
 
 def find_recent(fetch_from: str, known: Cursor, listed: Sequence[Listed]) -> list[Listed]:
     """Return what of a folder that was numbered anew is not older than the connection.
 
-    By the server's clock, where something lay in the folder then; else ours may differ.
+    The server's clock may differ from ours, so what came shortly before it is told by its
+    looks; a message that is not surely one of these is fetched.
     """
-    if known.baseline_at is not None:
-        return [
-            one
-            for one in listed
-            if one.internal_date is None or one.internal_date > known.baseline_at
-        ]
     oldest = oldest_wanted(fetch_from, known.connected_at - CLOCKS_DIFFER)
-    return [one for one in listed if is_since(one, oldest)]
+    below = Counter[Look | None](known.below)
+    recent = []
+    for one in listed:
+        if not is_since(one, oldest):
+            continue
+        if below[_look(one)]:
+            below[_look(one)] -= 1
+        else:
+            recent.append(one)
+    return recent
+
+
+def _look(one: Listed) -> Look | None:
+    if one.internal_date is None or one.size_bytes is None:
+        return None
+    return int(one.internal_date.timestamp()), one.size_bytes
 
 
 def is_since(listed: Listed, oldest: datetime) -> bool:

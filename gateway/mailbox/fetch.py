@@ -21,10 +21,10 @@ from gateway.mail.inbound import Fetched
 from gateway.mailbox.account import Account
 from gateway.mailbox.baseline import (
     begin_folder,
+    below_baseline,
     find_recent,
     is_backfill,
     is_since,
-    newest_of,
     oldest_wanted,
 )
 from gateway.mailbox.renumbering import Renumbering
@@ -32,13 +32,13 @@ from gateway.net.imap import Folder, ImapRefused, ImapSession, Listed
 from gateway.net.unreachable import Unreachable
 from gateway.store import folders, inbox
 from gateway.store.errors import StoreError
-from gateway.store.folders import Cursor
+from gateway.store.folders import Cursor, Look
 from gateway.store.sqlite import Store
 
 TRIES = 3
 TRIES_WITH_BYTES = 6  # from the fourth on it is set aside; if even that fails, without bytes
 EXCUSED = 20  # lost connections a message
-LOOKED_BACK = 100  # UIDs below the baseline, for the newest date among them
+LOOKED_BACK = 100  # UIDs below the baseline, for what came shortly before us
 LARGEST_BYTES = 150 * 1024 * 1024
 
 
@@ -121,8 +121,8 @@ class Fetcher:
             if highest is None:  # without UIDNEXT, above all that is listed
                 highest = max((one.uid for one in listed), default=0)
             before = [one for one in listed if one.uid <= highest]
-            newest = newest_of(before, now=self._now())
-            return await self._begin(folder, highest, baseline_at=newest)
+            below = below_baseline(before, now=self._now())
+            return await self._begin(folder, highest, below=below)
         if not wanted:
             return await self._begin(folder, max((one.uid for one in listed), default=0))
         return await self._begin(folder, wanted[0] - 1, listed=listed, wanted=wanted)
@@ -145,7 +145,7 @@ class Fetcher:
         folder: Folder,
         baseline_uid: int,
         *,
-        baseline_at: datetime | None = None,
+        below: Sequence[Look] = (),
         listed: Sequence[Listed] = (),
         wanted: Iterable[int] = (),
     ) -> Cursor:
@@ -154,7 +154,7 @@ class Fetcher:
             self._account.address,
             folder,
             baseline_uid=baseline_uid,
-            baseline_at=baseline_at,
+            below=below,
             uids=[one.uid for one in listed if one.uid > baseline_uid],
             wanted=frozenset(wanted),
             now=self._now(),

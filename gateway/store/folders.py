@@ -5,18 +5,22 @@ The try counter is committed before each try, so a mail that kills the process i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway.store.sqlite import Db
 
+Look = tuple[int, int]
+"""(INTERNALDATE in seconds since 1970, size in bytes) of a message."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
     """One folder under one UIDVALIDITY; UIDs up to `baseline_uid` stay unfetched.
 
-    `baseline_at` is the newest INTERNALDATE among these, by the server's clock, where known.
+    `below` holds those of them whose date alone does not tell that.
     """
 
     mailbox: str
@@ -25,13 +29,13 @@ class Cursor:
     highest_uid: int
     baseline_uid: int
     connected_at: datetime
-    baseline_at: datetime | None = None
+    below: tuple[Look, ...] = ()
 
 
 def cursor(db: Db, mailbox: str, folder: str) -> Cursor | None:
     """Return where fetching stands, None when it never began."""
     row = db.execute(
-        "SELECT uidvalidity, highest_uid, baseline_uid, connected_at, baseline_at FROM folders"
+        "SELECT uidvalidity, highest_uid, baseline_uid, connected_at, below FROM folders"
         " WHERE mailbox = ? AND folder = ?",
         (mailbox, folder),
     ).fetchone()
@@ -44,7 +48,7 @@ def cursor(db: Db, mailbox: str, folder: str) -> Cursor | None:
         highest_uid=row[1],
         baseline_uid=row[2],
         connected_at=datetime.fromtimestamp(row[3], UTC),
-        baseline_at=None if row[4] is None else datetime.fromtimestamp(row[4], UTC),
+        below=tuple((at, size) for at, size in json.loads(row[4])),
     )
 
 
@@ -72,23 +76,23 @@ def start_folder(
     folder: str,
     uidvalidity: int,
     baseline_uid: int,
-    baseline_at: datetime | None = None,
+    below: Sequence[Look] = (),
     now: datetime,
 ) -> Cursor:
     """Begin a folder, or begin it anew under another UIDVALIDITY (RFC 9051 §2.3.1.1).
 
-    A folder that is begun anew keeps the times of its first connection.
+    A folder that is begun anew keeps the time of its first connection, and what lay there.
     """
     known = cursor(db, mailbox, folder)
     # compared with INTERNALDATE, which has whole seconds
     connected_at = known.connected_at if known else now.replace(microsecond=0)
-    baseline_at = known.baseline_at if known else baseline_at
+    below = known.below if known else tuple(below)
     db.execute(
         "INSERT OR REPLACE INTO folders (mailbox, folder, uidvalidity, highest_uid,"
-        " baseline_uid, connected_at, baseline_at, checked_at) VALUES (?,?,?,?,?,?,?,?)",
+        " baseline_uid, connected_at, below, checked_at) VALUES (?,?,?,?,?,?,?,?)",
         (
             mailbox, folder, uidvalidity, baseline_uid, baseline_uid, connected_at.timestamp(),
-            baseline_at and baseline_at.timestamp(), now.timestamp(),
+            json.dumps(below), now.timestamp(),
         ),
     )  # fmt: skip
     for table in ("open_uids", "skipped_uids"):
@@ -101,7 +105,7 @@ def start_folder(
         highest_uid=baseline_uid,
         baseline_uid=baseline_uid,
         connected_at=connected_at,
-        baseline_at=baseline_at,
+        below=below,
     )
 
 

@@ -199,7 +199,7 @@ CREATE TABLE folders (
     highest_uid INTEGER NOT NULL,
     baseline_uid INTEGER NOT NULL,
     connected_at REAL NOT NULL,
-    baseline_at REAL,
+    below TEXT NOT NULL DEFAULT '[]',
     checked_at REAL NOT NULL,
     PRIMARY KEY (mailbox, folder)
 ) STRICT, WITHOUT ROWID;
