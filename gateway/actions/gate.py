@@ -6,6 +6,7 @@ through is judged again by `find_ceiling` inside the transaction that queues the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ LIST_FIELDS = (
 LOOP_FIELD = "X-Gateway-Loop"
 BULK = frozenset({"bulk", "list", "junk"})
 NO_ANSWER = frozenset({"all", "oof", "autoreply"})
+WORD = re.compile(r"[a-z]+")
 
 ROBOTS = frozenset({"mailer-daemon", "postmaster", "listserv", "majordomo"})
 ROBOT_PREFIXES = ("owner-", "bounce", "microsoftexchange")  # the last one: of its bounces
@@ -191,7 +193,7 @@ def _find_automatic(message: Message) -> str | None:
     if any(message.first(name) for name in LIST_FIELDS):  # RFC 2369, RFC 2919
         return "list mail"
     values = (field.decoded for field in message.all("X-Auto-Response-Suppress"))
-    if any(one.strip().lower() in NO_ANSWER for value in values for one in value.split(",")):
+    if any(NO_ANSWER.intersection(WORD.findall(value.lower())) for value in values):
         return "the sender asks for no automatic answer (X-Auto-Response-Suppress)"
     if "multipart/report" in message.words("Content-Type"):
         return "a report on delivery, disposition or abuse"

@@ -27,6 +27,7 @@ MOST_OF_WORD = 80
 CRLF = b"\r\n"
 ENCODED_WORD = r"=\?[^?\s]{1,80}\?[bBqQ]\?.{0,1000}?\?="
 ENCODED_WORDS = re.compile(rf"{ENCODED_WORD}(?:\s*{ENCODED_WORD})*")
+COMMENT = re.compile(r"\([^()]{0,200}\)")
 FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")  # RFC 5322 §2.2; §4.5.8 allows the blanks
 
 
@@ -92,8 +93,9 @@ class Message:
         return field.value if field else ""
 
     def words(self, name: str) -> list[str]:
-        """Return the first word of each field called `name`, folded, without parameters."""
-        values = (field.decoded for field in self.all(name))
+        """Return the first word of each field called `name`, folded, without parameters and
+        comments."""
+        values = (COMMENT.sub(" ", field.decoded) for field in self.all(name))
         firsts = (one.split(";", 1)[0].split("(", 1)[0].strip().lower() for one in values)
         return [one[:MOST_OF_WORD] for one in firsts if one]
 

@@ -59,7 +59,7 @@ def routes(links: Links, *, find: Callable[[str], Awaitable[bytes | None]]) -> A
     """Return the pages of downloads; `find` returns the bytes of a message as it leaves."""
     router = APIRouter()
 
-    @router.get("/v1/messages/{message}/{part}")
+    @router.api_route("/v1/messages/{message}/{part}", methods=["GET", "HEAD"])
     async def download(message: str, part: str, until: int = 0, mark: str = "") -> Response:
         if not links.is_good(message, part, until=until, mark=mark):
             return _refusal("this link is not good any more", status_code=403)

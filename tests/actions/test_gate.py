@@ -87,6 +87,8 @@ def test_a_name_that_only_looks_alike_is_answered(local: str) -> None:
         ("X-Auto-Response-Suppress", "DR, OOF"),
         ("X-Auto-Response-Suppress", "All"),
         ("X-Auto-Response-Suppress", "AutoReply"),
+        ("X-Auto-Response-Suppress", "DR; OOF"),
+        ("Auto-Submitted", "(a robot) auto-replied"),
         ("Content-Type", 'multipart/report; report-type=delivery-status; boundary="x"'),
         ("Feedback-ID", "1:2:3:x"),
     ],
