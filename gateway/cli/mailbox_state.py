@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -16,24 +15,22 @@ from gateway.mail.tenant import Mailbox, Tenant
 from gateway.store import mailboxes, tenants
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", show_default=False)]
-
-
-class OnOff(StrEnum):
-    """Two words."""
-
-    ON = "on"
-    OFF = "off"
+SWITCH = frozenset({"on", "off"})
 
 
 def answers(
     address: Address,
-    switch: Annotated[OnOff, typer.Argument(metavar="on|off", show_default=False)],
+    switch: Annotated[str, typer.Argument(metavar="on|off", show_default=False)],
     *,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Switch a mailbox's automatic answers on or off; its mail goes on to the helpdesk."""
-    is_on = switch is OnOff.ON
+    if address in SWITCH:  # "answers on ADDRESS" says the same
+        address, switch = switch, address
+    if switch not in SWITCH:
+        raise Refusal(f"say on or off: gateway mailbox answers {address} on")
+    is_on = switch == "on"
     with opened(config) as gateway:
         tenant, mailbox = find_mailbox(gateway, address)
         gateway.store.write_now(

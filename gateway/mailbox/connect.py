@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gateway.mailbox.account import Account, find_junk
 from gateway.mailbox.reach import explain_outage
+from gateway.mailbox.sign_in import select_first
 from gateway.net.imap import Folder, ImapPools, ImapRefused, ImapSession
 from gateway.net.unreachable import Unreachable
 from gateway.providers.catalogue import Provider
@@ -107,7 +108,7 @@ class _Proving:
         if refused is not None and refused.code == "BYE":
             return refused  # another answer to ID does not matter
         self._next("select")
-        return await session.select(self._account.mailbox.folders[0])
+        return await select_first(session, account, says_id=account.says_id)
 
     async def _describe(self, session: ImapSession, opened: Folder) -> Proof:
         self._end()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from gateway.mailbox.account import Account, find_junk, plain_name
 from gateway.net.imap import Folder, ImapRefused, ImapSession
 
+WANTS_ID = "unsafe login"
 Renew = Callable[[str], Awaitable[str | ImapRefused]]
 """An access token that was refused -> another one; raises Unreachable."""
 
@@ -28,7 +29,21 @@ async def open_mailbox(
     refused = await session.identify(always=says_id)
     if refused is not None and refused.code == "BYE":
         return refused  # another answer to ID does not matter
-    return await session.select(account.mailbox.folders[0])
+    return await select_first(session, account, says_id=says_id)
+
+
+async def select_first(
+    session: ImapSession, account: Account, *, says_id: bool
+) -> Folder | ImapRefused:
+    """Open the main folder; where that is refused for want of ID, say it and open it.
+
+    NetEase's software serves many domains of its own, whose owners choose no preset.
+    """
+    folder = await session.select(account.mailbox.folders[0])
+    if says_id or not isinstance(folder, ImapRefused) or WANTS_ID not in folder.text.lower():
+        return folder
+    refused = await session.identify(always=True)
+    return refused or await session.select(account.mailbox.folders[0])
 
 
 async def _sign_in(

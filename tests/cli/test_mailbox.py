@@ -47,7 +47,8 @@ def test_a_code_with_a_known_life_has_its_last_day() -> None:
 def test_a_person_switches_pauses_and_removes_a_mailbox(cli: Cli) -> None:
     cli.write("code", "ABCDEF\n")
     cli.apply(TENANT + MAILBOX)
-    assert cli.json("mailbox", "answers", "shop@163.com", "on")["answers"] is True
+    assert cli.json("mailbox", "answers", "shop@163.com", "off")["answers"] is False
+    assert cli.json("mailbox", "answers", "on", "shop@163.com")["answers"] is True
     assert cli.json("mailbox", "pause", "Shop@163.com")["paused"] is True
     [row] = cli.json("mailbox", "list")
     assert (row["answers"], row["paused"]) == (True, True)
