@@ -8,16 +8,31 @@ from functools import lru_cache
 _NOT_OF_MAIL = ("escape", "idna", "punycode")  # codecs of the language
 
 
-@lru_cache(maxsize=256)
+_MEANT = {  # by the name of a small charset real mail means the larger one that grew out of it
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+}
+_ALIASES = {"x-gbk": "gb18030", "gb_2312-80": "gb18030", "x-sjis": "cp932"}
+
+
 def is_charset(name: str) -> bool:
     """Whether text can be decoded by that name."""
+    return _codec(name) is not None
+
+
+@lru_cache(maxsize=256)
+def _codec(name: str) -> str | None:
     if not name.isascii():
-        return False
+        return None
     try:
-        codec = codecs.lookup(name)
+        codec = codecs.lookup(_ALIASES.get(name.strip().lower(), name)).name
     except (LookupError, ValueError):
-        return False
-    return not any(word in codec.name for word in _NOT_OF_MAIL)
+        return None
+    is_of_mail = not any(word in codec for word in _NOT_OF_MAIL)
+    return _MEANT.get(codec, codec) if is_of_mail else None
 
 
 def decode_octets(octets: bytes, charset: str, *, errors: str = "replace") -> str:
@@ -26,7 +41,7 @@ def decode_octets(octets: bytes, charset: str, *, errors: str = "replace") -> st
     With `errors` of `surrogateescape` octets that fit nowhere can be found again.
     """
     try:
-        text = octets.decode(charset if is_charset(charset) else "utf-8", errors)
+        text = octets.decode(_codec(charset) or "utf-8", errors)
     except (LookupError, ValueError):
         text = octets.decode("utf-8", errors)
     return text if _has_octets(text) else text.encode("utf-8", "replace").decode()
