@@ -148,6 +148,10 @@ class Asked:
         base = f"{local.split('+', 1)[0]}@{domain}"
         return bool({folded, base, f"@{domain}"} & entries) if at else folded in entries
 
+    def list_entries(self, name: str) -> Sequence[str]:
+        """Every entry of the list, by the alphabet."""
+        return sorted(self.lists.get(name, frozenset()))
+
     def environment(self, item: str) -> str | None:
         """What RFC 5183 §4 names and we know."""
         known = {

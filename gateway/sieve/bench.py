@@ -97,9 +97,12 @@ class Bench:
 
     def list_contains(self, name: str, value: str) -> bool:
         """Whether `lists/NAME.txt` above the script's folder has the value as a line."""
-        text = self.text(f"lists/{name.rpartition(':')[2]}.txt") or ""
-        lines = (line.partition("#")[0].strip().lower() for line in text.splitlines())
-        return value.lower() in lines
+        return value.lower() in self.list_entries(name)
+
+    def list_entries(self, name: str) -> Sequence[str]:
+        """The lines of `lists/NAME.txt` above the script's folder, folded."""
+        text = (self.text(f"lists/{name.rpartition(':')[2]}.txt") or "").lower()
+        return [one for line in text.splitlines() if (one := line.partition("#")[0].strip())]
 
     def environment(self, item: str) -> str | None:
         """The items of RFC 5183 that are known here."""

@@ -131,6 +131,9 @@ class Outside(Protocol):
     def list_contains(self, name: str, value: str) -> bool:
         """Whether the list `name` has an entry that covers `value` (RFC 6134)."""
 
+    def list_entries(self, name: str) -> Sequence[str]:
+        """Every entry of the list `name` (RFC 6134), in order; none where there is no such."""
+
     def environment(self, item: str) -> str | None:
         """The value of an environment item (RFC 5183), None when it is unknown."""
 

@@ -67,6 +67,9 @@ class World:
     def list_contains(self, name: str, value: str) -> bool:
         return value in self.lists.get(name, set())
 
+    def list_entries(self, name: str) -> Sequence[str]:
+        return sorted(self.lists.get(name, set()))
+
     def environment(self, item: str) -> str | None:
         return self.items.get(item)
 

@@ -9,9 +9,11 @@ from gateway.sieve.checker import Builder
 from gateway.sieve.extensions.imap4flags import FLAGS, given_flags
 from gateway.sieve.runtime import Command, Run, RunError
 from gateway.sieve.signature import Given, Kind, Positional, Tagged, command
+from gateway.sieve.strings import Expression
 
 COPY = Tagged("copy", capability="copy", help="Do it beside: the message is still kept.")
 CREATE = Tagged("create", capability="mailbox", help="Create the mailbox when it is missing.")
+LIST = Tagged("list", capability="extlists", help="To each address in a list of lists/.")
 
 
 def _build_keep(given: Given, builder: Builder) -> Command:
@@ -26,20 +28,42 @@ def _build_discard(given: Given, builder: Builder) -> Command:
 def _build_redirect(given: Given, builder: Builder) -> Command:
     address = builder.text(given.positionals[0])
     copy = given.has("copy")
+    if given.has("list"):
+        return _redirect_to_list(address, given, builder)
     if address.constant is not None and parse_single(address.constant) is None:
         sentence = f"'{address.constant}' is not one mail address; write name@domain.example"
         builder.error(given.positionals[0], sentence)
 
     def redirect(run: Run) -> None:
-        value = address.expand(run)
-        mailbox = parse_single(value)
-        if mailbox is None:
-            raise RunError(f"redirect: '{value[:100]}' is not one mail address")
-        domain = mailbox.domain.lower()  # RFC 5321 §2.4: in any case it is the same target
-        target = replace(mailbox, domain=domain).address
-        run.act("redirect", target, arguments={"copy": copy}, keeps=copy)
+        _redirect(address.expand(run), run, copy=copy)
 
     return redirect
+
+
+def _redirect_to_list(name: Expression, given: Given, builder: Builder) -> Command:
+    """Send the message to each address in a list (RFC 6134 §2.4)."""
+    copy = given.has("copy")
+    if name.constant is not None:
+        builder.check_name("list", name.constant, given.positionals[0])
+
+    def redirect(run: Run) -> None:
+        wanted = name.expand(run)
+        addresses = [one for one in run.outside.list_entries(wanted) if parse_single(one)]
+        if not addresses:
+            raise RunError(f"redirect: the list '{wanted[:100]}' has no mail address")
+        for address in addresses:
+            _redirect(address, run, copy=copy)
+
+    return redirect
+
+
+def _redirect(address: str, run: Run, *, copy: bool) -> None:
+    mailbox = parse_single(address)
+    if mailbox is None:
+        raise RunError(f"redirect: '{address[:100]}' is not one mail address")
+    domain = mailbox.domain.lower()  # RFC 5321 §2.4: in any case it is the same target
+    target = replace(mailbox, domain=domain).address
+    run.act("redirect", target, arguments={"copy": copy}, keeps=copy)
 
 
 def _build_fileinto(given: Given, builder: Builder) -> Command:
@@ -84,7 +108,7 @@ SIGNATURES = (
         "redirect",
         _build_redirect,
         help="Send the message on to another address.",
-        tags=(COPY,),
+        tags=(COPY, LIST),
         positionals=(Positional("address", Kind.TEXT),),
     ),
     command(

@@ -131,3 +131,13 @@ def test_replaced_content_goes_with_later_actions_and_to_the_next_script() -> No
     assert kinds(run('if body :contains "new" { discard; }', passed=result.passed)) == [
         "discard"
     ]
+
+
+def test_a_redirect_goes_to_each_address_in_a_list() -> None:
+    """RFC 6134 §2.4; an entry that is no address stands there for tests alone."""
+    world = World(lists={"team": {"a@x.example", "b@x.example", "@y.example"}, "none": {"z"}})
+    result = run('redirect :list "team";', world=world)
+    assert [one.target for one in result.actions] == ["a@x.example", "b@x.example"]
+    nobody = run('redirect :list :copy "none";', world=world)
+    assert nobody.error is not None
+    assert "no mail address" in nobody.error.message
