@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import idna
+
 MAX_LOCAL_BYTES = 64  # RFC 5321 §4.5.3.1.1
 MAX_DOMAIN_BYTES = 255  # RFC 5321 §4.5.3.1.2
 
@@ -68,8 +70,13 @@ def parse_domain(text: str) -> str:
 
 
 def _as_a_label(domain: str) -> str:
+    """Return the domain as it is registered today (RFC 5891); of old "ß" was "ss", which is
+    another one."""
     try:
-        return domain.encode("idna").decode("ascii")
+        labels = idna.uts46_remap(domain, std3_rules=False).split(".")
+        return ".".join(
+            one if one.isascii() else idna.alabel(one).decode("ascii") for one in labels
+        )
     except UnicodeError as error:
         raise ValueError(f"'{domain}' is not a domain name") from error
 

@@ -4,13 +4,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mail.address import parse_address
+from gateway.mail.address import parse_address, parse_domain
 
 
 def test_the_domain_becomes_a_lower_case_a_label_and_the_local_part_stays() -> None:
     address = parse_address("Ann.Smith@BÜCHER.example")
     assert str(address) == "Ann.Smith@xn--bcher-kva.example"
     assert address.key == "ann.smith@xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize(
+    ("written", "a_label"),
+    [
+        ("Straße.example", "xn--strae-oqa.example"),
+        ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+        ("_dmarc.bücher.example", "_dmarc.xn--bcher-kva.example"),
+    ],
+)
+def test_a_domain_is_the_one_that_is_registered(written: str, a_label: str) -> None:
+    """RFC 5891 and UTS 46: "strasse.example" is somebody else's."""
+    assert parse_domain(written) == a_label
 
 
 def test_a_detail_has_its_base() -> None:
