@@ -15,6 +15,8 @@ from email.policy import default
 import pytest
 import trustme
 
+from gateway.mail.delivery import Lane, LaneKind
+from gateway.store.sqlite import Store
 from tests.journeys import test_in
 from tests.journeys.test_out import PASSWORD, TENANT, letter
 from tests.servers.dovecot import Dovecot
@@ -23,6 +25,7 @@ from tests.servers.need import need
 from tests.servers.ports import wait_until
 from tests.servers.postfix import Postfix
 from tests.servers.webhook import Helpdesk
+from tests.store.values import set_aside
 
 pytestmark = pytest.mark.servers
 
@@ -148,7 +151,8 @@ def test_refused_sign_ins_are_told_over_a_kill_once_and_so_is_their_end(
 def test_what_is_wrong_with_the_server_itself_is_told_and_when_it_is_mended(
     make: Make, alert_host: Postfix
 ) -> None:
-    """Books that differ, no room, a certificate that ends, held mail, a broken policy."""
+    """Books that differ, no room, a certificate that ends, held mail, mail that a route did
+    not take, a broken policy."""
     gateway = make(
         '[tls]\ncertificate = "c.pem"\nkey = "k.pem"\n'
         '[retention]\nmax_bytes = "1KB"\n[delivery]\nstale_after = "1s"\n'
@@ -162,6 +166,7 @@ def test_what_is_wrong_with_the_server_itself_is_told_and_when_it_is_mended(
     gateway.start()
     submit_plain(gateway)
     gateway.stop()
+    refuse_by_route(gateway)
     change_books(gateway, by=+1)
     gateway.config.write_text(tight)
     policy = gateway.home / "policies/tenants/acme/outbound/10-broken.sieve"
@@ -174,6 +179,7 @@ def test_what_is_wrong_with_the_server_itself_is_told_and_when_it_is_mended(
         "The books differ (sent)",
         "The certificate of the listeners ends on",
         "acme: mail is held that waited too long for the upstream own",
+        "acme: the route desk did not take mail, which is set aside",
         "acme: the outbound policies do not compile",
     ]
     told = [wait_for(alert_host, gateway, subject, to=OPERATOR) for subject in begun]
@@ -182,13 +188,14 @@ def test_what_is_wrong_with_the_server_itself_is_told_and_when_it_is_mended(
     )
     assert "the books do not balance" in gateway.run("status", check=False).stderr
     wait_for(alert_host, gateway, begun[-1], to=BOSS)
-    assert len(subjects(alert_host, BOSS)) == 2  # what is the tenant's
+    assert len(subjects(alert_host, BOSS)) == 3  # what is the tenant's
     gateway.stop()
     gateway.config.write_text(roomy)
     write_certificate(gateway, days=90)
     change_books(gateway, by=-1)
     policy.write_text("keep;\n")
-    gateway.run("queue", "delete", gateway.json("queue", "list")[0]["id"])
+    for one in gateway.json("queue", "list"):
+        gateway.run("queue", "delete", one["id"])
     gateway.start()
     for subject in begun:
         wait_for(alert_host, gateway, f"Resolved: {subject}", to=OPERATOR)
@@ -242,6 +249,12 @@ def write_certificate(gateway: Gateway, *, days: int) -> None:
     made = trustme.CA().issue_cert("localhost", not_after=until)
     made.private_key_pem.write_to_path(str(gateway.home / "k.pem"))
     made.cert_chain_pems[0].write_to_path(str(gateway.home / "c.pem"))
+
+
+def refuse_by_route(gateway: Gateway) -> None:
+    store = Store.open(gateway.home / "state/gateway.db")
+    store.write_now(set_aside, Lane("acme", LaneKind.ROUTE, "desk"))
+    store.close()
 
 
 def change_books(gateway: Gateway, *, by: int) -> None:
