@@ -211,7 +211,9 @@ class ImapSession:
 
     async def keep_alive(self, folder: str, *, by_status: bool) -> ImapRefused | None:
         """Show activity: by STATUS of `folder` where NOOP does not count (NetEase)."""
-        return await self._call("imap-any", self._client.show_activity, folder, by_status)
+        words = ("STATUS", self._client.quoted(folder), "(UIDNEXT)") if by_status else ("NOOP",)
+        answer = await self._here("imap-any", self._idle.ask(*words))
+        return answer if isinstance(answer, ImapRefused) else None  # NetEase's may be empty
 
     async def status(self, folder: str) -> Folder | ImapRefused:
         """Return what is in another folder; the one that is open stays open."""
@@ -239,7 +241,7 @@ class ImapSession:
 
     async def _ask_status(self, folder: str) -> Folder:
         name = self._client.quoted(folder)
-        return folder_from(folder, await self._idle.status(name, STATUS_ITEMS))
+        return folder_from(folder, await self._idle.ask("STATUS", name, STATUS_ITEMS))
 
     async def _here(self, phase: str, work: Awaitable[T]) -> T | ImapRefused:
         return await Call(self._endpoint, self.hang_up).make(phase, work)
@@ -389,9 +391,3 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
 
     def add(self, folder: str, content: bytes, at: datetime | None) -> None:
         self.append(self.full(folder), content, (), at)
-
-    def show_activity(self, folder: str, by_status: bool) -> None:
-        if by_status:  # NetEase may answer with an empty list, which is no fault
-            self.wire.status(self._normalise_folder(self.full(folder)), "(UIDNEXT)")
-        else:
-            self.wire.noop()

@@ -139,9 +139,9 @@ class Idle:
         await self._take_until(wire.is_answered)
         wire.end()
 
-    async def status(self, folder: str, items: str) -> list[Any]:
-        """Return the answer to STATUS of `folder`, which is encoded and quoted."""
-        self._wire.say("STATUS", folder, items)
+    async def ask(self, command: str, *words: str) -> list[Any]:
+        """Say one command; return what it tells by STATUS. Names are encoded and quoted."""
+        self._wire.say(command, *words)
         await self._take_until(self._wire.is_answered)
         return self._wire.end()
 

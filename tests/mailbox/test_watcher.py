@@ -101,6 +101,21 @@ def test_what_is_done_after_fetching_outlives_a_lost_connection(
     run(work)
 
 
+def test_what_comes_into_another_folder_is_found_without_idle_too(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with provider(Quirks(no_idle=True)) as server:
+            mailbox = mailbox_at(server.port, ADDRESS, junk="route")
+            async with world(tmp_path, mailbox, CODE) as here:
+                here.watch()
+                await until(lambda: here.states == ["ok"], what="the sign-in")
+                for count, folder in enumerate(("Junk", "INBOX", "Junk"), start=1):
+                    server.deliver(ADDRESS, MAIL, folder)
+                    assert (await here.messages(count))[-1].folder == folder
+                assert len(server.logins) == 1
+
+    run(work)
+
+
 def test_mail_wakes_an_idle_session(tmp_path: Path) -> None:
     async def work() -> None:
         async with (

@@ -107,3 +107,15 @@ def test_an_empty_answer_about_a_folder_is_a_value() -> None:
             refused = talk(endpoint, work)
             assert isinstance(refused, ImapRefused)
             assert refused.code == "BAD"
+
+
+def test_activity_is_shown_by_status_whatever_it_tells() -> None:
+    async def work(session: ImapSession) -> list[ImapRefused | None]:
+        await session.login("a", "b")
+        return [await session.keep_alive("Junk", by_status=True) for _ in range(3)]
+
+    told = b'* STATUS "Junk" (UIDNEXT 9)\r\n', b"* STATUS\r\n"
+    with scripted(
+        CAPABLE, DONE, told[0] + DONE, told[1] + DONE, b"TAG NO not now\r\n"
+    ) as endpoint:
+        assert talk(endpoint, work) == [None, None, ImapRefused("imap-any", "NO", "not now")]
