@@ -1,15 +1,16 @@
 """Many idle mailboxes at a real Dovecot, watched by one gateway: memory, CPU, time of a mail.
 
     .venv/bin/python -m tests.bench.mailboxes [--mailboxes 2000] [--mails 500] [--seconds 60]
-        [--tls] [--without-junk] [--broken 1] [--restart]
+        [--tls] [--without-junk] [--polled 1000] [--broken 1] [--restart]
 
 Every mailbox has an INBOX, in which the gateway idles, and a junk folder, which it looks into
 every two minutes. The gateway has two processes, as by default on two cores: the first watches
 the mailboxes, the other takes mail in. Mails are handed to Dovecot by LMTP, spread over a
 minute and over the mailboxes; the time is taken from the beginning of that session until the
-helpdesk's webhook has the mail. `--broken` mailboxes are at a server that takes the sign-in
-and never answers a FETCH. With `--restart` Dovecot is stopped for a minute, and everybody
-must come back.
+helpdesk's webhook has the mail. `--polled` of the mailboxes are treated as NetEase's: without
+IDLE, looked into every two minutes, kept alive by STATUS. `--broken` mailboxes are at a server
+that takes the sign-in and never answers a FETCH. With `--restart` Dovecot is stopped for a
+minute, and everybody must come back.
 """
 
 from __future__ import annotations
@@ -81,6 +82,9 @@ junk = "{junk}"
 """
 
 
+POLLED = 'provider = "netease-163"\n'
+
+
 class Connected:
     """How many of `addresses` have signed in since `begin`, as the gateway's log tells."""
 
@@ -134,6 +138,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--tls", action="store_true")
     parser.add_argument("--without-junk", action="store_true")
+    parser.add_argument("--polled", type=int, default=0)
     parser.add_argument("--broken", type=int, default=0)
     parser.add_argument("--restart", action="store_true")
     arguments = parser.parse_args()
@@ -151,8 +156,9 @@ def title(arguments: argparse.Namespace) -> str:
     """Return what was measured."""
     where = "TLS" if arguments.tls else "plain on loopback"
     junk = "without junk folders" if arguments.without_junk else "each with a junk folder"
+    polled = f", {arguments.polled:,} of them polled" if arguments.polled else ""
     broken = f", {arguments.broken} of them broken" if arguments.broken else ""
-    return f"{arguments.mailboxes:,} mailboxes, {junk}, {where}{broken}"
+    return f"{arguments.mailboxes:,} mailboxes, {junk}, {where}{polled}{broken}"
 
 
 def measure(here: Place, arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
@@ -278,7 +284,10 @@ def place(arguments: argparse.Namespace) -> Iterator[Place]:
         addresses = [f"box{number}@shop.example" for number in range(arguments.mailboxes)]
         dovecot.add_users(addresses, PASSWORD)
         dovecot.start()
-        boxes = [mailbox_at(dovecot, one, arguments) for one in addresses]
+        boxes = [
+            mailbox_at(dovecot, one, arguments) + (POLLED if at < arguments.polled else "")
+            for at, one in enumerate(addresses)
+        ]
         if arguments.broken:
             silent = Silent(arguments.broken, PASSWORD)
             ending.callback(silent.close)
@@ -294,7 +303,8 @@ def mailbox_at(dovecot: Dovecot, address: str, arguments: argparse.Namespace) ->
     if not arguments.tls:
         return plain_mailbox(address, port=dovecot.imap_port, junk=junk)
     port, ca_file = dovecot.imaps_port, f'ca_file = "{dovecot.ca_file}"'
-    return MAILBOX.format(address=address, port=port, security="tls", junk=junk) + ca_file
+    box = MAILBOX.format(address=address, port=port, security="tls", junk=junk)
+    return f"{box}{ca_file}\n"
 
 
 def plain_mailbox(address: str, *, port: int, junk: str = "off") -> str:
