@@ -199,7 +199,7 @@ def _learn(db: Db, message: Message, *, tenant: str, own: threads.Known, now: da
     if _is_id(own.ours):
         _learn_id(db, own.ours, tenant=tenant, own=own, now=now)
     named = [
-        address.casefold()
+        without_tokens(address).casefold()
         for name in ("From", "To", "Cc")
         for _, address in message.addresses(name)
         if address.isprintable()

@@ -35,7 +35,7 @@ class Found:
     message_id: str  # as the provider wrote it
 
 
-class SentCopies:
+class SentFolder:
     """Looks for awaited copies on one session of one mailbox."""
 
     def __init__(

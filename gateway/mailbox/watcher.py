@@ -22,7 +22,7 @@ from gateway.mailbox.account import Account
 from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger
 from gateway.mailbox.rounds import Rounds
-from gateway.mailbox.sent import Learn, SentCopies
+from gateway.mailbox.sent import Learn, SentFolder
 from gateway.mailbox.sign_in import open_mailbox, watched_folders
 from gateway.mailbox.slots import Slots
 from gateway.mailbox.standing import Standing
@@ -210,7 +210,7 @@ class Watcher:
         watch.mailbox_connected(
             mailbox=self.account.address, host=self.account.endpoint.host, idle=idles
         )
-        sent = SentCopies(
+        sent = SentFolder(
             self.account, self._around.store, rounds,
             learn=self._around.learn, now=self._around.now,
         )  # fmt: skip
@@ -266,7 +266,7 @@ class Watcher:
         secret = await self._around.secret(self.account.tenant, self.account.address)
         return paused is not self._paused or secret != self._secret
 
-    async def _look_and_fetch(self, sent: SentCopies, rounds: Rounds) -> int | ImapRefused:
+    async def _look_and_fetch(self, sent: SentFolder, rounds: Rounds) -> int | ImapRefused:
         """Learn what copies of sent mail tell before an answer to it is fetched."""
         if await sent.is_awaited():
             async with self._slots.of(self.account.endpoint.host, self.account.tenant):
