@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 
 from gateway.config import is_loopback
 from gateway.mail.address import parse_domain
-from gateway.mail.tenant import Mailbox, Route, Security, Tenant, Upstream
+from gateway.mail.tenant import Mailbox, Route, Security, Sender, Tenant, Upstream
 from gateway.net.http import Refused, parse_url
 from gateway.providers.catalogue import Provider
 
 BY_MAILBOX = 'takes no password: connect its mailbox, and write mailbox = "ADDRESS" here'
 NO_DETAIL = "delivers no mail to name+detail@: answers to a token would be lost, leave it out"
+UNPROVEN = "answers of customers come back if +detail is not delivered: write to"
 BY_CLIENT = (
     "takes no password here: give client_id in the tenant's file, and gateway mailbox authorize"
     " afterwards"
@@ -36,11 +37,9 @@ def find_misfits(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[
         if provider and mailbox.oauth2:
             yield from _of_client(mailbox, provider)
     for sender in tenant.senders.values():
-        box = tenant.mailboxes.get(sender.address)
-        provider = catalogue.get(box.provider) if box else None
+        provider = _provider_of(sender, tenant, catalogue)
         if sender.reply_tokens and provider and provider.behaviour.subaddresses is False:
-            where = f'[senders."{sender.address}"] reply_tokens'
-            yield f"{where}: {provider.name} {NO_DETAIL}"
+            yield f"{_tokens_of(sender)}: {provider.name} {NO_DETAIL}"
     webhooks = {
         f"[routes.{one.name}]": one.url
         for one in tenant.routes.values()
@@ -54,10 +53,14 @@ def find_misfits(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[
 
 
 def find_doubts(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[str]:
-    """Yield `[section]: sentence` for each sender at a domain that is not known to be theirs.
+    """Yield `[section] key: sentence` for what is taken, and perhaps not meant."""
+    yield from _strange_domains(tenant, catalogue)
+    yield from _unproven_tokens(tenant, catalogue)
 
-    It sends all the same, unsigned by us; another tenant may claim the domain.
-    """
+
+def _strange_domains(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[str]:
+    """Senders at domains not known to be theirs: they send all the same, unsigned by us,
+    and another tenant may claim the domain."""
     known = {name for one in catalogue.values() for name in one.domains}
     known |= {parse_domain(name) for name in tenant.domains}
     for address in tenant.senders:
@@ -68,6 +71,27 @@ def find_doubts(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[s
                 f' signs nothing of it: add [domains."{domain}"], and publish what gateway'
                 f" domain records {domain} prints"
             )
+
+
+def _unproven_tokens(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Iterator[str]:
+    for sender in tenant.senders.values():
+        provider = _provider_of(sender, tenant, catalogue)
+        if sender.reply_tokens and not (provider and provider.behaviour.subaddresses is True):
+            local, _, domain = sender.address.rpartition("@")
+            tried = f"{'name' if local == '*' else local}+test@{domain}"
+            yield f"{_tokens_of(sender)}: {UNPROVEN} {tried} and see it come in"
+
+
+def _provider_of(
+    sender: Sender, tenant: Tenant, catalogue: Mapping[str, Provider]
+) -> Provider | None:
+    """Return where mail to a sender is read, None where it is no mailbox of the tenant."""
+    mailbox = tenant.mailboxes.get(sender.address)
+    return catalogue.get(mailbox.provider) if mailbox else None
+
+
+def _tokens_of(sender: Sender) -> str:
+    return f'[senders."{sender.address}"] reply_tokens'
 
 
 def _in_the_clear(tenant: Tenant) -> Iterator[str]:

@@ -33,6 +33,16 @@ def test_what_is_exported_reads_back_as_the_same_tenant(cli: Cli) -> None:
     assert document["upstreams"]["own"]["password_file"] == str(cli.home / "own-password")
 
 
+def test_what_may_not_work_is_told_by_apply_and_check(cli: Cli) -> None:
+    tokens = '[senders."support@acme.example"]'
+    assert tokens in TENANT
+    text = TENANT.replace(tokens, f"{tokens}\nreply_tokens = true")
+    cli.apply(text)
+    [note] = cli.json("apply", "acme.toml")["notes"]
+    assert note.startswith(f"{tokens} reply_tokens: answers of customers come back if")
+    assert any(one.endswith(note) for one in cli.json("check", "acme.toml")["warnings"])
+
+
 def test_a_dry_run_shows_what_would_change_and_changes_nothing(cli: Cli) -> None:
     cli.write("own-password", "upstream secret\n")
     cli.write("acme.toml", TENANT)

@@ -163,3 +163,21 @@ def test_a_token_in_an_address_that_its_provider_does_not_deliver_is_refused() -
     [sentence] = told("qq")
     assert sentence.startswith('[senders."a@acme.example"] reply_tokens: QQ Mail delivers no')
     assert told("qq", address="b@acme.example") == told("gmail") == told("gmx") == []
+
+
+def test_a_token_that_may_be_in_vain_is_to_be_tried_first() -> None:
+    def told(provider: str, *, address: str = "a@acme.example") -> list[str]:
+        box = Mailbox(address="a@acme.example", provider=provider)
+        senders = {address: Sender(address=address, reply_tokens=True)}
+        domains = {"acme.example": Domain(name="acme.example")}
+        tenant = Tenant(
+            id="acme", domains=domains, mailboxes={box.address: box}, senders=senders
+        )
+        return list(find_doubts(tenant, CATALOGUE))
+
+    [sentence] = told("gmx")
+    assert sentence.startswith('[senders."a@acme.example"] reply_tokens: ')
+    assert sentence.endswith("write to a+test@acme.example and see it come in")
+    [sentence] = told("gmail", address="*@acme.example")
+    assert sentence.endswith("write to name+test@acme.example and see it come in")
+    assert told("gmail") == []
