@@ -28,6 +28,7 @@ CRLF = b"\r\n"
 ENCODED_WORD = r"=\?[^?\s]{1,80}\?[bBqQ]\?.{0,1000}?\?="
 ENCODED_WORDS = re.compile(rf"{ENCODED_WORD}(?:\s*{ENCODED_WORD})*")
 COMMENT = re.compile(r"\([^()]{0,200}\)")
+ID = re.compile(r"<[^<>\s]+>")
 FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")  # RFC 5322 §2.2; §4.5.8 allows the blanks
 
 
@@ -88,9 +89,13 @@ class Message:
 
     @property
     def message_id(self) -> str:
-        """The Message-ID with its angle brackets, or an empty string."""
+        """The Message-ID with its angle brackets, or an empty string.
+
+        A comment beside it is no part of it (RFC 5322 §3.6.4).
+        """
         field = self.first("Message-ID")
-        return field.value if field else ""
+        found = ID.search(field.value) if field else None
+        return found[0] if found else field.value if field else ""
 
     def words(self, name: str) -> list[str]:
         """Return the first word of each field called `name`, folded, without parameters and

@@ -30,6 +30,14 @@ def test_edits_add_above_and_below_and_remove_every_field_of_a_name() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("<a@b> (at work)", "<a@b>"), ("\r\n <a@b>", "<a@b>"), ("a@b", "a@b"), ("", "")],
+)
+def test_a_comment_is_no_part_of_a_message_id(value: str, found: str) -> None:
+    assert parse_message(f"Message-ID: {value}\r\n\r\n".encode()).message_id == found
+
+
 def test_thousands_of_nested_comments_hold_no_address() -> None:
     assert parse_message(b"From: " + b"(" * 5000 + b"\r\n\r\n").addresses("From") == []
 
