@@ -40,9 +40,12 @@ def load_settings(path: Path) -> Settings:
 
 
 def load_toml(path: Path) -> dict[str, Any]:
-    """Return the table of a TOML file; raises ConfigError with file and line."""
+    """Return the table of a TOML file; raises ConfigError with file and line.
+
+    The mark that some editors write in front of a file is no text.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -46,3 +46,10 @@ def test_a_fault_is_told_with_its_place(tmp_path: Path, text: str, sentence: str
     said = str(refused.value)
     assert said.startswith(f"{path}: [")
     assert sentence in said
+
+
+def test_the_mark_in_front_of_a_file_is_no_text(tmp_path: Path) -> None:
+    """Some editors write it; the same file without it is right."""
+    path = tmp_path / "gateway.conf"
+    path.write_text("[server]\nworkers = 3\n", encoding="utf-8-sig")
+    assert load_settings(path).server.workers == 3
