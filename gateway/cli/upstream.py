@@ -27,6 +27,11 @@ def try_out(
         lane = _find_lane(gateway, tenant, upstream)
         sender = find_return_path(gateway.find_tenant(tenant), upstream)
         steps = probe_lane(gateway, lane, sender=sender)
+        rests = any(
+            one.paused_by or one.rest_reason
+            for one in gateway.store.read_now(lane_states)
+            if one.lane == lane
+        )
     if as_json:
         print_json({"tenant": tenant, "name": upstream, **as_document(steps)})
     else:
@@ -35,7 +40,8 @@ def try_out(
         raise typer.Exit(1)
     if not as_json:
         print_line(f"{tenant} {upstream}: mail may leave", style="green")
-        print_next(f"gateway upstream resume {tenant} {upstream}")
+        resume_it = f"gateway upstream resume {tenant} {upstream}"
+        print_next(resume_it if rests else f"gateway send --tenant {tenant} --to ADDRESS")
 
 
 def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = False) -> None:
