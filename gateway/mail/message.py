@@ -29,7 +29,8 @@ ENCODED_WORD = r"=\?[^?\s]{1,80}\?[bBqQ]\?.{0,1000}?\?="
 ENCODED_WORDS = re.compile(rf"{ENCODED_WORD}(?:\s*{ENCODED_WORD})*")
 COMMENT = re.compile(r"\([^()]{0,200}\)")
 ID = re.compile(r"<[^<>\s]+>")
-FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")  # RFC 5322 §2.2; §4.5.8 allows the blanks
+# RFC 5322 §2.2: a name, which blanks may follow (§4.5.8), and lines that are folded (§2.2.3)
+FIELD = re.compile(rb"([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +137,9 @@ def parse_message(content: bytes) -> Message:
     """
     fields: list[Field] = []
     at = 0
-    for start, end in _field_spans(content):
-        raw = content[start:end]
-        fields.append(Field(raw.split(b":", 1)[0].strip().decode("ascii", "replace"), raw))
-        at = end
+    while (found := FIELD.match(content, at)) is not None:
+        fields.append(Field(found[1].decode("ascii"), found[0]))
+        at = found.end()
     body_at = at + 2 if content[at : at + 2] == CRLF else at
     return Message(content, tuple(fields), body_at)
 
@@ -185,23 +185,6 @@ def _decoded_run(found: re.Match[str]) -> str:
         decode_named(word, charset or "us-ascii") if isinstance(word, bytes) else word
         for word, charset in words
     )
-
-
-def _field_spans(content: bytes) -> Iterator[tuple[int, int]]:
-    at = 0
-    while at < len(content):
-        end = _line_end(content, at)
-        if not FIELD_NAME.match(content, at, end):
-            return
-        while content[end : end + 1] in (b" ", b"\t"):
-            end = _line_end(content, end)
-        yield at, end
-        at = end
-
-
-def _line_end(content: bytes, at: int) -> int:
-    found = content.find(b"\n", at)
-    return len(content) if found < 0 else found + 1
 
 
 def _is_of_header(edit: Edit) -> bool:
