@@ -24,14 +24,13 @@ from gateway.store.sqlite import Db
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
-    """A fetched message with everything recorded of it."""
+    """A fetched message with what is recorded of it; `store.plans` has its Plan."""
 
     fetched: Fetched
     state: str  # fetched | planned | done
     outcome: str | None  # routed | answered | held | discarded | set_aside
     rule: str | None
     authenticity: Authenticity | None
-    plan: Plan | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def load(db: Db, id_: str) -> Inbound | None:
     """
     row = db.execute(
         "SELECT m.tenant, i.mailbox, i.folder, i.uidvalidity, i.uid, i.internal_date, i.junk,"
-        " i.backfill, c.bytes, i.state, i.outcome, i.rule, i.authenticity, i.plan, i.released"
+        " i.backfill, c.bytes, i.state, i.outcome, i.rule, i.authenticity, i.released"
         " FROM inbox i JOIN message m ON m.id = i.message"
         " LEFT JOIN content c ON c.message = i.message WHERE i.message = ?",
         (id_,),
@@ -136,7 +135,7 @@ def load(db: Db, id_: str) -> Inbound | None:
         junk=bool(row[6]),
         backfill=bool(row[7]),
         content=row[8] or b"",
-        released=rows.read(Effect, row[14]) if row[14] else None,
+        released=rows.read(Effect, row[13]) if row[13] else None,
     )
     return Inbound(
         fetched=fetched,
@@ -144,7 +143,6 @@ def load(db: Db, id_: str) -> Inbound | None:
         outcome=row[10],
         rule=row[11],
         authenticity=rows.read(Authenticity, row[12]) if row[12] else None,
-        plan=rows.read(Plan, row[13]) if row[13] else None,
     )
 
 

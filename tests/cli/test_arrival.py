@@ -66,6 +66,6 @@ def arrived(authenticity: Authenticity) -> Arrival:
     )  # fmt: skip
     found = Inbound(
         fetched=fetched, state="planned", outcome=None, rule=None,
-        authenticity=authenticity, plan=None,
+        authenticity=authenticity,
     )  # fmt: skip
     return Arrival(sent=SENT.entry, found=found, at=SOON)
