@@ -30,16 +30,13 @@ class RunError(Exception):
 class Run:
     """The state that commands and tests share while one script runs."""
 
-    matches: Sequence[str] = ()
-    implicit_keep = True
-    accepted = False
-    timed_out = False
-    bench: Any = None  # the testsuite's, while it runs
-    compared: tuple[Sequence[str], str] | None = None  # values; the words behind them
-    file = ""
-    line = 0
-    part: Part | None = None  # the one that foreverypart is at
-    loops = 0
+    __slots__ = (
+        "_began_at", "_deadline", "_last_step", "_most_traced", "_root", "_warned", "accepted",
+        "actions", "bench", "compared", "edits", "envelope", "file", "flags", "globals",
+        "implicit_keep", "included", "limits", "line", "loops", "matches", "message", "outside",
+        "part", "passed", "replaced", "results", "splices", "steps", "strangers", "text_left",
+        "texts", "timed_out", "trace", "traced", "variables",
+    )  # fmt: skip
 
     def __init__(
         self, content: bytes, outside: Outside, *, passed: Passed, limits: Limits, trace: bool
@@ -49,6 +46,14 @@ class Run:
         self.passed = passed
         self.replaced = passed.content
         self._begin(content if passed.content is None else passed.content)
+        self.matches: Sequence[str] = ()
+        self.implicit_keep = True
+        self.accepted = False
+        self.timed_out = False
+        self.bench: Any = None  # the testsuite's, while it runs
+        self.compared: tuple[Sequence[str], str] | None = None  # values; the words behind them
+        self.file = ""
+        self.line = 0
         self.variables: dict[str, str] = {}
         self.globals: dict[str, str] = dict(passed.globals)
         self.strangers: set[str] = {f"{GLOBAL}{name}" for name in passed.strangers}
@@ -83,7 +88,7 @@ class Run:
 
     def _take(self, message: Message) -> None:
         self.message = message
-        self.part = None
+        self.part: Part | None = None  # the one that foreverypart is at
         self.loops = 0
         self.text_left = self.limits.body_text_bytes
         self.texts: dict[tuple[int, bool], str] = {}  # of parts that were looked into
