@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from gateway.mail.message import parse_message
 from gateway.mailbox.sent import Found, find_copies
 from gateway.sandbox.folders import SENT
 from gateway.sandbox.mailbox import MailboxServer
 from gateway.store.awaited import Awaited, await_copy, find_awaited
+from tests.mailbox.conftest import PASSWORD
 from tests.mailbox.world import World, mailbox_at, run, until, world
+from tests.servers.dovecot import Dovecot
 
 ADDRESS, CODE = "shop@acme.example", "code"
 MAIL = b"From: ann@example.net\r\nSubject: 1\r\n\r\nWhere is my order?\r\n"
@@ -40,10 +44,10 @@ def test_a_copy_is_known_by_our_id_and_by_a_message_id_that_was_kept() -> None:
     assert 2 not in find_copies([FIRST, SECOND], messages, original_ids=())
 
 
-async def begin(here: World, *mails: Awaited) -> None:
+async def begin(here: World, *mails: Awaited, mailbox: str = ADDRESS) -> None:
     for one in mails:
         await here.store.write(
-            await_copy, mailbox=ADDRESS, message=one.message, message_id=one.message_id,
+            await_copy, mailbox=mailbox, message=one.message, message_id=one.message_id,
             now=datetime.now(UTC),
         )  # fmt: skip
 
@@ -99,5 +103,26 @@ def test_a_copy_that_was_seen_before_it_was_awaited_is_found(tmp_path: Path) -> 
             here.watchers.wake(ADDRESS)
             await until(lambda: len(here.learnt) == 2, what="the second id")
         await server.stop()
+
+    run(work)
+
+
+@pytest.mark.servers
+def test_a_real_server_idles_in_the_main_folder_again_after_a_look(
+    dovecot: Dovecot, user: str, tmp_path: Path
+) -> None:
+    copied = copy("Message-ID: <1@provider>", f"X-Gateway-Id: {FIRST.message}")
+
+    async def work() -> None:
+        async with world(tmp_path, mailbox_at(dovecot.imap_port, user), PASSWORD) as here:
+            await begin(here, FIRST, SECOND, mailbox=user)
+            dovecot.deliver(user, copied, folder=SENT)
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            for count in (1, 2):
+                dovecot.deliver(user, MAIL)
+                await here.messages(count)
+            assert here.learnt == [(FIRST.message_id, "<1@provider>")]
+            assert await here.store.read(find_awaited, user) == [SECOND]
 
     run(work)
