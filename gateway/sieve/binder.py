@@ -16,6 +16,13 @@ def bind(builder: Builder, call: Call, signature: Signature) -> Given | None:
     return _Binder(builder, call, signature).bind()
 
 
+_MEANT = {  # what stands where no test may stand, and how it is written
+    ("else", "if"): "'else if' is written 'elsif'",
+    ("", "and"): "two tests are joined by allof (..., ...)",
+    ("", "or"): "two tests are joined by anyof (..., ...)",
+}
+
+
 class _Binder:
     """Sorts the arguments of one call; every fault is reported once."""
 
@@ -129,19 +136,26 @@ class _Binder:
         if allowed is Tests.NONE and call.tests:
             self._unwanted_test(call.tests[0])
         elif allowed is Tests.ONE and (len(call.tests) != 1 or call.test_list):
-            self._error(call, f"'{call.name}' takes exactly one test")
+            hint = ", without parentheses" if len(call.tests) == 1 else ""
+            self._error(call, f"'{call.name}' takes exactly one test{hint}")
         elif allowed is Tests.LIST and not call.test_list:
             self._error(call, f"'{call.name}' takes a list of tests in parentheses")
 
     def _unwanted_test(self, test: Call) -> None:
         call, builder = self._call, self._builder
         known = builder.unit.language.signatures.get(test.name)
+        if said := _MEANT.get((call.name, test.name)) or _MEANT.get(("", test.name)):
+            self._error(test, said)
+            return
         new_line = builder.source.line_at(test.at) > builder.source.line_at(call.at)
         if self._signature.is_command and (known.is_command if known else new_line):
             sentence = f"missing semicolon after the {call.name} command; end it with ';'"
             self._error(call, sentence)
         elif any(tagged.name == test.name for tagged in self._signature.tags):
             self._error(test, f"missing colon before the ':{test.name}' tag of {self._named}")
+        elif known is None and not test.arguments:
+            said = f"'{test.name}' is no argument of {self._named}; a string stands in quotes"
+            self._error(test, said)
         else:
             self._error(
                 test, f"{self._named} takes no sub-tests, but '{test.name}' is specified"

@@ -17,6 +17,15 @@ _PUNCTUATION = frozenset(";,()[]{}")
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 _DIGITS = frozenset("0123456789")
 _NAME = _LETTERS | _DIGITS
+_OTHER_QUOTES = "'\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u300c"
+_MEANT = {
+    "==": "tests compare by ':is' where no other tag stands",
+    "=": 'a variable is set by: set "name" "value";',
+    "!": "write 'not'",
+    "&&": "write allof (..., ...)",
+    "||": "write anyof (..., ...)",
+    "//": "a comment begins with '#'",
+}
 
 
 class Token(NamedTuple):
@@ -68,8 +77,7 @@ class _Lexer:
             self._at += 1
             name = self._name()
             return Token(TAG if name else BAD, name, start, self._at)
-        self._report_unknown()
-        return None
+        return self._unknown()
 
     def _skip_space(self) -> bool:
         """Go to the next character that counts; return whether there is one."""
@@ -119,6 +127,11 @@ class _Lexer:
         unit = text[self._at : self._at + 1].lower()
         shift = _UNITS.get(unit, 0)
         self._at += 1 if shift else 0
+        if text[self._at : self._at + 1] in _LETTERS:
+            self._name()
+            said = f"'{text[start : self._at][:20]}' is no number; it may end in K, M or G"
+            self._source.error(start, said, width=self._at - start)
+            return Token(NUMBER, 0, start, self._at)
         value = int(digits) << shift if len(digits) <= 20 else MAX_NUMBER + 1
         if value > MAX_NUMBER:
             self._source.error(start, "this number is too large", width=self._at - start)
@@ -135,7 +148,7 @@ class _Lexer:
             if stop < 0:
                 self._source.error(start, f"this string is not closed by '\"'{self._hint()}")
                 self._at = len(text)
-                break
+                return Token(BAD, "", start, self._at)
             parts.append(text[at:stop])
             if text[stop] == '"':
                 self._at = stop + 1
@@ -188,13 +201,17 @@ class _Lexer:
         self._at = len(text)
         return Token(STRING, "".join(lines), start, self._at)
 
-    def _report_unknown(self) -> None:
-        """Report a run of characters that belongs nowhere, once."""
+    def _unknown(self) -> Token | None:
+        """Report a run of characters that belongs nowhere, once; a string in other quotes."""
         start, text = self._at, self._text
         while self._at < len(text) and text[self._at] not in ' \t\r\n;,()[]{}"':
             self._at += 1
         found = text[start : self._at]
-        self._source.error(start, f"'{found[:20]}' has no meaning here", width=len(found))
+        is_text = found[0] in _OTHER_QUOTES
+        hint = 'a string stands in quotes like "this"' if is_text else _MEANT.get(found, "")
+        said = f"'{found[:20]}' has no meaning here" + (f"; {hint}" if hint else "")
+        self._source.error(start, said, width=len(found))
+        return Token(BAD, found, start, self._at) if is_text else None
 
 
 def _first_of(text: str, at: int) -> int:
