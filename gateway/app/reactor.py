@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -44,6 +45,25 @@ def run(begin: Callable[[], Awaitable[bool]], end: Callable[[], Awaitable[None]]
     running.run()
     if faults:
         raise faults[0]
+
+
+def outlive_hangup(tell: Callable[[], None]) -> None:
+    """Stay up after SIGHUP, which would end the process at once, and `tell` of it.
+
+    With a terminal it is the terminal that has gone: then it is as SIGTERM. Whoever has the
+    signal ignored, as nohup does, keeps that.
+    """
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
+        return
+    has_terminal = sys.stderr.isatty()
+
+    def hung_up(_number: int, _frame: object) -> None:
+        if has_terminal:
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            tell()
+
+    signal.signal(signal.SIGHUP, hung_up)
 
 
 def ask(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

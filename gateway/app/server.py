@@ -72,6 +72,7 @@ def serve(settings: Settings, *, capture: bool = False) -> None:
         keep_pauses_short()
         return True
 
+    reactor.outlive_hangup(events.reload_asked)
     reactor.run(begin, server.stop)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,7 @@ def take_mail(settings: Settings, numbers: Sequence[int], *, tally: tuple[int, i
         keep_pauses_short()
         return True
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the server decides, and ends its workers
     reactor.run(begin, worker.stop)
 
 

@@ -214,6 +214,12 @@ def message_captured(*, message_id: str, lane: Lane, file: str) -> None:
     say_info("delivery.captured", id=message_id, lane=lane, file=file)
 
 
+def reload_asked() -> None:
+    """Record that SIGHUP came: whatever can be read again is, when it changes."""
+    note = "certificates, policies and tenants are read by themselves, gateway.conf at a start"
+    say_info("server.reload_asked", note=note)
+
+
 def server_stopping() -> None:
     """Record that the server drains: it takes nothing new and lets sessions end."""
     say_info("server.stopping")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import smtplib
 from email.policy import SMTP
 from pathlib import Path
@@ -100,6 +102,16 @@ def test_a_chain_edits_signs_rejects_holds_discards_and_counts(
     assert gateway.json("status")["books"]["out"]["difference"] == 0
 
 
+def ask_to_reload(gateway: Gateway) -> None:
+    """SIGHUP, to each process: whoever sends it wants the server to stay."""
+    assert gateway.process is not None
+    own = gateway.process.pid
+    beside = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+    for pid in (own, *map(int, beside)):
+        os.kill(pid, signal.SIGHUP)
+    wait_until(lambda: "server.reload_asked" in gateway.log(), what=gateway.log)
+
+
 def test_only_a_chain_that_never_compiled_takes_nothing_even_after_a_restart(
     gateway: Gateway, postfix: Postfix
 ) -> None:
@@ -111,7 +123,9 @@ def test_only_a_chain_that_never_compiled_takes_nothing_even_after_a_restart(
     path.write_text('if header :contains "subject" "forbidden" { reject "Not this."; }')
     wait_until(lambda: send(gateway, "Hi").startswith("250"), what=gateway.log)
     path.write_text("broken")
-    gateway.stop()
+    ask_to_reload(gateway)
+    assert gateway.stop() == 0
+    assert "server.worker_ended" not in gateway.log()
     gateway.start()
     assert send(gateway, "forbidden") == "550 5.7.1 Not this."
     status = gateway.json("status")["policies"]
