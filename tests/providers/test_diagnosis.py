@@ -70,6 +70,9 @@ def test_every_text_of_the_catalogue_stands_in_the_golden_table() -> None:
         ("generic", "smtp-rcpt", 550, "no such user", "refused"),
         ("generic", "smtp-rcpt", 450, "later", "deferred"),
         ("generic", "smtp-mail", 553, "odd", "sender-not-allowed"),
+        ("generic", "smtp-mail", 421, "4.7.0 Too many messages, slow down", "rate-limited"),
+        ("generic", "smtp-data", 451, "4.7.1 发送过于频繁", "rate-limited"),
+        ("generic", "smtp-data", 550, "5.7.1 Rate limit exceeded", "rate-limited"),
     ],
 )  # fmt: skip
 def test_real_answers_are_understood(
