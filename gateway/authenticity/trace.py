@@ -39,7 +39,9 @@ PROPERTIES = {  # where a method's domain stands (RFC 8601 §2.7), in order of p
     "dmarc": (("header", "from"),),
 }
 HOP = re.compile(r"(?:from\s+(\S.*?)\s)?by\s+([^\s;()]+)", re.DOTALL | re.IGNORECASE)
-BY_MAIL = re.compile(r"\swith\s+\w*MTP", re.IGNORECASE)  # not by POP3, not from a web page
+BY_MAIL = re.compile(  # not by POP3, not from a web page; Fastmail's proxy says it in brackets
+    r"\swith\s+\w*MTP|\s\(LMTPProxy\)", re.IGNORECASE
+)
 WITHOUT_TYPE = re.compile(r"\sarc_overridden_status=\w+")  # Yahoo's property, of no ptype
 BY = re.compile(r"\sby\s", re.IGNORECASE)
 IN_BRACKETS = re.compile(r"[\[(](?:IPv6:)?([0-9A-Fa-f:.]+)[\])]")
@@ -121,15 +123,24 @@ def _find_border(message: Message, hops: TrustedHops) -> Field | None:
     """Return the Received field of the border, or None where anything else came before it.
 
     What came by another door (fetched by POP3, handed in by another customer) has fields
-    below that door's that its sender wrote, and these may look like the border's.
+    below that door's that its sender wrote, and these may look like the border's. What a host
+    of the border was handed by itself, such as from a filter, came by another field below.
     """
     for field in message.all("Received"):
         client, host = _read_hop(field)
-        if _is_one_of(host, hops.border_received):
+        is_of_border = _is_one_of(host, hops.border_received)
+        if is_of_border and not _is_from_itself(field):
             return field if client else None
-        if not _is_one_of(host, hops.inner_received) or not BY_MAIL.search(field.value):
+        is_inside = is_of_border or _is_one_of(host, hops.inner_received)
+        if not is_inside or not BY_MAIL.search(field.value):
             return None
     return None
+
+
+def _is_from_itself(field: Field) -> bool:
+    """Whether the only address that a host wrote of its client is its own loopback."""
+    client, _ = _read_client(field)
+    return bool(client) and ipaddress.ip_address(client).is_loopback
 
 
 def _read_hop(field: Field) -> tuple[str, str]:
@@ -168,8 +179,8 @@ def _split_at(message: Message, border: Field | None) -> tuple[list[Field], list
 
 def _read_client(border: Field) -> tuple[str, str]:
     """Return the client's IP address and HELO; nothing where there are several addresses."""
-    helo, *rest = _read_hop(border)[0].split(maxsplit=1)
-    addresses = {_as_ip(text) for text in IN_BRACKETS.findall("".join(rest))} - {""}
+    helo, rest = (*_read_hop(border)[0].split(maxsplit=1), "", "")[:2]
+    addresses = {_as_ip(text) for text in IN_BRACKETS.findall(rest)} - {""}
     return (addresses.pop(), helo) if len(addresses) == 1 else ("", "")
 
 

@@ -210,3 +210,11 @@ def test_no_field_whatever_makes_reading_fail(words: list[str]) -> None:
         f"Return-Path: {value}\r\nReceived: {value}\r\n"
         f"Authentication-Results: mx.provider.example; {value}\r\n{REST}"
     )
+
+
+def test_what_a_border_was_handed_by_itself_came_by_the_next_field() -> None:
+    host = "by mx.provider.example (Filter) with ESMTP\r\n"
+    itself = f"Received: from mx.provider.example (localhost [127.0.0.1]) {host}"
+    assert trace(RETURN_PATH + itself + BORDER + REST) == trace(RETURN_PATH + BORDER + REST)
+    forged = f"Received: from localhost (localhost [127.0.0.1] [192.0.2.66]) {host}"
+    assert trace(RETURN_PATH + forged + BORDER + REST).client == ""
