@@ -20,6 +20,7 @@ class Pattern:
 
     pieces: tuple[Piece, ...]
     texts: tuple[str | None, ...]
+    between: tuple[tuple[Piece, str | None], ...]  # those between the first and the last
     least: int  # characters that a value needs
 
     @property
@@ -47,7 +48,9 @@ def parse_pattern(pattern: str) -> Pattern:
         else:
             piece.append(character)
     pieces.append(tuple(piece))
-    return Pattern(tuple(pieces), tuple(map(_plain, pieces)), sum(map(len, pieces)))
+    texts = tuple(map(_plain, pieces))
+    between = tuple(zip(pieces, texts, strict=True))[1:-1]
+    return Pattern(tuple(pieces), texts, between, least=sum(map(len, pieces)))
 
 
 def find_spans(pattern: Pattern, value: str) -> list[Span] | None:
@@ -61,8 +64,11 @@ def find_spans(pattern: Pattern, value: str) -> list[Span] | None:
         return _single_spans(first, 0) if len(value) == len(first) else None
     spans = _single_spans(first, 0)
     at, end = len(first), len(value) - len(last)
-    for piece, text in zip(pattern.pieces[1:-1], pattern.texts[1:-1], strict=True):
-        found = _find(piece, text, value, start=at, end=end)
+    for piece, text in pattern.between:
+        if text is None:
+            found = _find(piece, value, start=at, end=end)
+        else:
+            found = value.find(text, at, end)
         if found < 0:
             return None
         spans.append((at, found))
@@ -91,15 +97,11 @@ def _single_spans(piece: Piece, at: int) -> list[Span]:
     return [(at + n, at + n + 1) for n, wanted in enumerate(piece) if wanted is None]
 
 
-def _find(piece: Piece, text: str | None, value: str, *, start: int, end: int) -> int:
-    """Return the first place of the piece within value[start:end], or -1."""
-    if text is not None:
-        return value.find(text, start, end)
-    return _find_with_wildcards(piece, value, start=start, end=end)
+def _find(piece: Piece, value: str, *, start: int, end: int) -> int:
+    """Return the first place of the piece within value[start:end], or -1.
 
-
-def _find_with_wildcards(piece: Piece, value: str, *, start: int, end: int) -> int:
-    """Shift-And: one bit for each place of the piece, moved along with each character."""
+    Shift-And: one bit for each place of the piece, moved along with each character.
+    """
     everywhere = sum(1 << n for n, wanted in enumerate(piece) if wanted is None)
     masks: dict[str, int] = {}
     for n, wanted in enumerate(piece):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -178,8 +178,7 @@ class HeaderEdit:
     last: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
+class Action(NamedTuple):
     """One effect asked for.
 
     kind: keep, fileinto, route, redirect, reject, ereject, discard, vacation, hold, agent,
@@ -212,7 +211,7 @@ class Action:
     target: str = ""
     flags: tuple[str, ...] = ()
     edits: tuple[HeaderEdit, ...] = ()
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = MappingProxyType({})
     implicit: bool = False  # the implicit keep (RFC 5228 §2.10.2)
     file: str = ""
     content: bytes | None = None  # the message where a script replaced it, below its edits

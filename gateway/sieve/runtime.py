@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -250,7 +249,7 @@ class Run:
         ):  # by fileinto :copy "INBOX"
             flags = tuple(self.flags)
             return tuple(
-                replace(one, flags=flags) if one.kind == "keep" else one for one in self.actions
+                one._replace(flags=flags) if one.kind == "keep" else one for one in self.actions
             )
         keep = Action(
             kind="keep",
@@ -293,7 +292,7 @@ class Run:
         for at, action in enumerate(self.actions):
             if action.kind == kind and action.target == target:
                 kept = {} if kind == "keep" and not arguments else action.arguments
-                self.actions[at] = replace(action, flags=wanted, arguments=kept)
+                self.actions[at] = action._replace(flags=wanted, arguments=kept)
 
     def _refuse_excess(self, kind: str, before: Sequence[Action]) -> None:
         if kind == "redirect":

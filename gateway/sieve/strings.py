@@ -44,7 +44,7 @@ class Expression:
         if len(self.parts) == 1 and isinstance(self.parts[0], str):
             return self.parts[0]
         value = "".join(
-            part if isinstance(part, str) else part.value(run) for part in self.parts
+            [part if isinstance(part, str) else part.value(run) for part in self.parts]
         )
         return _checked(value, run.limits.string_bytes)
 
