@@ -193,6 +193,9 @@ def _is_of_header(edit: Edit) -> bool:
 
 def _with_header(content: bytes, edits: Iterable[Edit]) -> bytes:
     """Return the content with its header edited; it is taken apart once for all edits."""
+    edits = [*edits]
+    if all(edit.value is not None and not edit.last for edit in edits):  # all stand on top
+        return b"".join([*map(_line, reversed(edits)), content])
     message = parse_message(content)
     body_at = sum(len(field.raw) for field in message.fields)
     fields = [(field.name.lower(), field.raw) for field in message.fields]
@@ -201,9 +204,12 @@ def _with_header(content: bytes, edits: Iterable[Edit]) -> bytes:
         if edit.value is None:
             fields = [one for one in fields if one[0] != name]
             continue
-        line = f"{edit.name}: {edit.value}\r\n".encode("utf-8", "surrogateescape")
-        fields.insert(len(fields) if edit.last else 0, (name, line))
+        fields.insert(len(fields) if edit.last else 0, (name, _line(edit)))
     return b"".join([*(raw for _, raw in fields), memoryview(content)[body_at:]])
+
+
+def _line(edit: Edit) -> bytes:
+    return f"{edit.name}: {edit.value}\r\n".encode("utf-8", "surrogateescape")
 
 
 def _with_body(content: bytes, edit: Edit) -> bytes:
