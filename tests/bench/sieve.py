@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.mail.inbound import Authenticity
+from gateway.mail.message import Edit
 from gateway.mail.tenant import Route, Tenant
 from gateway.policy.asked import Context
 from gateway.policy.chain import Chain, ChainFile, run_chain
@@ -140,6 +141,7 @@ def _judge(rules: tuple[str, ...], letters: list[bytes]) -> float:
         now=datetime.now(UTC),
         mail_from="ann@customer.example",
         rcpt_to=("support@acme.example",),
+        edits=(Edit("X-Gateway-Conversation", "c1"), Edit("X-Gateway-Sequence", "1")),
     )
     started = time.process_time()
     for letter in letters:
