@@ -141,8 +141,8 @@ class Dovecot:
             self._close()
 
     def close(self) -> None:
-        """Stop it and remove everything it had."""
-        self.stop()
+        """End it and remove everything it had."""
+        self.kill()  # its orderly end takes a second
         shutil.rmtree(self.home, ignore_errors=True)
 
     def add_user(self, user: str, password: str) -> None:
