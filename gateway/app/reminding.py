@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from gateway import events
 from gateway.actions.event import write_event
@@ -38,7 +38,7 @@ from gateway.store.sqlite import Db
 from gateway.store.states import MailboxState
 from gateway.web.renewal import RenewalLinks, Subject
 
-LOOK_SECONDS = 15.0
+LEAST_SECONDS, LOOK_SECONDS = 1.0, 15.0
 REST = 10  # times as long as a look took: thousands of mailboxes may change in a minute
 EVENT = "mailbox.state_changed"
 
@@ -58,8 +58,13 @@ class _Known:
     told: dict[str, frozenset[str]]
 
 
+def look_every_seconds(dead_after: timedelta) -> float:
+    """Return the pause between two looks: what dies is told soon after `dead_after`."""
+    return min(LOOK_SECONDS, max(LEAST_SECONDS, dead_after.total_seconds()))
+
+
 class Reminders:
-    """Looks at every mailbox four times a minute."""
+    """Looks at every mailbox four times a minute, or as often as one may be found dead."""
 
     def __init__(
         self, base: Foundation, links: RenewalLinks, *, write_mails: WriteMails | None = None
@@ -75,6 +80,7 @@ class Reminders:
 
     async def run(self) -> None:
         """Look until cancelled."""
+        dead_after = self._base.settings.mailboxes.dead_after
         while True:
             self._woken.clear()
             begun = time.monotonic()
@@ -84,7 +90,7 @@ class Reminders:
                 events.task_failed(task="remind of codes", error=error)
             await asyncio.sleep(REST * (time.monotonic() - begun))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(look_every_seconds(dead_after)):
                     await self._woken.wait()
 
     async def look(self, *, now: datetime) -> None:

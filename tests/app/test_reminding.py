@@ -10,7 +10,7 @@ import pytest
 
 from gateway.app.directory import Directory
 from gateway.app.foundation import Foundation
-from gateway.app.reminding import Reminders
+from gateway.app.reminding import Reminders, look_every_seconds
 from gateway.config import Settings
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant_file import read_tenant_file
@@ -88,6 +88,13 @@ def look(store: Store, tmp_path: Path) -> Look:
 def refuse(db: Db, lane: Lane) -> None:
     """Let the sign-in of a lane be refused at noon."""
     lanes.pause_lane(db, lane, by="sign-in", reason="535 no", fix="Make a code.", now=NOON)
+
+
+@pytest.mark.parametrize(("dead_after", "pause"), [(600, 15), (15, 15), (4, 4), (0, 1)])
+def test_a_code_that_may_be_found_dead_sooner_is_looked_at_sooner(
+    dead_after: int, pause: int
+) -> None:
+    assert look_every_seconds(timedelta(seconds=dead_after)) == pause
 
 
 @pytest.mark.parametrize("name", [BOX, "leaning"])

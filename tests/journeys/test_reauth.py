@@ -75,9 +75,9 @@ def test_the_owner_is_reminded_once_and_repairs_it_by_the_link(
     apply_tenant(gateway, postfix, dovecot, helpdesk)
     gateway.start()
     wait_until(lambda: state_of(gateway) == "ok", what=gateway.log)
+    gateway.stop()
     dovecot.add_user("support", "the-second-code")
-    dovecot.stop()
-    dovecot.start()
+    gateway.start()
     wait_until(lambda: reminders(helpdesk), what=gateway.log, seconds=60)
     ((kind, link),) = reminders(helpdesk)
     assert kind == "dead"
