@@ -93,8 +93,8 @@ def find_way(letter: Letter, tenant: Tenant) -> Way:
     """Return by which lane an admitted letter leaves, and what is edited in its From.
 
     A sender without an upstream has a lane of its own kind: its mail waits. Where From is
-    rewritten, so is the envelope sender, unless it is one of the tenant's senders: what left
-    as the sender's does not come back to a colleague's own mailbox.
+    rewritten, so is an envelope sender that is the colleague's own or of another domain: what
+    left as the sender's does not come back to a colleague's mailbox.
     """
     author, sender = letter.author, letter.sender
     if author is None or sender is None:
@@ -106,10 +106,16 @@ def find_way(letter: Letter, tenant: Tenant) -> Way:
     if not _is_rewritten(author, sender):
         edits = name_edits(author, sender)
         return Way(lane=lane, header_from=str(author.address), return_path=path, edits=edits)
-    if path is not None and not tenant.find_sender(str(path)):
+    if path is not None and not _may_stay(path, author, sender, tenant):
         path = parse_address(sender.address)
     edits = rewrite_edits(author, sender, letter.message)
     return Way(lane=lane, header_from=sender.address, return_path=path, edits=edits)
+
+
+def _may_stay(path: Address, author: Author, sender: Sender, tenant: Tenant) -> bool:
+    """Whether it is a sender's, or one of the helpdesk's own that tell bounces apart (VERP)."""
+    is_helpdesks = path.domain == _domain_of(sender) and path.key != author.address.key
+    return is_helpdesks or bool(tenant.find_sender(str(path)))
 
 
 def find_sender(tenant: Tenant, author: Address, return_path: Address | None) -> Sender | None:

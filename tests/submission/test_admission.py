@@ -183,7 +183,7 @@ def test_the_envelope_sender_chooses_among_rewriting_senders() -> None:
     [
         (None, None),
         ("ann@acme.example", "desk@acme.example"),
-        ("bounce+7@acme.example", "desk@acme.example"),
+        ("bounce+7@acme.example", "bounce+7@acme.example"),
         ("desk+7@acme.example", "desk+7@acme.example"),
     ],
 )
@@ -194,6 +194,13 @@ def test_what_leaves_as_the_senders_comes_back_to_it(
     assert (str(found) if found else None) == leaves
     own = way("desk@acme.example", given, tenant=REWRITING).return_path
     assert (str(own) if own else None) == given
+
+
+def test_an_account_of_a_provider_sends_as_itself_in_the_envelope_too() -> None:
+    tenant = replace(ACME, senders={"acmeshop@163.com": REWRITING.senders["acmeshop@163.com"]})
+    assert str(way("ann@acme.example", "bounce+7@acme.example", tenant=tenant).return_path) == (
+        "acmeshop@163.com"
+    )
 
 
 def test_the_senders_own_address_is_not_rewritten() -> None:
