@@ -7,11 +7,10 @@ found by ourselves instead of by the email package, which rebuilds what it parse
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email import utils
-from email.errors import MessageError
-from email.header import decode_header
 from email.utils import getaddresses
 from itertools import groupby
 from typing import Any
@@ -24,9 +23,11 @@ LENIENT: dict[str, Any] = (  # newer Pythons drop all addresses of a field with 
 )
 MOST_NESTED = 200
 MOST_OF_WORD = 80
+MOST_OF_LIST = 128 * 1024  # characters: some thousand addresses
 CRLF = b"\r\n"
-ENCODED_WORD = r"=\?[^?\s]{1,80}\?[bBqQ]\?.{0,1000}?\?="
-ENCODED_WORDS = re.compile(rf"{ENCODED_WORD}(?:\s*{ENCODED_WORD})*")
+WORD = r"=\?[^?\s]{1,80}\?[bBqQ]\?.{0,1000}?\?="
+ENCODED_WORDS = re.compile(rf"{WORD}(?:\s*{WORD})*")
+WORDS = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?(.{0,1000}?)\?=")
 COMMENT = re.compile(r"\([^()]{0,200}\)")
 ID = re.compile(r"<[^<>\s]+>")
 # RFC 5322 §2.2: a name, which blanks may follow (§4.5.8), and lines that are folded (§2.2.3)
@@ -81,8 +82,11 @@ class Message:
         return field.decoded if field else ""
 
     def addresses(self, name: str) -> list[tuple[str, str]]:
-        """Return (display name, address) of every mailbox in the fields called `name`."""
-        values = [field.value for field in self.all(name)]
+        """Return (display name, address) of every mailbox in the fields called `name`.
+
+        Of a field that is longer than any letter's, only the beginning is read.
+        """
+        values = list(_beginning([field.value for field in self.all(name)]))
         if any(one.count("(") + one.count(":") > MOST_NESTED for one in values):
             return []  # the parser calls itself for each comment and group in another one
         found = getaddresses(values, **LENIENT) if values else []
@@ -175,16 +179,32 @@ def decode_words(text: str) -> str:
     return ENCODED_WORDS.sub(_decoded_run, text)
 
 
+def _beginning(values: list[str]) -> Iterator[str]:
+    """Yield values of at most MOST_OF_LIST characters in all, cut between two addresses."""
+    left = MOST_OF_LIST
+    for value in values:
+        yield value if len(value) <= left else value[:left].rpartition(",")[0]
+        left = max(0, left - len(value))
+
+
 def _decoded_run(found: re.Match[str]) -> str:
     """Return some encoded words in a row; a character may lie across two of them."""
-    try:
-        words = decode_header(found[0])
-    except (ValueError, MessageError):  # bad Base64
-        return found[0]
-    return "".join(
-        decode_named(word, charset or "us-ascii") if isinstance(word, bytes) else word
-        for word, charset in words
-    )
+    parts: list[tuple[str, bytearray]] = []
+    for charset, encoding, encoded in WORDS.findall(found[0]):
+        try:
+            octets = _octets_of(encoding, encoded.encode())
+        except ValueError:  # bad Base64
+            return found[0]
+        if not parts or parts[-1][0] != charset.lower():
+            parts.append((charset.lower(), bytearray()))
+        parts[-1][1].extend(octets)
+    return "".join(decode_named(bytes(octets), charset) for charset, octets in parts)
+
+
+def _octets_of(encoding: str, encoded: bytes) -> bytes:
+    if encoding in "qQ":
+        return a2b_qp(encoded, header=True)
+    return a2b_base64(encoded + b"=" * (-len(encoded) % 4))
 
 
 def _is_of_header(edit: Edit) -> bool:
