@@ -154,7 +154,10 @@ def _prepare(config: Path | None, tenant: str | None, *, needs_config: bool) -> 
 
 def _read(message: Path) -> bytes:
     raw = sys.stdin.buffer.read() if str(message) == "-" else message.read_bytes()
-    return raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # as it would be fetched
+    content = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # as it would be fetched
+    if content.startswith(b"From "):  # of a file in mbox format (RFC 4155)
+        content = content.partition(b"\r\n")[2]
+    return content
 
 
 def _trial(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 
-from gateway.sieve.charsets import decode_octets, is_charset
+from gateway.sieve.charsets import decode_octets
 
 MAX_WORD = 4096  # characters; RFC 2047 §2 allows 75
 MAX_CHARSET = 64
@@ -60,11 +60,11 @@ def _word_at(text: str, at: int) -> tuple[str, bytes, int] | None:
     if second < 0 or text[third : third + 1] != "?":
         return None
     end = text.find("?=", third + 1, third + MAX_WORD)
-    if end < 0 or " " in text[at:end]:
-        return None
     charset = text[at + 2 : second].split("*", 1)[0].lower()
+    if end < 0 or not charset or " " in charset:
+        return None
     octets = _octets(text[second + 1].lower(), text[third + 1 : end])
-    if octets is None or not is_charset(charset):
+    if octets is None:
         return None
     return charset, octets, end + 2
 

@@ -57,7 +57,8 @@ class Part:
 
     def decoded(self, limit: int) -> bytes:
         """Return the body without its transfer encoding, at most `limit` bytes of it."""
-        encoding = next((one.unfolded.lower() for one in self.named(_ENCODING)), "")
+        stated = next((one.unfolded.lower() for one in self.named(_ENCODING)), "")
+        encoding = stated.partition("(")[0].partition(";")[0].strip()  # RFC 2045 §5.1: comments
         body = self.whole[self.body_at : min(self.end, self.body_at + 4 * limit + 4096)]
         if encoding == "base64":
             return _base64(body)[:limit]

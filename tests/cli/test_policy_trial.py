@@ -87,6 +87,13 @@ def test_the_whole_chain_of_a_tenant_is_tried(bench: Cli) -> None:
     assert "plan: store INBOX (inbound/10-x.sieve:2)" in told
 
 
+def test_a_message_saved_in_mbox_format_is_read(bench: Cli) -> None:
+    bench.write("mbox.eml", "From ann@example.org Tue Jul  1 10:30:00 2025\n" + MESSAGE)
+    bench.write("head.sieve", 'if exists "from" { discard; }')
+    told = bench.json("policy", "test", "--script", "head.sieve", "mbox.eml")
+    assert told["effects"] == []
+
+
 def test_a_submission_is_shown_as_it_would_leave(bench: Cli) -> None:
     bench.write("out.sieve", 'setfrom :name "Shop" "support@acme.example";')
     bench.configure()

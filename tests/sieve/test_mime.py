@@ -48,6 +48,7 @@ def test_a_part_that_is_never_closed_goes_to_the_end() -> None:
     ("encoding", "body", "text"),
     [
         ("base64", b"SGVs\r\nbG8=\r\n", "Hello"),
+        ("Base64 (as always)", b"SGVsbG8=\r\n", "Hello"),
         ("quoted-printable", b"a=C3=BC=\r\nb", "aüb"),
         ("8bit", "ü".encode(), "ü"),
         ("uuencode", b"x", ""),
