@@ -5,7 +5,7 @@ has `test`, `policy_diff` has `diff`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,7 +34,7 @@ from gateway.policy.rendering import (
     trace_lines,
 )
 from gateway.policy.suite import chain_runner, suites
-from gateway.sieve.diagnostics import render
+from gateway.sieve.diagnostics import render, suggest
 from gateway.sieve.editor import words_of_language
 from gateway.sieve.interface import CompileError, Diagnostic, Limits
 from gateway.sieve.language import language_of
@@ -243,10 +243,30 @@ def _faults_below(directory: Path, place: _Place) -> Faults:
     below = f"{wanted.relative_to(top).as_posix()}/" if is_part else ""
     return Faults(
         [one for one in found.errors if one.file.startswith(below)],
-        [one for one in found.warnings if one.file.startswith(below)],
+        [
+            one
+            for one in (*found.warnings, *_of_nobody(root, place))
+            if one.file.startswith(below)
+        ],
         found.broken,
         prefix=f"{root}/",
     )
+
+
+def _of_nobody(directory: Path, place: _Place) -> Iterator[Diagnostic]:
+    """Yield a warning for each file of a tenant that does not exist."""
+    known = [owner.id for owner in place.owners if owner is not STAND_IN]
+    said = "this file never runs: there is no tenant"
+    for path in sorted(directory.glob("tenants/*/*bound/*.sieve")) if known else ():
+        name = path.parts[-3]
+        if name not in known:
+            yield Diagnostic(
+                file=path.relative_to(directory).as_posix(),
+                line=1,
+                column=1,
+                message=f"{said} '{name}'{suggest(name, known)}",
+                severity="warning",
+            )
 
 
 def _faults_of_file(path: Path, place: _Place) -> Faults:

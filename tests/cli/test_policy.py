@@ -66,6 +66,14 @@ def test_one_file_or_one_folder_is_checked_by_itself(policies: Cli) -> None:
     assert "compiles" in policies.say("policy", "check", "policies/tests")
 
 
+def test_a_file_of_a_tenant_that_is_not_there_never_runs(policies: Cli) -> None:
+    policies.apply()
+    (policies.home / "policies" / "tenants" / "acmee" / "inbound").mkdir(parents=True)
+    policies.write("policies/tenants/acmee/inbound/10-x.sieve", "keep;\n")
+    told = policies.say("policy", "check")
+    assert "there is no tenant 'acmee'; did you mean 'acme'?" in told
+
+
 @pytest.mark.parametrize(("action", "code"), [("keep", 0), ("discard", 1)])
 def test_the_tests_of_policies_are_run(policies: Cli, action: str, code: int) -> None:
     policies.write("policies/tests/10-spam.svtest", SUITE % action)
