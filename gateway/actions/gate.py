@@ -20,6 +20,7 @@ from gateway.mail.tenant import Mailbox, Tenant
 
 MAX_RECEIVED = 50
 RECIPIENT_FIELDS = ("To", "Cc", "Bcc", "Resent-To", "Resent-Cc", "Resent-Bcc")  # RFC 5230 §4.5
+DELIVERY_FIELDS = ("Delivered-To", "X-Original-To")
 LIST_FIELDS = (
     "List-Id", "List-Help", "List-Unsubscribe", "List-Subscribe", "List-Post", "List-Owner",
     "List-Archive",
@@ -151,6 +152,15 @@ def is_own(tenant: Tenant, address: str, *, also: Iterable[str] = ()) -> bool:
 def recipients_of(message: Message) -> list[str]:
     """Return the addresses in To, Cc, Bcc and their Resent- forms, in that order."""
     return [address for name in RECIPIENT_FIELDS for _, address in message.addresses(name)]
+
+
+def received_by(message: Message, tenant: Tenant, mailbox: str) -> str:
+    """Return the address that a mail came to: as the server wrote it, if it is ours.
+
+    Without Delivered-To or X-Original-To, or with those of others, it is the mailbox's own.
+    """
+    stated = (one for name in DELIVERY_FIELDS for _, one in message.addresses(name))
+    return next((one for one in stated if is_own(tenant, one)), mailbox)
 
 
 def is_robot(address: str) -> bool:

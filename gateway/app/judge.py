@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from gateway.actions.answer import Mark, is_loop_mark
 from gateway.actions.feedback import read_complaint
-from gateway.actions.gate import LOOP_FIELD
+from gateway.actions.gate import LOOP_FIELD, received_by
 from gateway.actions.letter import encoded
 from gateway.actions.marketplace_notice import read_notice
 from gateway.actions.nameless import tie
@@ -110,7 +110,7 @@ class Judge:
             now=now,
             # where no provider wrote a Return-Path, an empty one would pass for a bounce's
             mail_from=authenticity.mail_from or authenticity.header_from,
-            rcpt_to=(fetched.mailbox,),
+            rcpt_to=(await self._pool.run(_received_by, fetched, tenant),),
             thread="reply" if thread.is_reply else "new",
             conversation=thread.conversation,
             hostname=self._base.settings.server.hostname,
@@ -208,6 +208,10 @@ def _class_of(reply: Reply, catalogue: Mapping[str, Provider]) -> str:
 
 def _find_given(content: bytes, tenant: str, mark: Mark) -> Given:
     return find_given(parse_message(content), tenant=tenant, mark=mark)
+
+
+def _received_by(fetched: Fetched, tenant: Tenant) -> str:
+    return received_by(parse_message(fetched.content), tenant, fetched.mailbox)
 
 
 def _edits_before(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.actions.answer import is_loop_mark
-from gateway.actions.gate import LOOP_FIELD
+from gateway.actions.gate import LOOP_FIELD, received_by
 from gateway.app.policies import limits_in
 from gateway.cli.opening import Config, Json, OfTenant, Opened, opened
 from gateway.cli.output import counted, print_json, print_line, print_next, stamp
@@ -118,8 +118,10 @@ class _Again:
         proven = message.authenticity or Authenticity(header_from=message.header_from)
         inbound = message.chain == "inbound"
         edits: tuple[Edit, ...] = ()
+        rcpt_to = message.rcpt_to
         if inbound:
             parsed = parse_message(message.content)
+            rcpt_to = tuple(received_by(parsed, tenant, one) for one in rcpt_to)
             mark = self.gateway.load_seal().mark
             marked = any(is_loop_mark(mark, one.value) for one in parsed.all(LOOP_FIELD))
             edits = (
@@ -133,7 +135,7 @@ class _Again:
             mail_from=(proven.mail_from or proven.header_from)
             if inbound
             else message.mail_from,
-            rcpt_to=message.rcpt_to,
+            rcpt_to=rcpt_to,
             chain=message.chain,
             thread="reply" if message.is_reply else "new",
             conversation=message.conversation,

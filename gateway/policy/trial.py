@@ -11,6 +11,7 @@ from gateway.mail.tenant import Tenant
 from gateway.policy.asked import Context
 from gateway.sieve.addresses import parse_path
 
+RECIPIENTS = ("Delivered-To", "X-Original-To", "To")
 METHODS = ("spf", "dkim", "dmarc", "arc", "iprev")
 RESULTS = (
     "pass", "fail", "softfail", "neutral", "none", "temperror", "permerror", "policy",
@@ -31,8 +32,8 @@ def trial_context(message: Message, tenant: Tenant, given: Given, *, now: dateti
     """Return the context of a message in a file.
 
     What is not given is read from it: the sender from Return-Path, else From; the recipient
-    from Delivered-To, else To; what filters said is believed. Raises ValueError for a word of
-    `auth` or an address that is none.
+    from Delivered-To or X-Original-To, else To; what filters said is believed. Raises
+    ValueError for a word of `auth` or an address that is none.
     """
     mail_from, auth = _path("--from", given.mail_from), given.auth
     author = next((address for _, address in message.addresses("From")), "")
@@ -40,9 +41,7 @@ def trial_context(message: Message, tenant: Tenant, given: Given, *, now: dateti
     sender = (
         mail_from if mail_from is not None else (path.value.strip("<> ") if path else author)
     )
-    delivered = [
-        address for name in ("Delivered-To", "To") for _, address in message.addresses(name)
-    ]
+    delivered = [address for name in RECIPIENTS for _, address in message.addresses(name)]
     recipient = _path("--to", given.rcpt_to) or next(iter(delivered), "")
     return Context(
         tenant=tenant,

@@ -16,6 +16,7 @@ from gateway.actions.gate import (
     find_ceiling,
     find_suppression,
     is_own,
+    received_by,
 )
 from gateway.config import AnswerSettings
 from gateway.mail.inbound import Authenticity
@@ -135,6 +136,22 @@ def test_more_than_fifty_received_fields_are_a_loop() -> None:
 def test_mail_that_names_an_address_of_ours_is_answered(field: str) -> None:
     named = {"To": "x@y.example", field: "Shop <Shop+order@acme.example>"}
     assert why(occasion(mail(**named))) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"Delivered-To": "shop+order@acme.example"}, "shop+order@acme.example"),
+        ({"X-Original-To": "Shop@acme.example"}, "Shop@acme.example"),
+        ({"Delivered-To": "ann@customer.example"}, "shop@acme.example"),
+        ({}, "shop@acme.example"),
+    ],
+)
+def test_a_mail_came_to_the_address_of_ours_that_the_server_wrote(
+    fields: dict[str, str], found: str
+) -> None:
+    one = occasion(mail(**fields))
+    assert received_by(one.message, one.tenant, "shop@acme.example") == found
 
 
 def test_mail_that_does_not_name_us_is_answered_only_for_a_listed_address() -> None:
