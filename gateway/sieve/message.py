@@ -105,17 +105,18 @@ class Message:
         """Its length in octets (RFC 5228 §5.9)."""
         return len(self.content)
 
-    def named(self, names: Sequence[str]) -> list[Field]:
+    def named(self, names: Sequence[str]) -> Sequence[Field]:
         """Return the fields with one of the names, in any case, name by name."""
         return self.keyed([name.lower() for name in names])
 
-    def keyed(self, keys: Sequence[str]) -> list[Field]:
+    def keyed(self, keys: Sequence[str]) -> Sequence[Field]:
         """Return the fields with one of the names in lower case, name by name."""
         if not self._by_key:
             for field in self.fields:
                 self._by_key.setdefault(field.key, []).append(field)
-        by_key = self._by_key
-        return [field for key in keys if key in by_key for field in by_key[key]]
+        if len(keys) == 1:
+            return self._by_key.get(keys[0], [])
+        return [field for key in keys for field in self._by_key.get(key, ())]
 
     def edit(self, edit: HeaderEdit) -> None:
         """Make one change of the header (RFC 5293)."""

@@ -39,12 +39,13 @@ MIME_OPTIONS = (
     ),
 )
 
-Find = Callable[[Run, Sequence[str]], list[Field]]  # by names in lower case
+Fields = Sequence[Field]
+Find = Callable[[Run, Sequence[str]], Fields]  # by names in lower case
 
 
 def selection(
     given: Given, builder: Builder, names: Callable[[Run], Sequence[str]]
-) -> Callable[[Run], list[Field]]:
+) -> Callable[[Run], Fields]:
     """Return what finds the fields of `names`, which are in lower case, as the tags say."""
     find, pick = finder(given, builder), _pick(given, builder)
     if pick is None:
@@ -84,7 +85,7 @@ def _parameters(names: Expressions) -> Callable[[Run, Field], Sequence[str]]:
     return values
 
 
-def _plain(run: Run, names: Sequence[str]) -> list[Field]:
+def _plain(run: Run, names: Sequence[str]) -> Fields:
     return run.message.keyed(names)
 
 
@@ -100,7 +101,7 @@ def _mime(given: Given) -> Find:
     return select
 
 
-def _pick(given: Given, builder: Builder) -> Callable[[list[Field]], list[Field]] | None:
+def _pick(given: Given, builder: Builder) -> Callable[[Fields], Fields] | None:
     index, last = builder.number(given, "index"), given.has("last")
     if last and index is None:
         builder.error(given.tags["last"], "':last' needs ':index' beside it")
