@@ -205,13 +205,16 @@ class _Run:
         if error is not None:
             self._fail(error, on_error)
             return False
-        self.passed = result.passed
-        kept = [one for one in result.actions if one.kind == "keep"]
-        self.keep = kept[0] if kept else None
-        if self.keep and not self.keep.implicit:
-            actions = _without_keep(result.passed.actions)
-            self.passed = result.passed._replace(actions=actions)
-        self.actions += _without_keep(result.actions)
+        self.passed, self.keep = result.passed, None
+        for action in result.actions:
+            if action.kind != "keep":
+                self.actions.append(action)
+            elif self.keep is None:
+                self.keep = action
+        if self.keep is not None and not self.keep.implicit:
+            # it passes the message on; it is no action of the chain yet
+            others = tuple(one for one in result.passed.actions if one.kind != "keep")
+            self.passed = result.passed._replace(actions=others)
         return result.keeps and not result.accepted
 
     def watch(self, file: ChainFile, result: Result) -> None:
@@ -335,11 +338,6 @@ def _done(actions: Sequence[Action]) -> tuple[Done, ...]:
     """Return what counts for files behind a hold: no effect twice, no two answers."""
     asked = (one for one in actions if one.kind in KINDS and one.kind != "hold")
     return tuple((one.kind, one.target, one.file, one.line) for one in asked)
-
-
-def _without_keep(actions: Sequence[Action]) -> tuple[Action, ...]:
-    """A keep of one file passes the message on; it is no action of the chain yet."""
-    return tuple([one for one in actions if one.kind != "keep"])
 
 
 def _reason(action: Action) -> str:

@@ -245,4 +245,4 @@ class Result(NamedTuple):
     passed: Passed
     error: Diagnostic | None = None
     timed_out: bool = False  # the error is that there was no time left
-    trace: tuple[Step, ...] = ()
+    trace: Sequence[Step] = ()

@@ -64,7 +64,7 @@ class Script:
                 source_line=line[0].rstrip("\r") if line and run.file == self.name else "",
             ),
             timed_out=run.timed_out,
-            trace=tuple(run.trace or ()),
+            trace=run.trace or (),
         )
 
 
@@ -153,7 +153,7 @@ def _result(run: Run) -> Result:
         passed=Passed(
             edits=tuple(run.edits),
             flags=tuple(run.flags),
-            globals=dict(run.globals),
+            globals=run.globals,
             strangers=run.strange_globals,
             actions=(*run.passed.actions, *run.actions),
             steps=run.steps,
@@ -162,5 +162,5 @@ def _result(run: Run) -> Result:
             content=run.replaced,
             message=run.message,
         ),
-        trace=tuple(run.trace or ()),
+        trace=run.trace or (),
     )
