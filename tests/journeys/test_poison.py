@@ -80,7 +80,7 @@ def test_what_cannot_be_stored_is_set_aside_with_its_bytes_and_replayed(
     wait_until_watched(gateway)
     in_store(gateway, REFUSE_POISON)
     customer = Customer(zone)
-    for subject in ("before", "POISON", "one", "two", "three"):  # each makes it look again
+    for subject in ("before", "POISON", "one", "two", "three", "four"):  # each is a look
         dovecot.deliver("support", customer.write(to=BOX, subject=subject))
         if subject != "POISON":
             wait_until_routed(helpdesk, subject, gateway)
@@ -97,7 +97,7 @@ def test_what_cannot_be_stored_is_set_aside_with_its_bytes_and_replayed(
     in_store(gateway, "DROP TRIGGER poison")
     gateway.run("mailbox", "replay", BOX)
     wait_until_routed(helpdesk, "POISON", gateway)
-    assert (in_books(gateway, "routed"), in_books(gateway, "set_aside")) == (5, 0)
+    assert (in_books(gateway, "routed"), in_books(gateway, "set_aside")) == (6, 0)
 
 
 def wait_until_routed(helpdesk: Helpdesk, subject: str, gateway: Gateway) -> None:
