@@ -19,6 +19,11 @@ def message_fetched(
     )
 
 
+def message_moved(*, message_id: str, mailbox: str, folder: str) -> None:
+    """Record that a message we have lies in another folder, too: a person moved it."""
+    say_info("message.moved", id=message_id, mailbox=mailbox, folder=folder)
+
+
 def message_set_aside(*, message_id: str, mailbox: str, uid: int, reason: str) -> None:
     """Record that a message could not be taken in and was set aside; its mailbox goes on."""
     say_warn("message.set_aside", id=message_id, mailbox=mailbox, uid=uid, reason=reason)

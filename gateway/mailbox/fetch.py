@@ -27,6 +27,7 @@ from gateway.mailbox.baseline import (
     is_since,
     oldest_wanted,
 )
+from gateway.mailbox.moved import find_earlier
 from gateway.mailbox.renumbering import Renumbering
 from gateway.net.imap import Folder, ImapRefused, ImapSession, Listed
 from gateway.net.unreachable import Unreachable
@@ -239,7 +240,12 @@ class Fetcher:
         if tries > TRIES:
             error = self._faults.get(key, "the gateway ended three times while taking it in")
             return await self._set_aside(fetched, error)
-        return await self._store_one(session, at, fetched)
+        earlier = await find_earlier(session, self._store, fetched)
+        if isinstance(earlier, str):
+            await self._store.write(folders.skip_uid, at, fetched.uid)
+            watch.message_moved(message_id=earlier, mailbox=at.mailbox, folder=at.folder)
+            return True
+        return earlier or await self._store_one(session, at, fetched)
 
     async def _content(
         self, session: ImapSession, listed: Listed

@@ -5,11 +5,13 @@ The try counter is committed before each try, so a mail that kills the process i
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from gateway.mail.inbound import Fetched
 from gateway.store.sqlite import Db
 
 Look = tuple[int, int]
@@ -67,6 +69,18 @@ class Try:
 
     number: int = 0
     was_missed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A message of a mailbox with the bytes and INTERNALDATE of another one."""
+
+    message: str
+    folder: str
+    uidvalidity: int
+    uid: int
+    junk: bool
+    is_held: bool
 
 
 def start_folder(
@@ -209,3 +223,26 @@ def hashes_like(db: Db, at: Cursor, likeness: Likeness) -> list[bytes]:
     dated = likeness.internal_date.timestamp()
     key = (at.mailbox, at.folder, likeness.message_id, likeness.size_bytes, dated)
     return [row[0] for row in db.execute(query, key)]
+
+
+def copies_of(db: Db, fetched: Fetched) -> list[Copy]:
+    """Return what this mailbox gave us before that is the same mail under another UID."""
+    query = (
+        "SELECT message, folder, uidvalidity, uid, junk, coalesce(outcome, '') = 'held'"
+        " FROM inbox WHERE mailbox = ? AND internal_date = ? AND sha256 = ?"
+    )
+    digest = hashlib.sha256(fetched.content).digest()
+    dated = fetched.internal_date.timestamp()
+    own = (fetched.folder, fetched.uidvalidity, fetched.uid)
+    return [
+        Copy(
+            message=row[0],
+            folder=row[1],
+            uidvalidity=row[2],
+            uid=row[3],
+            junk=bool(row[4]),
+            is_held=bool(row[5]),
+        )
+        for row in db.execute(query, (fetched.mailbox, dated, digest))
+        if row[1:4] != own
+    ]

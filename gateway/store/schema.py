@@ -243,6 +243,7 @@ CREATE TABLE inbox (
     held_until REAL,
     UNIQUE (mailbox, folder, uidvalidity, uid)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX inbox_dated ON inbox(mailbox, internal_date);
 CREATE INDEX inbox_held ON inbox(held_until) WHERE held_until IS NOT NULL;
 CREATE INDEX inbox_waits ON inbox(message) WHERE state = 'done' AND outcome = 'held';
 CREATE INDEX inbox_unfinished ON inbox(message) WHERE state IN ('fetched', 'planned');
