@@ -25,7 +25,7 @@ BROKEN = (
     MessageError, ValueError, LookupError, TypeError, AttributeError, AssertionError,
     RecursionError,
 )  # fmt: skip
-TAG = re.compile(r"<(?:/|(?=!|\?))?(!--|[a-zA-Z!?][a-zA-Z0-9]*)")
+TAG = re.compile(r"<(/?)(!--|[a-zA-Z!?][a-zA-Z0-9]*)")
 BLOCKS = frozenset(
     {
         "p", "div", "br", "hr", "tr", "li", "ul", "ol", "dl", "dt", "dd", "h1", "h2", "h3",
@@ -34,8 +34,11 @@ BLOCKS = frozenset(
     }
 )  # fmt: skip
 CELLS = frozenset({"td", "th"})
-SILENT = frozenset({"style", "script", "head", "title"})
-SILENT_END = re.compile(r"</(?:style|script|head|title)[^<>]{0,80}>", re.IGNORECASE)
+SILENT_END = {
+    name: re.compile(rf"</{name}[^<>]{{0,80}}>", re.IGNORECASE)
+    for name in ("style", "script", "title")
+}
+NO_CHARACTER = re.compile(r"&#[xX]?[0-9a-fA-F]{10,};?")  # Python makes no number of thousands
 WHOLE = frozenset({"message/rfc822", "message/global", "message/delivery-status"})
 UNNAMED = {"message/rfc822": "message.eml", "text/calendar": "invitation.ics"}
 
@@ -87,27 +90,32 @@ def text_of_html(markup: str) -> str:
 def _words(markup: str) -> Iterator[str]:
     at = 0
     while (start := markup.find("<", at)) >= 0:
-        yield unescape(markup[at:start].replace("\n", " "))
+        yield _said(markup[at:start])
         tag = TAG.match(markup, start)
         if tag is None:  # "a < b"
             yield "<"
             at = start + 1
             continue
-        name = tag[1].lower()
+        name = tag[2].lower()
         yield "\n" if name in BLOCKS else " " if name in CELLS else ""
-        at = _end_of(markup, name, tag.end())
-    yield unescape(markup[at:].replace("\n", " "))
+        at = _end_of(markup, "" if tag[1] else name, tag.end())
+    yield _said(markup[at:])
+
+
+def _said(text: str) -> str:
+    return unescape(NO_CHARACTER.sub("\ufffd", text).replace("\n", " "))
 
 
 def _end_of(markup: str, name: str, at: int) -> int:
-    """Return where the text goes on after a tag, a comment, or what nobody sees."""
+    """Return where the text goes on after a tag, a comment, or what nobody sees; an end tag
+    has no `name`."""
     closing = "-->" if name == "!--" else ">"
     found = markup.find(closing, at)
     if found < 0:
         return len(markup)
-    if name not in SILENT:
+    if name not in SILENT_END:
         return found + len(closing)
-    ending = SILENT_END.search(markup, found)
+    ending = SILENT_END[name].search(markup, found)
     return ending.end() if ending else len(markup)
 
 

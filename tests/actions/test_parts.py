@@ -151,6 +151,14 @@ def test_markup_that_is_made_to_be_slow_is_read_in_time(piece: str) -> None:
     assert monotonic() - started < 5
 
 
+def test_a_whole_page_has_its_words_as_text() -> None:
+    """As Outlook writes it: styles and a title in a head."""
+    head = "<head><title>T</title><style><!-- p > b {} --></style><meta charset=x></head>"
+    body = f"<body><p>Hello</p><script>x('</p>')</script>Bye &#{'9' * 5000};</body>"
+    page = f"<!DOCTYPE html><html>{head}{body}</html>"
+    assert text_of_html(page).split() == ["Hello", "Bye", "\ufffd"]
+
+
 def test_what_looks_like_a_tag_and_is_none_is_kept() -> None:
     assert text_of_html("1 < 2 &amp; 3 <!-- no > --><b>yes</b>") == "1 < 2 & 3 yes"
 
