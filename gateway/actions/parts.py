@@ -7,13 +7,15 @@ A forwarded message inside (message/rfc822) is an attachment, it is not looked i
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.errors import MessageError
+from email.errors import InvalidBase64LengthDefect, MessageError
 from email.message import Message as Part
 from email.parser import BytesParser
 from email.policy import Compat32
 from html import unescape
+from itertools import takewhile
 from typing import Any
 
 from gateway.mail.charset import decode_named, guess_text
@@ -39,6 +41,7 @@ SILENT_END = {
     for name in ("style", "script", "title")
 }
 NO_CHARACTER = re.compile(r"&#[xX]?[0-9a-fA-F]{10,};?")  # Python makes no number of thousands
+BASE64_LINE = re.compile(r"[A-Za-z0-9+/]+={0,2}|")
 WHOLE = frozenset({"message/rfc822", "message/global", "message/delivery-status"})
 UNNAMED = {"message/rfc822": "message.eml", "text/calendar": "invitation.ics"}
 
@@ -208,6 +211,8 @@ def _text(part: Part) -> str:
 def _octets(part: Part) -> bytes:
     try:
         payload = part.get_payload(decode=True)
+        if any(isinstance(one, InvalidBase64LengthDefect) for one in part.defects):
+            return _base64(str(part.get_payload()))
         if isinstance(payload, bytes):
             return payload
         inner = part.get_payload()
@@ -216,6 +221,14 @@ def _octets(part: Part) -> bytes:
         return str(inner or "").encode()
     except BROKEN:
         return b""
+
+
+def _base64(text: str) -> bytes:
+    """Return what lines of Base64 hold, up to the first that is none: lists write below it."""
+    lines = takewhile(BASE64_LINE.fullmatch, map(str.strip, text.splitlines()))
+    whole = "".join(lines).partition("=")[0]
+    whole = whole[: len(whole) - (len(whole) % 4 == 1)]  # one digit alone is no octet
+    return a2b_base64(whole + "=" * (-len(whole) % 4))
 
 
 def _attachment(part: Part, kind: str, *, number: int) -> Attachment:

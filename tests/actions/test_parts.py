@@ -51,6 +51,13 @@ def test_a_page_beside_a_footer_is_text_too() -> None:
     assert read_parts(mixed(b"\r\nWhere is it?", PAGE)).text == "Where is it?"
 
 
+@pytest.mark.parametrize("below", ["footer added by list", "", "x"])
+def test_what_a_list_writes_below_base64_costs_no_text(below: str) -> None:
+    head = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n"
+    content = f"{head}\r\n5L2g5aW95L2g\r\n5aW9\r\n{below}\r\n".encode()
+    assert read_parts(content).text == "你好你好"
+
+
 def test_a_plain_text_of_nothing_gives_way_to_the_page() -> None:
     parts = read_parts(
         mixed(b"Content-Type: text/plain\r\n\r\n \r\n", PAGE, kind="alternative")
