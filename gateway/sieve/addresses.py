@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 MAX_ADDRESSES = 10_000  # of one field
+MAX_TOKENS = 20 * MAX_ADDRESSES
 _SPACE = " \t\r\n"
 _WORD = r'[^()<>\[\]:;@\\,." \t\r\n]'
 _WORDS = r'[^()<>\[\]:;@\\," \t\r\n]'  # with the dots between them
@@ -214,7 +215,7 @@ def _tokens(value: str) -> list[tuple[str, str]]:
     """Return (kind, text): atom, quoted, literal or mark; comments are left out."""
     found: list[tuple[str, str]] = []
     at = 0
-    while at < len(value):
+    while at < len(value) and len(found) < MAX_TOKENS:
         first = value[at]
         if (atom := _ATOM.match(value, at)) is not None:
             found.append(("atom", atom[0]))

@@ -7,9 +7,11 @@ That the first places suffice is what makes captures shortest and the search lin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 _ANY_ONE = None
+STRIDE = 1000  # characters between two calls of `go_on`
 
 Piece = tuple[str | None, ...]  # characters; None is `?`
 
@@ -53,8 +55,13 @@ def parse_pattern(pattern: str) -> Pattern:
     return Pattern(tuple(pieces), texts, between, least=sum(map(len, pieces)))
 
 
-def find_spans(pattern: Pattern, value: str) -> list[Span] | None:
-    """Return the span of `value` that each wildcard took, in order, or None if no match."""
+def find_spans(
+    pattern: Pattern, value: str, go_on: Callable[[], None] = lambda: None
+) -> list[Span] | None:
+    """Return the span of `value` that each wildcard took, in order, or None if no match.
+
+    `go_on` is called now and then in a long search; what it raises ends that.
+    """
     first, last = pattern.pieces[0], pattern.pieces[-1]
     if len(value) < pattern.least:
         return None
@@ -66,7 +73,7 @@ def find_spans(pattern: Pattern, value: str) -> list[Span] | None:
     at, end = len(first), len(value) - len(last)
     for piece, text in pattern.between:
         if text is None:
-            found = _find(piece, value, start=at, end=end)
+            found = _find(piece, value, start=at, end=end, go_on=go_on)
         else:
             found = value.find(text, at, end)
         if found < 0:
@@ -97,18 +104,22 @@ def _single_spans(piece: Piece, at: int) -> list[Span]:
     return [(at + n, at + n + 1) for n, wanted in enumerate(piece) if wanted is None]
 
 
-def _find(piece: Piece, value: str, *, start: int, end: int) -> int:
+def _find(piece: Piece, value: str, *, start: int, end: int, go_on: Callable[[], None]) -> int:
     """Return the first place of the piece within value[start:end], or -1.
 
     Shift-And: one bit for each place of the piece, moved along with each character.
     """
-    everywhere = sum(1 << n for n, wanted in enumerate(piece) if wanted is None)
+    everywhere = int("".join("1" if one is None else "0" for one in reversed(piece)), 2)
     masks: dict[str, int] = {}
     for n, wanted in enumerate(piece):
+        if not n % STRIDE:
+            go_on()
         if wanted is not None:
             masks[wanted] = masks.get(wanted, everywhere) | 1 << n
     accept, state = 1 << len(piece) - 1, 0
     for at in range(start, end):
+        if not at % STRIDE:
+            go_on()
         state = (state << 1 | 1) & masks.get(value[at], everywhere)
         if state & accept:
             return at - len(piece) + 1

@@ -29,6 +29,7 @@ Matcher = Callable[[Run, Sequence[str]], bool]
 _Compare = Callable[[Run, Sequence[str], Sequence[Any]], bool]  # values with prepared keys
 _Relate = Callable[[Any, Any], bool]
 
+LONG = 10_000  # characters; in a longer value each key is looked for by the clock
 MATCH_TYPES = (
     Tagged("is", group="match type", help="The value is the key."),
     Tagged("contains", group="match type", help="The key is somewhere in the value."),
@@ -187,6 +188,8 @@ def _contains(fold: Callable[[str], str]) -> _Compare:
             for key in keys:
                 if key in text:
                     return True
+                if len(text) > LONG:
+                    run.check_time()
         return False
 
     return compare
@@ -198,7 +201,7 @@ def _matches(comparator: Comparator, *, sets: bool) -> _Compare:
             text = comparator.fold(value)
             for pattern in patterns:
                 run.check_time()
-                spans = find_spans(pattern, text)
+                spans = find_spans(pattern, text, run.check_time)
                 if spans is not None:
                     if sets:
                         run.matches = _captured(comparator, value, spans)

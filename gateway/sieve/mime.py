@@ -141,15 +141,15 @@ class _Parser:
         mark = b"--" + boundary
         at = self._whole.find(mark, part.body_at, part.end)
         while at >= 0:
-            end = self._whole.find(b"\n", at, part.end)
-            end = part.end if end < 0 else end + 1
-            rest = self._whole[at + len(mark) : min(end, at + len(mark) + 200)].rstrip()
-            starts = at == part.body_at or self._whole[at - 1 : at] == b"\n"
-            if starts and rest in (b"", b"--"):
-                yield at, end, rest == b"--"
-                at = self._whole.find(mark, end, part.end)
-            else:
-                at = self._whole.find(mark, at + 2, part.end)
+            behind = at + 2
+            if at == part.body_at or self._whole[at - 1 : at] == b"\n":  # or it is none
+                end = self._whole.find(b"\n", at, part.end)
+                end = part.end if end < 0 else end + 1
+                rest = self._whole[at + len(mark) : min(end, at + len(mark) + 200)].rstrip()
+                if rest in (b"", b"--"):
+                    yield at, end, rest == b"--"
+                    behind = end
+            at = self._whole.find(mark, behind, part.end)
 
     def _part(self, start: int, end: int, default: Structured) -> Part:
         fields, body_at = parse_fields(self._whole, start, end)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,6 +60,13 @@ def test_text_is_decoded(encoding: str, body: bytes, text: str) -> None:
     head = f"Content-Type: text/plain\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     part = parts(head.encode() + body)[0]
     assert part.text_of(part.decoded(1000), readable=False) == text
+
+
+def test_a_line_of_nothing_but_delimiters_is_read_once() -> None:
+    letter = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + b"--a" * 500_000
+    begun = perf_counter()
+    assert len(parts(letter)) == 1
+    assert perf_counter() - begun < 3  # a look for the line's end from each takes a minute
 
 
 def test_no_more_than_the_limit_is_decoded() -> None:

@@ -87,11 +87,20 @@ def test_a_chain_has_its_time_once_and_not_once_a_file() -> None:
     assert run("keep;", passed=Passed(seconds=1.0)).passed.seconds > 1.0
 
 
-def test_the_time_is_looked_at_within_a_step_that_compares_much() -> None:
-    keys = ", ".join(f'"*a?{number}*"' for number in range(100))
-    script = compile_script(
-        f"if body :raw :matches [{keys}] {{ keep; }}", name="x", loader=World()
-    )
+@pytest.mark.parametrize(
+    ("how", "keys"),
+    [
+        ("matches", [f"*a?{number}*" for number in range(100)]),
+        ("matches", ["*" + "?a" * 20_000 + "b*"]),
+        ("contains", [f"{number}" for number in range(3000)]),
+    ],
+)
+def test_the_time_is_looked_at_within_a_step_that_compares_much(
+    how: str, keys: list[str]
+) -> None:
+    listed = ", ".join(f'"{key}"' for key in keys)
+    source = f"if body :raw :{how} [{listed}] {{ keep; }}"
+    script = compile_script(source, name="x", loader=World())
     letter = b"A: b\r\n\r\n" + b"a" * 60_000
     result = script.run(letter, World(), limits=Limits(chain_seconds=0.05))
     assert result.timed_out
