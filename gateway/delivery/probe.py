@@ -24,7 +24,7 @@ from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Security
 from gateway.net.smtp import NO_REPLY, Session, SessionLost, SessionRefused, Timeouts
-from gateway.net.smtp_wire import Wire, connect, resolve
+from gateway.net.smtp_wire import Loss, Wire, connect, resolve
 from gateway.providers.catalogue import Provider
 from gateway.providers.diagnosis import diagnose
 
@@ -160,9 +160,7 @@ class _Probing:
             await session.start_tls()
         else:
             refused = (
-                await session.greet()
-                or await session.say_hello()
-                or await session.ask_for_tls()
+                await self._greet() or await session.say_hello() or await session.ask_for_tls()
             )
             if refused is not None:
                 return refused
@@ -173,7 +171,7 @@ class _Probing:
         session = self._session
         refused = None
         if self._account.endpoint.security is not Security.STARTTLS:
-            refused = await session.greet()
+            refused = await self._greet()
         return refused or await session.say_hello() or f"offers {_words(session.extensions)}"
 
     async def _auth(self) -> Said:
@@ -200,6 +198,26 @@ class _Probing:
             return SessionRefused(answer.phase, answer.reply)
         await self._session.close()
         return answer.reply.as_line()
+
+    async def _greet(self) -> SessionRefused | None:
+        """Wait for the greeting; where none comes, find out whether TLS is waited for."""
+        try:
+            return await self._session.greet()
+        except SessionLost as lost:
+            if lost.reason is Loss.SILENT and await self._speaks_tls():
+                raise SessionLost(lost.phase, str(lost), reason=Loss.SPEAKS_TLS) from lost
+            raise
+
+    async def _speaks_tls(self) -> bool:
+        """Whether the port answers to a TLS handshake; what its certificate is worth or not."""
+        if self._account.endpoint.security is Security.TLS:
+            return False
+        try:
+            await self._tcp()
+            await self._open[-1].start_tls()
+        except SessionLost as lost:
+            return lost.reason in (Loss.UNTRUSTED, Loss.WRONG_NAME)
+        return True
 
     @property
     def _session(self) -> Session:

@@ -56,11 +56,13 @@ def explain_no_mechanism() -> Obstacle:
 def _explain_pair(reason: Loss, endpoint: Endpoint) -> Obstacle | None:
     """Whether port and security contradict each other, as this loss would show it."""
     port, security = endpoint.port, endpoint.security
-    speaks_tls = reason in (Loss.SILENT, Loss.CLOSED, Loss.NOT_SMTP)
-    if port in IMPLICIT_TLS_PORTS and security is not Security.TLS and speaks_tls:
+    looks_so = reason in (Loss.SILENT, Loss.CLOSED, Loss.NOT_SMTP)
+    is_implicit = looks_so and port in IMPLICIT_TLS_PORTS and security is not Security.TLS
+    if is_implicit or reason is Loss.SPEAKS_TLS:
         return Obstacle(
             "security-mismatch",
-            f'Port {port} speaks TLS from the first byte, and security is "{security}".',
+            f"{endpoint.host}:{port} speaks TLS from the first byte, and security is"
+            f' "{security}".',
             f'Set security to "tls", or keep "{security}" and use port 587.',
         )
     if security is Security.TLS and reason is Loss.NOT_TLS:

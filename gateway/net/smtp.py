@@ -262,7 +262,8 @@ class Session:
         self._wire.write(mail_line(envelope, b"", offered=self.extensions))
         seconds = self._timeouts.command_seconds
         [reply] = await self._wire.replies(1, phase=Phase.MAIL, seconds=seconds)
-        await self._ask("RSET", Phase.MAIL)
+        if reply.code != 421:  # RFC 5321 §3.8: that one has said goodbye
+            await self._ask("RSET", Phase.MAIL)
         return reply
 
     async def _auth_plain(self, login: Login) -> Reply:

@@ -55,6 +55,7 @@ class Loss(StrEnum):
     UNTRUSTED = "untrusted"  # the certificate is not signed by an authority we trust
     WRONG_NAME = "wrong-name"  # the certificate is for another host
     NOT_TLS = "not-tls"  # the server speaks in the clear where TLS was expected
+    SPEAKS_TLS = "speaks-tls"  # it waits for TLS where it was asked to speak first
     TLS = "tls"  # another fault of the handshake
     NOT_SMTP = "not-smtp"
     CLOSED = "closed"

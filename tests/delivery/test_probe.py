@@ -103,6 +103,36 @@ def test_a_letter_is_sent_as_the_last_step(run: Run, tmp_path: Path) -> None:
     run(work())
 
 
+def test_a_port_that_waits_for_tls_is_told_whatever_its_number(
+    run: Run, tmp_path: Path
+) -> None:
+    """Its certificate need not be good for that."""
+
+    async def work() -> None:
+        async with provider(tmp_path, Security.TLS) as (_, account):
+            for security, tls in (
+                (Security.STARTTLS, account.tls),
+                (Security.NONE, TlsPolicy()),
+            ):
+                *_, last = await tried(replace(at(account, security=security), tls=tls))
+                assert last.cause == "security-mismatch"
+                assert last.fix
+                assert last.fix.startswith('Set security to "tls"')
+
+    run(work())
+
+
+def test_a_goodbye_to_mail_is_told_in_its_words(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with provider(tmp_path, Security.NONE) as (upstream, account):
+            goodbye = "421 4.7.0 come back tomorrow"
+            upstream.misbehaviour = Misbehaviour(at={Phase.MAIL: goodbye})
+            *_, last = await tried(account)
+            assert (last.name, last.said) == ("mail", goodbye)
+
+    run(work())
+
+
 def test_a_wrong_password_is_explained_at_the_sign_in(run: Run, tmp_path: Path) -> None:
     async def work() -> None:
         async with provider(tmp_path, Security.STARTTLS) as (_, account):
