@@ -118,7 +118,7 @@ def _queued_lines(details: Details) -> Iterator[Line]:
 
 def _tried(event: str, details: Details) -> Line:
     status, digit = STATUS[event]
-    reply = details["reply"].removeprefix("0 ")  # 0: no server said it
+    reply = details["reply"]
     found = DSN.match(reply)
     dsn = found.group(1) if found and found.group(1)[0] == digit else f"{digit}.0.0"
     before = max(0.0, details["delay_seconds"] - details["seconds"])

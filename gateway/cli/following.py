@@ -10,6 +10,7 @@ from typing import Any
 from gateway.cli.opening import Opened, utc_now
 from gateway.cli.output import waiting
 from gateway.mail.delivery import Lane, LaneKind, State
+from gateway.mail.reply import read_line
 from gateway.store import journal, people
 from gateway.store.lanes import LaneState, lane_states
 from gateway.store.people import QueueEntry, QueueRecipient
@@ -18,7 +19,6 @@ from gateway.store.sqlite import Db
 LOOK_SECONDS = 0.2
 ENDS = (State.DELIVERED, State.FAILED, State.HELD, State.CANCELLED)
 OF_A_TRY = "delivery."
-NO_ANSWER = 0  # the code of a reply that no server gave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Course:
     def reply(self) -> str | None:
         """The words of the upstream, None when it was not reached."""
         said = self.tried.get("reply")
-        return None if said is None or said.startswith(f"{NO_ANSWER} ") else str(said)
+        return str(said) if said and read_line(said).code else None
 
     @property
     def seconds(self) -> float:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+LINE = re.compile(r"(\d{3})(?: (.*))?")
 ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:[ \t]+|$)")
 
 
@@ -38,14 +39,23 @@ class Reply:
                 return Outcome.DEFERRED
 
     def as_line(self) -> str:
-        """Return the reply as one line without CRLF, as aiosmtpd's hooks and tables take it."""
-        words = [str(self.code), self.enhanced or "", " ".join(self.text.split())]
-        return " ".join(word for word in words if word)
+        """Return the reply as one line without CRLF, as aiosmtpd's hooks and tables take it.
+
+        Words of our own, whose code is 0, stand there without it.
+        """
+        return f"{self.code} {self.phrase}".rstrip() if self.code else self.phrase
 
     @property
     def phrase(self) -> str:
         """The reply without its code: `5.1.1 No such user`."""
-        return self.as_line()[4:]
+        words = [self.enhanced or "", " ".join(self.text.split())]
+        return " ".join(word for word in words if word)
+
+
+def read_line(line: str) -> Reply:
+    """Return the reply that `as_line` wrote; what has no code is words of our own."""
+    found = LINE.fullmatch(line)
+    return parse_reply(int(found[1]), found[2] or "") if found else Reply(0, None, line)
 
 
 def parse_reply(code: int, text: str) -> Reply:

@@ -20,7 +20,7 @@ from gateway.mail.delivery import (
     State,
     Verdict,
 )
-from gateway.mail.reply import Reply, parse_reply
+from gateway.mail.reply import Reply, read_line
 from gateway.store import books, journal, people, queue
 from gateway.store.batch import delivery_of, load_batch
 from gateway.store.errors import Conflict
@@ -73,8 +73,9 @@ def _waiting(
 
 def _result(db: Db, message: str, delivery: Delivery, now: datetime) -> Result:
     said = _last_try(db, message, str(delivery.recipient.address))
-    code, _, text = str(said.get("reply", "0")).partition(" ")
-    reply = parse_reply(int(code), text) if int(code) else Reply(0, None, GIVEN_UP.meaning)
+    reply = read_line(str(said.get("reply", "")))
+    if not reply.code:
+        reply = Reply(0, None, GIVEN_UP.meaning)
     attempt = Attempt(
         at=now,
         host=said.get("host", ""),

@@ -30,7 +30,6 @@ from gateway.store.waiting import (
 STAND_STILL = (LaneKind.UPSTREAM, LaneKind.ROUTE, LaneKind.HOOK)  # while it is captured
 ITS_TURN = "its turn has not come: what was due before it leaves first"
 ITS_TURN_FIX = "gateway status tells whether the server runs, gateway queue retry puts it first"
-NO_REPLY = 0  # the code of what no server said
 FINISHED_SHOWN = "('delivered', 'failed', 'cancelled')"
 
 
@@ -354,7 +353,7 @@ def _recipient(row: tuple[Any, ...], *, capturing: bool) -> QueueRecipient:
         address=address,
         state=state,
         attempts=attempts,
-        last_reply=last_reply.removeprefix(f"{NO_REPLY} ") if last_reply else None,
+        last_reply=last_reply,
         next_attempt_at=datetime.fromtimestamp(next_at, UTC) if waits and next_at else None,
         reason=reason if waits else None,
         fix=fix if waits else None,

@@ -83,7 +83,7 @@ def test_the_last_try_says_why_and_before_it_the_queue() -> None:
 
 
 def test_silence_is_no_reply_and_is_led_to_a_test_of_the_account() -> None:
-    silent = course("deferred", tried={"reply": "0 it takes no connection"})
+    silent = course("deferred", tried={"reply": "127.0.0.1 takes no connection"})
     assert silent.reply is None
     assert silent.fix == "gateway upstream test acme sendgrid tells why"
     assert course("deferred", tried=TRY).reply == "451 4.3.0 later"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.mail.reply import Outcome, Reply, parse_reply
+from gateway.mail.reply import Outcome, Reply, parse_reply, read_line
 
 
 def test_the_enhanced_code_is_taken_off_each_line() -> None:
@@ -27,3 +27,20 @@ def test_the_first_digit_decides_and_the_unknown_is_deferred(
 
 def test_a_reply_is_one_line() -> None:
     assert Reply(550, "5.1.1", "No such\nuser").as_line() == "550 5.1.1 No such user"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(550, "5.1.1", "No such user"),
+        Reply(250, None, ""),
+        Reply(0, None, "127.0.0.1 went"),
+    ],
+)
+def test_a_line_is_read_back(reply: Reply) -> None:
+    assert read_line(reply.as_line()) == reply
+
+
+def test_words_of_our_own_have_no_code() -> None:
+    ours = Reply(0, None, "mx.example closed the connection")
+    assert ours.as_line() == ours.phrase == "mx.example closed the connection"
