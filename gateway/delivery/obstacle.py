@@ -10,7 +10,7 @@ from gateway.mail.message import parse_message
 from gateway.mail.reply import Reply
 
 TOO_LARGE = Reply(552, "5.3.4", "the message is larger than the server takes")
-NO_SMTPUTF8 = Reply(553, "5.6.7", "the server takes ASCII addresses only")
+NO_SMTPUTF8 = Reply(553, "5.6.7", "the server does not offer SMTPUTF8")
 NO_8BIT = Reply(554, "5.6.3", "the server takes 7-bit mail only")
 
 

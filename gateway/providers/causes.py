@@ -198,11 +198,13 @@ CAUSES: dict[str, Cause] = {
     # Of the standards, at any provider.
     "no-smtputf8": Cause(
         Turn.MESSAGE,
-        "The server cannot carry an address with characters beyond ASCII (RFC 6531).",
+        "The server cannot carry addresses or header fields beyond ASCII (RFC 6531).",
+        "Write them in ASCII, fields encoded (RFC 2047), or take an upstream with SMTPUTF8.",
     ),
     "no-8bit": Cause(
         Turn.MESSAGE,
-        "The server takes 7-bit mail only, and a signed or encrypted part must not be changed.",
+        "The server takes 7-bit mail only, and this cannot be re-encoded: a part is signed or"
+        " encrypted, or a field has no form in ASCII.",
     ),
     "recipient-full": Cause(Turn.RECIPIENT, "The recipient's mailbox is full."),
     "sender-refused": Cause(
