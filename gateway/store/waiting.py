@@ -64,7 +64,7 @@ def why_waiting(lane: Lane, header_from: str) -> tuple[str | None, str | None]:
 def why_scheduled(message: str, until: datetime) -> tuple[str, str]:
     """Return why what has an hour to leave at waits, and what a person can do."""
     fix = f"gateway queue retry {message} sends it now, queue delete cancels it"
-    return f"it is scheduled for {until.isoformat(timespec='seconds')}", fix
+    return f"it is scheduled for {until.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}", fix
 
 
 def hour_to_come(db: Db, message: str | None, *, now: datetime) -> datetime | None:

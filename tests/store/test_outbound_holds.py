@@ -84,7 +84,7 @@ def test_what_has_an_hour_to_leave_at_waits_for_it_when_it_is_released(store: St
     entry = store.read_now(people.entry, mail.id)
     assert entry is not None
     assert entry.recipients[0].next_attempt_at == NOON + HOUR
-    assert entry.reason == "it is scheduled for 2026-11-24T13:00:00+00:00"
+    assert entry.reason == "it is scheduled for 2026-11-24 13:00:00Z"
     store.write_now(people.hold, mail.id, reason="wait", now=NOON)
     store.write_now(people.release, mail.id, now=NOON + HOUR)
     assert states(store, mail.id) == ["queued"]
