@@ -151,13 +151,21 @@ class Sender:
 
     async def _send_to(self, envelope: Envelope, batch: Batch, taken: Pooled) -> _Try:
         content = apply_edits(batch.content, _edits(batch, taken.account))
-        ready = fitted(envelope, content, offered=taken.session.extensions)
+        ready = await self._fitted(envelope, content, offered=taken.session.extensions)
         if isinstance(ready, Reply):
             return _Try((Answer(Phase.DATA, ready),) * len(envelope.recipients))
         signed = await self._signed(ready, batch, taken.account.dkim_profile)
         confirm = partial(self._confirm, batch)
         answers = await taken.session.send(envelope, signed, before_dot=confirm)
         return _Try(answers, signed=_signing_domains(signed[: len(signed) - len(ready)]))
+
+    async def _fitted(
+        self, envelope: Envelope, content: bytes, *, offered: Mapping[str, str]
+    ) -> bytes | Reply:
+        """Re-encode what is large beside the loop: it takes a second, and delays nobody."""
+        if len(content) <= INLINE_BYTES or "8BITMIME" in offered:
+            return fitted(envelope, content, offered=offered)
+        return await self._threads.run(fitted, envelope, content, offered=offered)
 
     async def _signed(self, content: bytes, batch: Batch, profile: str) -> bytes:
         if profile == "none":

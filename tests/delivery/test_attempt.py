@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from gateway.delivery.attempt import INLINE_BYTES
 from gateway.mail.delivery import Decision, Kind, Phase, Result
 from gateway.mail.envelope import Envelope
 from gateway.mail.message import Edit, parse_message
@@ -275,10 +276,12 @@ def test_eight_bits_are_re_encoded_before_signing_for_a_seven_bit_server(
         async with open_post_office(tmp_path, started=False) as office:
             office.misbehave(without=frozenset({"8BITMIME", "SMTPUTF8"}))
             head = "From: a@acme.example\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            [result] = await _tried(office, content=f"{head}\r\nGrüße\r\n".encode())
-            assert result.verdict.decision is Decision.DELIVERED
-            [captured] = office.provider.captured
-            assert captured.content.isascii()
+            for lines in (1, INLINE_BYTES // 4):  # the large one beside the loop
+                content = f"{head}\r\n{'Grüße' * lines}\r\n".encode()
+                [result] = await _tried(office, content=content)
+                assert result.verdict.decision is Decision.DELIVERED
+                captured = list(office.provider.captured)[-1]
+                assert captured.content.isascii()
 
     run(work())
 
