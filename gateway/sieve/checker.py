@@ -236,6 +236,7 @@ class Builder:
             if run.trace is not None:
                 run.note(line, text)
             inner(run)
+            run.compared = None  # what a command compared is told of no test
 
         return run_command
 

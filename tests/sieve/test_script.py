@@ -189,6 +189,11 @@ def test_the_trace_tells_each_step_with_what_was_compared() -> None:
     ]
 
 
+def test_what_a_command_compared_is_not_told_of_the_next_test() -> None:
+    result = run('deleteheader "subject" "desk"; if exists "subject" { stop; }')
+    assert result.trace[1][2] == 'exists "subject": true'
+
+
 WORDS = [
     *LANGUAGE.signatures,
     *(f":{tag.name}" for one in LANGUAGE.signatures.values() for tag in one.tags),
