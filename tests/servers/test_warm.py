@@ -57,9 +57,9 @@ def test_how_a_process_ended_is_told_as_often_as_one_asks(tmp_path: Path) -> Non
 
 
 def files(pid: int) -> set[str]:
-    """What a process holds besides its streams: pipes and sockets by their numbers."""
+    """The numbers of the pipes and sockets that a process has besides its streams."""
     found = set()
     for one in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile, as what we list it by
-            found |= {one.readlink().name} if int(one.name) > 2 else set()
-    return found
+            found |= {str(one.readlink())} if int(one.name) > 2 else set()
+    return {name for name in found if name.startswith(("pipe:", "socket:"))}
