@@ -17,12 +17,14 @@ T = TypeVar("T")
 SECONDS = 20
 hypothesis.settings.register_profile("any machine", deadline=None)  # 200 ms are of a quiet one
 hypothesis.settings.load_profile("any machine")
-LONG = "tests/journeys/test_crash_"  # some minutes each
+LONG = ("tests/journeys/test_crash_", "tests/sieve/test_fuzz", "tests/sieve/test_differential")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what takes long first, so that no process is left with it at the end."""
-    items.sort(key=lambda one: (LONG not in one.nodeid, "/journeys/" not in one.nodeid))
+    items.sort(
+        key=lambda one: (not one.nodeid.startswith(LONG), "/journeys/" not in one.nodeid)
+    )
 
 
 @pytest.fixture
