@@ -82,12 +82,15 @@ def find_message(db: Db, name: str) -> str | None:
         " AND m.tenant = t.tenant AND m.message_id <> '' WHERE t.id = ?"
         " ORDER BY m.accepted_at LIMIT 1"
     )
+    by_upstream_id = (  # the newest: some servers begin to count anew
+        "SELECT message FROM delivery WHERE upstream_id = ? ORDER BY number DESC LIMIT 1"
+    )
     queries = (
         ("SELECT id FROM message WHERE id = ?", name.upper()),
         (by_message_id, name),
         (by_message_id, f"<{name}>"),
-        ("SELECT message FROM delivery WHERE upstream_id = ? LIMIT 1", name),
-        ("SELECT message FROM delivery WHERE upstream_id = ? LIMIT 1", name.strip("<>")),
+        (by_upstream_id, name),
+        (by_upstream_id, name.strip("<>")),
         (by_learned_id, f"<{name.strip('<>')}>"),
     )
     for query, value in queries:

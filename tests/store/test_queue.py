@@ -231,6 +231,16 @@ def test_what_happened_is_told_in_one_timeline_by_any_id(store: Store) -> None:
         ]
 
 
+def test_an_upstream_that_counts_anew_gives_the_newest_by_its_id(store: Store) -> None:
+    for _ in range(2):
+        newest = store.write_now(queue.accept, outgoing(), now=NOON)
+        (batch,) = claim(store)
+        (sent,) = result(batch, Decision.DELIVERED)
+        named = replace(sent, attempt=replace(sent.attempt, remote_id="1"))
+        store.write_now(queue.record, batch, [named], now=NOON)
+    assert store.read_now(journal.find_message, "1") == newest
+
+
 def test_a_search_finds_part_of_an_address(store: Store) -> None:
     id_ = store.write_now(queue.accept, outgoing("ann.smith@example.org"), now=NOON)
     store.write_now(queue.accept, outgoing("bob@example.org"), now=NOON)
