@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from gateway.mailbox.account import Account
+from gateway.mailbox.sign_in import find_junk_of
 from gateway.net.imap import Folder, ImapRefused, ImapSession
+
+
+async def begin_rounds(
+    session: ImapSession, account: Account, *, first: Folder | None
+) -> Rounds:
+    """Return the rounds of a session; `first` is open, and stays so where it is alone."""
+    junk = await find_junk_of(session, account)
+    names = [*account.mailbox.folders, *([junk] if isinstance(junk, str) else [])]
+    found = junk if isinstance(junk, str) else None
+    rounds = Rounds(session, names=list(dict.fromkeys(names)), junk=found, first=first)
+    if junk is None and account.mailbox.junk != "off":
+        rounds.await_junk(account)
+    return rounds
 
 
 class Rounds:
@@ -23,6 +40,25 @@ class Rounds:
         self._stays_open = first is not None and not self.others
         self._opened: dict[str, Folder] = {}
         self.unopened: dict[str, str] = {}
+        self._awaiting: Account | None = None
+        self._fresh: str | None = None
+
+    def await_junk(self, account: Account) -> None:
+        """Look for a folder for junk from now on: there is none yet."""
+        self._awaiting = account
+
+    async def look_for_junk(self) -> None:
+        """Take in the folder for junk that a provider made since, with the first junk."""
+        if self._awaiting is None:
+            return
+        found = await find_junk_of(self.session, self._awaiting)
+        if not isinstance(found, str) or found in self.names:
+            return
+        self._awaiting = self._selected = None
+        self._stays_open = False
+        self.junk = self._fresh = found
+        self.names.insert(0, found)
+        self.others.append(found)
 
     async def select(self, name: str) -> Folder | ImapRefused:
         """Open a folder; the only one of a session that idles stays open."""
@@ -34,6 +70,9 @@ class Rounds:
         else:
             self._selected = self._opened[name] = opened
             self.unopened.pop(name, None)
+            if name == self._fresh:
+                self._fresh = None
+                return replace(opened, next_uid=1)  # all that it holds came meanwhile
         return opened
 
     async def visit(self, name: str) -> Folder | ImapRefused:

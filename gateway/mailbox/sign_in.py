@@ -63,12 +63,19 @@ async def watched_folders(
     session: ImapSession, account: Account
 ) -> tuple[list[str], str | None]:
     """Return the folders that mail is fetched from, and which of them holds junk."""
-    junk = None
-    if account.mailbox.junk != "off":
-        listed = await session.folders()
-        junk = None if isinstance(listed, ImapRefused) else find_junk(listed, account.provider)
-    if junk is not None:  # one of `folders`, perhaps, without the server's prefix
-        named = {plain_name(one): one for one in account.mailbox.folders}
-        junk = named.get(plain_name(junk), junk)
-    names = [*account.mailbox.folders, *([junk] if junk else [])]
-    return list(dict.fromkeys(names)), junk
+    junk = await find_junk_of(session, account)
+    names = [*account.mailbox.folders, *([junk] if isinstance(junk, str) else [])]
+    return list(dict.fromkeys(names)), junk if isinstance(junk, str) else None
+
+
+async def find_junk_of(session: ImapSession, account: Account) -> str | ImapRefused | None:
+    """Return the folder for junk, None where there is none now or none is wanted."""
+    if account.mailbox.junk == "off":
+        return None
+    listed = await session.folders()
+    junk = listed if isinstance(listed, ImapRefused) else find_junk(listed, account.provider)
+    if not isinstance(junk, str):
+        return junk
+    # one of `folders`, perhaps, without the server's prefix
+    named = {plain_name(one): one for one in account.mailbox.folders}
+    return named.get(plain_name(junk), junk)

@@ -21,9 +21,9 @@ from gateway.mail.delivery import Outgoing
 from gateway.mailbox.account import Account
 from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger
-from gateway.mailbox.rounds import Rounds
+from gateway.mailbox.rounds import Rounds, begin_rounds
 from gateway.mailbox.sent import Learn, SentFolder
-from gateway.mailbox.sign_in import open_mailbox, watched_folders
+from gateway.mailbox.sign_in import open_mailbox
 from gateway.mailbox.slots import Slots
 from gateway.mailbox.standing import Standing
 from gateway.net.imap import Folder, ImapPools, ImapRefused, ImapSession
@@ -202,8 +202,7 @@ class Watcher:
         """Fetch and wait in turns; returns at a refusal, or when a fresh sign-in is due."""
         may_idle = self.account.may_idle and self._cuts < CUTS
         idles = may_idle and await session.offers("IDLE")
-        names, junk = await watched_folders(session, self.account)
-        rounds = Rounds(session, names=names, junk=junk, first=first if idles else None)
+        rounds = await begin_rounds(session, self.account, first=first if idles else None)
         if refused := await self._begin(rounds):
             return refused
         await self._standing.succeeded(rounds.unopened)
@@ -234,7 +233,7 @@ class Watcher:
                 if self._cuts >= CUTS:  # by a NO: the next session polls
                     return None
             else:
-                refused = await self._poll_pause(session, names[0], longest=longest)
+                refused = await self._poll_pause(session, first.name, longest=longest)
             if refused is not None:
                 return refused
         return None
@@ -277,6 +276,7 @@ class Watcher:
 
     async def _fetch(self, rounds: Rounds) -> int | ImapRefused:
         still_open = 0
+        await rounds.look_for_junk()
         for name in rounds.names:
             folder = await rounds.select(name)
             if isinstance(folder, ImapRefused):

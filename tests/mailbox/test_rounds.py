@@ -12,7 +12,7 @@ from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger, Page, check_all
 from gateway.net.imap import ImapRefused
 from gateway.sandbox.mailbox import MailboxServer
-from tests.mailbox.world import CATALOGUE, SECONDS, World, mailbox_at, run, world
+from tests.mailbox.world import CATALOGUE, SECONDS, World, mailbox_at, run, until, world
 
 ADDRESS, CODE = "shop@acme.example", "code"
 MAIL = b"From: ann@example.net\r\nSubject: 1\r\n\r\nWhere is my order?\r\n"
@@ -60,3 +60,26 @@ async def compared(here: World) -> Page | ImapRefused:
     fetcher = Fetcher(account, here.store, arrived=here.arrived.append, now=now)
     ledger = Ledger(account, here.store, fetcher, now=now)
     return await check_all(ledger, account, CODE, pools=here.pools)
+
+
+def test_a_folder_for_junk_that_comes_with_the_first_junk_is_fetched_from_its_beginning(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(ADDRESS, CODE)
+        mailbox = mailbox_at(server.port, ADDRESS, junk="route")
+        async with world(tmp_path, mailbox, CODE) as here:
+            del server.account(ADDRESS).folders["Junk"]
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            server.account(ADDRESS).create("Junk")
+            server.deliver(ADDRESS, MAIL, "Junk")
+            server.deliver(ADDRESS, MAIL)
+            found = await here.messages(2)
+            assert [one.folder for one in found] == ["Junk", "INBOX"]
+            assert found[0].junk
+        await server.stop()
+
+    run(work)
