@@ -33,12 +33,24 @@ def compile_pattern(pattern: str, folds: bool, max_bytes: int) -> Any:
     options.log_errors = False
     options.max_mem = max_bytes
     try:
-        octets = pattern.encode("utf-8", "surrogateescape")
+        octets = _counted(pattern).encode("utf-8", "surrogateescape")
         return re2.compile(octets, options)  # type: ignore[no-untyped-call] # re2 has no types
     except re2.error as error:
         reason = _reason(error)
         hint = "; a bracket that means itself is \\\\( in a string" if "(" in pattern else ""
         raise BadPattern(f"this is no regular expression: {reason}{hint}") from error
+
+
+def _counted(pattern: str) -> str:
+    """Return the pattern with `{0,n}` for each `{,n}`, which RE2 takes for plain text."""
+    first, *pieces = pattern.split("{,")
+    found = first
+    for piece in pieces:
+        is_escaped = (len(found) - len(found.rstrip("\\"))) % 2 == 1
+        most, end, _ = piece.partition("}")
+        found += "{0," if end and most.isdigit() and not is_escaped else "{,"
+        found += piece
+    return found
 
 
 def _text(group: bytes | None) -> str:

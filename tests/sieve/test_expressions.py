@@ -18,6 +18,12 @@ def test_the_longest_of_the_leftmost_is_taken() -> None:
     assert found("(a|ab)(c|bcd)?", "xabcd") == ["abcd", "a", "bcd"]
 
 
+def test_a_count_without_its_least_begins_at_none() -> None:
+    assert found("^a{,2}$", "aa") == ["aa"]
+    assert found("^a{,2}$", "aaa") is None
+    assert found("a\\{,2}", "a{,2}") == ["a{,2}"]
+
+
 def test_bytes_that_are_not_utf_8_come_back() -> None:
     match = search("a(.*)", b"a\xc3\xbc", folds=False, max_bytes=1 << 20)
     assert match == ["aü", "ü"]
