@@ -8,6 +8,7 @@ from gateway.sieve.addresses import Mailbox
 from gateway.sieve.checker import Builder
 from gateway.sieve.extensions.selection import INDEX, MIME, selection
 from gateway.sieve.matching import COMPARISON, compile_match
+from gateway.sieve.message import Field
 from gateway.sieve.runtime import Run, Test
 from gateway.sieve.signature import Given, Kind, Positional, Tagged, test
 
@@ -89,10 +90,20 @@ def _build_address(given: Given, builder: Builder) -> Test:
             _report_no_addresses(name, given, builder)
 
     def test_address(run: Run) -> bool:
-        found = [mailbox for field in select(run) for mailbox in field.mailboxes]
-        return match(run, cut(found, part, run.separators))
+        found = [text for field in select(run) for text in _parts(field, part, run.separators)]
+        return match(run, found)
 
     return test_address
+
+
+def _parts(field: Field, part: Part, separators: str) -> list[str]:
+    """Return the parts of a field's addresses; without any its text counts as a whole.
+
+    So others judge what is no address, such as a name alone: only :all can match it.
+    """
+    if whole := [mailbox for mailbox in field.mailboxes if mailbox.domain]:
+        return cut(whole, part, separators)
+    return [field.value] if part is _all and field.value else []
 
 
 def _report_no_addresses(name: str, given: Given, builder: Builder) -> None:

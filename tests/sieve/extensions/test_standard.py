@@ -141,3 +141,18 @@ def test_a_redirect_goes_to_each_address_in_a_list() -> None:
     nobody = run('redirect :list :copy "none";', world=world)
     assert nobody.error is not None
     assert "no mail address" in nobody.error.message
+
+
+@pytest.mark.parametrize("value", ["ann", "<ann>", "Ann Lee", "ann@", "team:;"])
+def test_a_field_without_an_address_is_compared_as_a_whole_alone(value: str) -> None:
+    """The same as sieve-test's, which finds no part of it."""
+    letter = f"Cc: {value}\r\n\r\n".encode()
+    parts = 'address :localpart :matches "cc" "*", address :domain :matches "cc" "*"'
+    test = f'allof (address :is "cc" "{value}", not anyof ({parts}))'
+    assert kinds(run(f'if {test} {{ fileinto "found"; }}', letter=letter)) == ["fileinto"]
+
+
+def test_what_is_no_address_beside_one_is_nobody() -> None:
+    letter = b"Cc: ann, bo@example.net\r\n\r\n"
+    test = 'allof (address :count "eq" "cc" "1", not address :contains "cc" "ann")'
+    assert kinds(run(f'if {test} {{ fileinto "found"; }}', letter=letter)) == ["fileinto"]
