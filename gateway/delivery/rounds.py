@@ -1,4 +1,4 @@
-"""What is looked at once a minute: mail whose hour has come, mail that waited too long."""
+"""What is looked at now and then: mail whose hour has come, mail that waited too long."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from gateway.store import waiting
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import Store
 
-EVERY_SECONDS = 60.0
+EVERY_SECONDS = 60.0  # or as often as mail may become stale
+MIN_SECONDS = 1.0
 
 
 async def go_rounds(store: Store, *, stale_after: timedelta, wake: Callable[[], None]) -> None:
-    """Go round once a minute until cancelled; `wake` is called when something became due."""
+    """Go round until cancelled, once a minute; `wake` is called when something became due."""
+    every = min(EVERY_SECONDS, max(MIN_SECONDS, stale_after.total_seconds()))
     while True:
         try:
             if await go_round(store, stale_after=stale_after, now=datetime.now(UTC)):
                 wake()
         except StoreError as error:  # such as a full disk: it may pass
             events.task_failed(task="delivery rounds", error=error)
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(every)
 
 
 async def go_round(store: Store, *, stale_after: timedelta, now: datetime) -> int:

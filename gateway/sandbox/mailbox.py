@@ -154,9 +154,11 @@ class MailboxServer:
         self.clients.add(client)
 
     def _find(self, address: str) -> Account | None:
-        local, _, domain = address.casefold().rpartition("@")
-        base = local.partition("+")[0]
-        return self._accounts.get(f"{local}@{domain}") or self._accounts.get(f"{base}@{domain}")
+        name = address.casefold()
+        local, _, domain = name.rpartition("@")
+        return self._accounts.get(name) or self._accounts.get(
+            f"{local.partition('+')[0]}@{domain}"
+        )
 
     def session_for(self) -> ImapSession:
         """Return a new connection's side."""
