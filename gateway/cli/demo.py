@@ -14,6 +14,7 @@ import time
 from contextlib import AsyncExitStack, nullcontext, redirect_stdout, suppress
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from gateway import log_formats
@@ -21,7 +22,7 @@ from gateway.app import reactor
 from gateway.app.server import Server
 from gateway.authenticity.origin import authenticate, make_checker
 from gateway.authenticity.trace import TrustedHops
-from gateway.cli import apply, demo_files, log
+from gateway.cli import apply, demo_files, log, status
 from gateway.cli.demo_files import (
     ALERTS,
     ALERTS_KEY,
@@ -35,13 +36,17 @@ from gateway.cli.demo_files import (
     Ports,
 )
 from gateway.cli.demo_renewal import show_renewal
-from gateway.cli.demo_stage import WAIT_SECONDS, Stage
-from gateway.cli.output import print_json, print_line
+from gateway.cli.demo_stage import LOOK_SECONDS, WAIT_SECONDS, Stage
+from gateway.cli.opening import opened
+from gateway.cli.output import print_json, print_line, print_next
 from gateway.cli.refusal import Refusal
 from gateway.config import load_settings
 from gateway.mail.message import parse_message
 from gateway.sandbox.transaction import Captured
 from gateway.sandbox.world import WorldSettings, open_world
+from gateway.store import books
+from gateway.store.alerts import waiting_alerts
+from gateway.store.sqlite import Db
 
 
 def run_demo(*, once: bool, as_json: bool = False) -> None:
@@ -50,7 +55,7 @@ def run_demo(*, once: bool, as_json: bool = False) -> None:
     With `as_json` what is told to people goes to standard error, and one document to standard
     output when the tour is over. Raises Refusal when a step of the tour did not happen.
     """
-    demo = Demo()
+    demo = Demo(stays=not once)
 
     async def begin() -> bool:
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
@@ -67,22 +72,30 @@ def run_demo(*, once: bool, as_json: bool = False) -> None:
 
 
 class Demo:
-    """The tour: each step is printed with the time since the start."""
+    """The tour: each step is printed with the time since the start.
 
-    def __init__(self) -> None:
+    One that stays tells how to play with it.
+    """
+
+    def __init__(self, *, stays: bool) -> None:
         self._stack = AsyncExitStack()
+        self._stays = stays
 
     async def run(self) -> dict[str, Any]:
         """Start everything, lead through it, and return what was shown.
 
-        Raises TimeoutError when a step fails.
+        Raises TimeoutError when a step fails, Refusal when the books do not balance.
         """
         stage = await self._set_up()
         first = await _send_from_helpdesk(stage)
         second = await _write_from_stranger(stage)
         third = await show_renewal(stage)
         await _print_timelines(stage, first, second, third)
-        _print_what_to_try(stage)
+        await _print_books(stage)
+        if self._stays:
+            _print_what_to_try(stage)
+        else:
+            print_next("gateway init --local")
         return {
             "steps": [asdict(one) for one in stage.steps],
             "messages": [first, second, third],
@@ -163,6 +176,26 @@ async def _print_timelines(stage: Stage, *ids: str) -> None:
         await asyncio.to_thread(log.trace, id_, config=stage.config, as_json=False)
 
 
+async def _print_books(stage: Stage) -> None:
+    await asyncio.to_thread(_wait_for_the_last, stage.config)
+    print_line("")
+    print_line("$ gateway status", style="bold")
+    await asyncio.to_thread(status.status, config=stage.config)
+
+
+def _wait_for_the_last(config: Path) -> None:
+    """Wait for what the last steps left on its way: copies, events, alerts."""
+    until = time.monotonic() + WAIT_SECONDS
+    with opened(config) as gateway:
+        while time.monotonic() < until and gateway.store.read_now(_is_under_way):
+            Event().wait(LOOK_SECONDS)
+
+
+def _is_under_way(db: Db) -> bool:
+    pages = (books.outbound(db, page=page) for page in status.PAGES)
+    return any(one.waiting for one in pages) or bool(waiting_alerts(db))
+
+
 async def _prove(stage: Stage, captured: Captured) -> str:
     checker = make_checker(load_settings(stage.config).dns)
     try:
@@ -176,7 +209,7 @@ async def _prove(stage: Stage, captured: Captured) -> str:
 def _print_what_to_try(stage: Stage) -> None:
     server = stage.server
     print_line("")
-    print_line("The books balance: " + f"gateway status --config {stage.config}")
+    print_line(f"Look around: gateway status --config {stage.config}")
     print_line(f"Your login: {LOGIN}, password {PASSWORD}, server {server}")
     print_line(
         f"Try it: swaks --server {server} --auth PLAIN --auth-user {LOGIN}"

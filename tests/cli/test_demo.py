@@ -42,6 +42,8 @@ def test_the_demo_leads_through_the_whole_circle_as_readme_shows_it() -> None:
     assert steps == steps_of(shown)
     assert LINK.search(done.stderr)
     assert done.stderr.count("$ gateway log trace") == 3
+    assert "$ gateway status" in done.stderr
+    assert "Ctrl-C" not in done.stderr  # it is over
     tour = json.loads(done.stdout)
     assert [one["name"] for one in tour["steps"]] == list(STEPS)
     (waits,) = (one for one in tour["steps"] if one["name"] == "waits")
