@@ -99,11 +99,12 @@ def _build_address(given: Given, builder: Builder) -> Test:
 def _parts(field: Field, part: Part, separators: str) -> list[str]:
     """Return the parts of a field's addresses; without any its text counts as a whole.
 
-    So others judge what is no address, such as a name alone: only :all can match it.
+    What is no address, such as a name alone, has no parts: only :all can match it (RFC 5228
+    §2.7.4).
     """
     if whole := [mailbox for mailbox in field.mailboxes if mailbox.domain]:
         return cut(whole, part, separators)
-    return [field.value] if part is _all and field.value else []
+    return [field.value] if part is _all else []
 
 
 def _report_no_addresses(name: str, given: Given, builder: Builder) -> None:
