@@ -236,6 +236,7 @@ class Watcher:
                 refused = await self._poll_pause(session, first.name, longest=longest)
             if refused is not None:
                 return refused
+        self._cuts = 0  # IDLE is tried again: a network may be better
         return None
 
     def _fresh_seconds(self) -> float:
@@ -318,11 +319,15 @@ class Watcher:
         """Idle, and note whether the server lets us: some offer IDLE and refuse it, or hang
         up at once, and a sign-in for each mail would be one too many."""
         begun = time.monotonic()
-        self._cuts += 1  # until it has ended well
-        refused = await rounds.session.idle(self._stirred, seconds=seconds)
-        if refused is None or time.monotonic() - begun > CUT_SECONDS:
+        self._cuts += 1  # until it has ended well, or was of use
+        try:
+            refused = await rounds.session.idle(self._stirred, seconds=seconds)
+        finally:
+            if time.monotonic() - begun > CUT_SECONDS:
+                self._cuts = 0
+        if refused is None:
             self._cuts = 0
-        elif refused.code != "BYE":
+        elif refused.code != "BYE" and self._cuts:
             self._cuts = CUTS
         return refused
 

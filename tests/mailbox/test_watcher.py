@@ -82,6 +82,27 @@ def test_a_server_that_offers_idle_and_hangs_up_at_it_is_polled(tmp_path: Path) 
     run(work)
 
 
+def test_idle_is_tried_again_by_a_fresh_sign_in(tmp_path: Path) -> None:
+    """A network that cut three of them must not make a mailbox slow for good."""
+
+    async def work() -> None:
+        fresh = timedelta(seconds=1)
+        async with (
+            provider(Quirks(instead={"IDLE": b"* BYE not for you\r\n"})) as server,
+            world(
+                tmp_path, mailbox_at(server.port, ADDRESS), CODE, fresh_sign_in=fresh
+            ) as here,
+        ):
+            here.watch()
+            await until(lambda: len(server.logins) == 4, what="three sessions cut short")
+            server.quirks = Quirks()
+            await until(
+                lambda: any(one.parseState == "idle" for one in server.sessions), what="an IDLE"
+            )
+
+    run(work)
+
+
 def test_what_is_done_after_fetching_outlives_a_lost_connection(
     tmp_path: Path,
 ) -> None:
