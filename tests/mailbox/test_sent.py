@@ -62,6 +62,10 @@ def test_copies_are_learnt_before_what_came_in_is_fetched(tmp_path: Path) -> Non
         async with world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here:
             here.watch()
             await until(lambda: here.states == ["ok"], what="the sign-in")
+            # else its first round may look for copies before, and fetch after what follows
+            await until(
+                lambda: any(one.parseState == "idle" for one in server.sessions), what="an IDLE"
+            )
             await begin(here, FIRST, SECOND)
             first = copy("Message-ID: <1@provider>", f"X-Gateway-Id: {FIRST.message}")
             server.deliver(ADDRESS, first, SENT)
