@@ -13,7 +13,7 @@ from gateway.sandbox.folders import SENT
 from gateway.sandbox.mailbox import MailboxServer
 from gateway.store.awaited import Awaited, await_copy, find_awaited
 from tests.mailbox.conftest import PASSWORD
-from tests.mailbox.world import World, mailbox_at, run, until, world
+from tests.mailbox.world import World, mailbox_at, run, until, until_idle, world
 from tests.servers.dovecot import Dovecot
 
 ADDRESS, CODE = "shop@acme.example", "code"
@@ -61,11 +61,8 @@ def test_copies_are_learnt_before_what_came_in_is_fetched(tmp_path: Path) -> Non
         server.add_account(ADDRESS, CODE)
         async with world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here:
             here.watch()
-            await until(lambda: here.states == ["ok"], what="the sign-in")
             # else its first round may look for copies before, and fetch after what follows
-            await until(
-                lambda: any(one.parseState == "idle" for one in server.sessions), what="an IDLE"
-            )
+            await until_idle(server)
             await begin(here, FIRST, SECOND)
             first = copy("Message-ID: <1@provider>", f"X-Gateway-Id: {FIRST.message}")
             server.deliver(ADDRESS, first, SENT)

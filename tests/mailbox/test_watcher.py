@@ -13,7 +13,7 @@ from gateway.mailbox.watcher import FRESH_SIGN_IN, Backoff
 from gateway.sandbox.mailbox import MailboxServer
 from gateway.sandbox.quirks import NETEASE, Quirks
 from gateway.store.states import MailboxState, mailbox_state, revive, save_mailbox_state
-from tests.mailbox.world import World, mailbox_at, run, until, world
+from tests.mailbox.world import World, mailbox_at, run, until, until_idle, world
 
 ADDRESS, CODE = "shop@163.com", "authorization-code"
 MAIL = b"From: ann@example.net\r\nSubject: 1\r\n\r\nWhere is my order?\r\n"
@@ -96,9 +96,7 @@ def test_idle_is_tried_again_by_a_fresh_sign_in(tmp_path: Path) -> None:
             here.watch()
             await until(lambda: len(server.logins) == 4, what="three sessions cut short")
             server.quirks = Quirks()
-            await until(
-                lambda: any(one.parseState == "idle" for one in server.sessions), what="an IDLE"
-            )
+            await until_idle(server)
 
     run(work)
 

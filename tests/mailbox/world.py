@@ -23,6 +23,7 @@ from gateway.mailbox.watchers import Watchers
 from gateway.net.imap import ImapPools
 from gateway.net.oauth import TokenRefused
 from gateway.providers.catalogue import load_catalogue
+from gateway.sandbox.mailbox import MailboxServer
 from gateway.store import inbox
 from gateway.store.sqlite import Db, Store
 from gateway.store.states import MailboxState, mailbox_state
@@ -151,6 +152,13 @@ async def world(
         await watchers.stop()
         pools.close()
         store.close()
+
+
+async def until_idle(server: MailboxServer) -> None:
+    """Return once a session idles; what comes before that may still be of its first round."""
+    await until(
+        lambda: any(one.parseState == "idle" for one in server.sessions), what="an IDLE"
+    )
 
 
 async def until(condition: Callable[[], bool], *, what: str) -> None:
