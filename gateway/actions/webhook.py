@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 
 from gateway.actions.event import event_body
 from gateway.actions.received import Link, received
-from gateway.config import RouteSettings
+from gateway.config import ConfigError, RouteSettings
 from gateway.mail.delivery import (
     Attempt,
     Batch,
@@ -36,7 +36,9 @@ PREFIX = "whsec_"
 MAX_SHOWN = 200  # characters of a reply
 GONE = 410
 NO_ANSWER = 451  # what stands in the place of a status when there was none
-OF_SETTINGS = "mend the url or secret_file in the tenant's file, or [routes] private_networks"
+OF_SETTINGS = (
+    "mend the url, secret_file or ca_file in the tenant's file, or [routes] private_networks"
+)
 MEND = "mend the webhook"
 
 
@@ -64,8 +66,8 @@ class Webhooks:
     async def deliver(self, batch: Batch, target: Target, *, now: datetime) -> list[Result]:
         """Post the batch once; return what became of each of its deliveries.
 
-        Raises nothing for what the other side does; a secret that is no secret is told as a
-        deferral too, since a person can mend it.
+        Raises nothing for what the other side does; a secret that is no secret and a CA that
+        cannot be read are told as a deferral too, since a person can mend them.
         """
         try:
             body = await self.pool.run(build_body, batch, link=self.link)
@@ -73,7 +75,7 @@ class Webhooks:
             reply = await self.http.post(
                 target.url, body=body, headers=headers, ca_file=target.ca_file
             )
-        except (Refused, WrongSecret) as error:  # a person's turn, not that of its server
+        except (Refused, WrongSecret, ConfigError) as error:  # a person's turn, not that of its server
             attempt = _none(target, str(error), now)
             return self._results(batch, attempt, fix=OF_SETTINGS, now=now)
         except Unreachable as error:

@@ -42,13 +42,14 @@ def deliver(
     *,
     settings: RouteSettings = SETTINGS,
     secrets: tuple[str, ...] = (SECRET,),
+    ca_file: str | None = None,
 ) -> Result:
     async def work() -> list[Result]:
         http = Http(resolve=own_address, private_networks=settings.private_networks)
         pool = Pool("json", threads=1)
         webhooks = Webhooks(http=http, pool=pool, settings=settings, link=link)
         try:
-            target = Target(url=server.url(), secrets=secrets)
+            target = Target(url=server.url(), secrets=secrets, ca_file=ca_file)
             return await webhooks.deliver(batch, target, now=datetime.now(UTC))
         finally:
             await http.close()
@@ -168,6 +169,14 @@ def test_a_secret_that_is_none_is_deferred_with_a_reason(secrets: tuple[str, ...
     assert "secret" in result.verdict.meaning
     with pytest.raises(WrongSecret):
         sign("A", b"{}", secrets=secrets, now=NOON)
+
+
+def test_a_ca_file_that_is_gone_is_deferred_with_a_reason() -> None:
+    with web_server() as server:
+        result = deliver(server, ca_file="/nowhere/ca.pem")
+    assert result.verdict.decision is Decision.DEFER
+    assert "/nowhere/ca.pem: cannot be used as a CA: no such file" in result.verdict.meaning
+    assert "ca_file" in str(result.verdict.fix)
 
 
 def failed(delivery: Delivery) -> Result:
