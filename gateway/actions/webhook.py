@@ -75,7 +75,7 @@ class Webhooks:
             reply = await self.http.post(
                 target.url, body=body, headers=headers, ca_file=target.ca_file
             )
-        except (Refused, WrongSecret, ConfigError) as error:  # a person's turn, not that of its server
+        except (Refused, WrongSecret, ConfigError) as error:  # a person's turn
             attempt = _none(target, str(error), now)
             return self._results(batch, attempt, fix=OF_SETTINGS, now=now)
         except Unreachable as error:

@@ -2,7 +2,8 @@
 
 A host that a tenant typed is resolved here, every address of it is judged, and the connection
 goes to the one that was judged: a name that changes its mind between look and connect reaches
-nothing. No redirects, no proxies, no cookies, a bounded answer, one time-out around it all.
+nothing. A connection that is kept is for its name alone, whose certificate it showed. No
+redirects, no proxies, no cookies, a bounded answer, one time-out around it all.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
-from gateway.net.tls import client_context
+from gateway.mail.address import parse_domain
+from gateway.net.tls import changed_at_ns, shared_context
 from gateway.net.unreachable import Unreachable
 
 TIMEOUT_SECONDS = 30.0
@@ -67,7 +68,7 @@ class Http:
         self._networks = tuple(
             ipaddress.ip_network(one, strict=False) for one in private_networks
         )
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._clients: dict[tuple[str, str, int], httpx.AsyncClient] = {}
 
     async def post(
         self, url: str, *, body: bytes, headers: Mapping[str, str], ca_file: str | None = None
@@ -115,7 +116,7 @@ class Http:
         target = urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
         shown = f"[{host}]" if ":" in host else host
         named = {"Host": shown if port == PORTS[parts.scheme] else f"{shown}:{port}"}
-        async with self._client(ca).stream(
+        async with self._client(host, ca or "").stream(
             "POST",
             target,
             content=body,
@@ -124,13 +125,16 @@ class Http:
         ) as reply:
             return reply.status_code, await _first_bytes(reply, self._max_reply_bytes)
 
-    def _client(self, ca_file: str | None) -> httpx.AsyncClient:
-        key = ca_file or ""
+    def _client(self, host: str, ca_file: str) -> httpx.AsyncClient:
+        """Return the client of one host: the library would take a connection that is open to
+        an address for whatever name is at it."""
+        key = (host, ca_file, changed_at_ns(ca_file) if ca_file else 0)
         if key not in self._clients:
             self._clients[key] = httpx.AsyncClient(
-                verify=client_context([Path(ca_file)] if ca_file else []),
+                verify=shared_context((ca_file,) if ca_file else ()),
                 timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS),
                 limits=httpx.Limits(max_keepalive_connections=KEPT_ALIVE),
+                headers={"Accept-Encoding": "identity"},  # a reply is read as it comes
                 follow_redirects=False,
                 trust_env=False,
             )
@@ -138,17 +142,21 @@ class Http:
 
 
 def parse_url(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a webhook's URL; raises Refused with one sentence."""
+    """Return scheme, host and port of a webhook's URL; raises Refused with one sentence.
+
+    The host is an A-label (RFC 5890), whatever was typed.
+    """
     try:
         parts = urlsplit(url)
-        port = parts.port
+        port, host = parts.port, parts.hostname or ""
+        host = host if host.isascii() else parse_domain(host)
     except ValueError as error:
         raise Refused("the URL cannot be read") from error
-    if parts.scheme not in PORTS or not parts.hostname:
+    if parts.scheme not in PORTS or not host:
         raise Refused("the URL needs the form https://host/path")
     if parts.username is not None or parts.password is not None:
         raise Refused("the URL must not hold a user name or password")
-    return parts.scheme, parts.hostname, port or PORTS[parts.scheme]
+    return parts.scheme, host, port or PORTS[parts.scheme]
 
 
 def find_refusal(

@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import imaplib
 import re
 import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
-from gateway.config import ConfigError
 from gateway.mail.tenant import Security
-from gateway.net.tls import client_context
+from gateway.net.tls import shared_context
 
 CONNECT_SECONDS = 20.0
 READ_SECONDS = 60.0
@@ -261,28 +258,6 @@ def why(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or "the connection failed"
     return str(error)
-
-
-def shared_context(ca_files: tuple[str, ...]) -> ssl.SSLContext:
-    """Return a verifying context that also trusts `ca_files`; raises ConfigError.
-
-    One serves many: a context with the system's authorities costs a megabyte and 10 ms.
-    """
-    return _context(ca_files, tuple(map(_changed_at_ns, ca_files)))
-
-
-def _changed_at_ns(ca_file: str) -> int:
-    try:
-        return Path(ca_file).stat().st_mtime_ns
-    except OSError as error:
-        why_not = (error.strerror or "it cannot be read").lower()
-        raise ConfigError(f"{ca_file}: cannot be used as a CA: {why_not}") from error
-
-
-@functools.lru_cache(maxsize=64)
-def _context(ca_files: tuple[str, ...], changed_at_ns: tuple[int, ...]) -> ssl.SSLContext:
-    del changed_at_ns  # in the key of the cache: a renewed file is read again
-    return client_context([Path(one) for one in ca_files])
 
 
 def _bytes_of(lines: list[Any]) -> bytes:

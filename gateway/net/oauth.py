@@ -27,7 +27,6 @@ MOST_TEXT = 300
 HEADERS = {
     "Content-Type": "application/x-www-form-urlencoded",
     "Accept": "application/json",
-    "Accept-Encoding": "identity",
 }
 
 

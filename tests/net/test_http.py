@@ -13,7 +13,7 @@ import trustme
 
 from gateway.net.http import Http, HttpReply, Refused, find_refusal, parse_url
 from gateway.net.unreachable import Unreachable
-from tests.net.web_server import web_server
+from tests.net.web_server import WebServer, web_server
 
 LOOPBACK = ["127.0.0.0/8"]
 Run = Callable[[Any], Any]
@@ -54,7 +54,11 @@ def test_a_name_is_connected_by_the_address_that_was_looked_at(run: Run) -> None
     with web_server() as server:
         url = server.url(host="desk.example")
         assert post(run, url, addresses=["127.0.0.1"]).address == "127.0.0.1"
-        assert server.posted[0].headers["host"] == f"desk.example:{server.port}"
+        assert post(run, server.url(host="bücher.example"), addresses=["127.0.0.1"]).status
+        hosts = [one.headers["host"] for one in server.posted]
+    assert hosts == [
+        f"{one}:{server.port}" for one in ("desk.example", "xn--bcher-kva.example")
+    ]
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["192.0.2.1", "127.0.0.1"], ["::1"]])
@@ -119,6 +123,54 @@ def test_a_certificate_is_held_against_the_name_and_not_the_address(
         assert len(server.posted) == 1
 
 
+def test_a_connection_that_is_kept_serves_no_other_name_at_its_address(
+    run: Run, tmp_path: Path
+) -> None:
+    """Else the certificate of the first name would stand for the second."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("desk.example").configure_cert(context)
+    authority.cert_pem.write_to_path(ca_file := tmp_path / "ca.pem")
+
+    async def work(server: WebServer) -> None:
+        http = Http(resolve=resolver("127.0.0.1"), private_networks=LOOPBACK)
+        try:
+            for host in ("desk.example", "desk.example", "other.example"):
+                url = server.url(scheme="https", host=host)
+                await http.post(url, body=b"", headers={}, ca_file=str(ca_file))
+        finally:
+            await http.close()
+
+    with web_server(context) as server:
+        with pytest.raises(Unreachable, match=r"(?i)certificate"):
+            run(work(server))
+        assert [one.headers["host"] for one in server.posted] == [
+            f"desk.example:{server.port}"
+        ] * 2
+
+
+def test_a_renewed_ca_file_is_read_again(run: Run, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("desk.example").configure_cert(context)
+    ca_file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(ca_file)
+
+    async def work(url: str) -> HttpReply:
+        http = Http(resolve=resolver("127.0.0.1"), private_networks=LOOPBACK)
+        try:
+            with pytest.raises(Unreachable, match=r"(?i)certificate"):
+                await http.post(url, body=b"", headers={}, ca_file=str(ca_file))
+            authority.cert_pem.write_to_path(ca_file)
+            return await http.post(url, body=b"", headers={}, ca_file=str(ca_file))
+        finally:
+            await http.close()
+
+    with web_server(context) as server:
+        reply = run(work(server.url(scheme="https", host="desk.example")))
+    assert reply.status == 200
+
+
 def test_nobody_listening_is_unreachable(run: Run) -> None:
     with web_server() as server:
         url = server.url()
@@ -169,6 +221,7 @@ def test_a_listed_network_is_reached_in_the_clear_too(address: str) -> None:
         "https://u:p@desk/",
         "https://desk:x/",
         "http://[::1/",
+        "https://bü..example/",
     ],
 )
 def test_a_url_we_cannot_go_to_is_refused(url: str) -> None:
@@ -179,3 +232,4 @@ def test_a_url_we_cannot_go_to_is_refused(url: str) -> None:
 def test_a_url_is_taken_apart() -> None:
     assert parse_url("https://desk.example/in") == ("https", "desk.example", 443)
     assert parse_url("http://[::1]:8080/") == ("http", "::1", 8080)
+    assert parse_url("https://Bücher.example/") == ("https", "xn--bcher-kva.example", 443)
