@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import hypothesis
 import pytest
 from twisted.internet import asyncioreactor
-from twisted.internet.error import ReactorAlreadyInstalledError
 
 T = TypeVar("T")
 
@@ -39,7 +38,7 @@ def run() -> Callable[[Coroutine[Any, Any, T]], T]:
 
 
 def _reactor_loop() -> asyncio.AbstractEventLoop:
-    with suppress(ReactorAlreadyInstalledError):
+    if "twisted.internet.reactor" not in sys.modules:
         asyncioreactor.install(asyncio.new_event_loop())  # type: ignore[no-untyped-call]
     from twisted.internet import reactor  # noqa: PLC0415  (importing it installs one)
 
