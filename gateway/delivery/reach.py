@@ -112,6 +112,16 @@ _SENTENCES: dict[Loss, tuple[str, str, str]] = {
         "{where} does not speak TLS where it was asked to.",
         'Check port and security: 587 goes with "starttls", 465 with "tls".',
     ),
+    Loss.NO_NAME: (
+        "host-not-a-name",
+        "{host} is not a name that a certificate can be for.",
+        "Set host to a name of letters, digits, dots and hyphens that the server is known by.",
+    ),
+    Loss.CA_FILE: (
+        "ca-file",
+        "The ca_file for {host} cannot be read, or holds no certificate.",
+        "Set ca_file to a file with a certificate in it.",
+    ),
     Loss.TLS: (
         "tls-failed",
         "The TLS handshake with {where} failed.",

@@ -56,6 +56,8 @@ class Loss(StrEnum):
     WRONG_NAME = "wrong-name"  # the certificate is for another host
     NOT_TLS = "not-tls"  # the server speaks in the clear where TLS was expected
     SPEAKS_TLS = "speaks-tls"  # it waits for TLS where it was asked to speak first
+    NO_NAME = "no-name"  # ours: no certificate can be for such a host
+    CA_FILE = "ca-file"  # ours: it cannot be read, or holds no certificate
     TLS = "tls"  # another fault of the handshake
     NOT_SMTP = "not-smtp"
     CLOSED = "closed"
@@ -193,14 +195,21 @@ class Wire(LineReceiver):
     def start_tls(self, ca_file: Path | None) -> None:
         """Begin the TLS handshake; certificate and host name are verified.
 
-        Raises SessionLost when the server sent more than it was asked for: someone on the
-        way may have put it there (RFC 3207 §6).
+        Raises SessionLost when it cannot begin, and when the server sent more than it was
+        asked for: someone on the way may have put it there (RFC 3207 §6).
         """
         left_over = self.clearLineBuffer()  # type: ignore[no-untyped-call]  # Twisted's
         if left_over or not self.is_quiet:
             raise SessionLost(Phase.STARTTLS, f"{self.host} spoke before the TLS handshake")
         trust: Any = _Trust(ca_file)
-        self.transport.startTLS(optionsForClientTLS(self.host, trustRoot=trust))
+        try:
+            self.transport.startTLS(optionsForClientTLS(self.host, trustRoot=trust))
+        except UnicodeError as error:  # such as an underscore in it
+            sentence = f"{self.host} is not a name that a certificate can be for"
+            raise SessionLost(Phase.STARTTLS, sentence, reason=Loss.NO_NAME) from error
+        except SSL.Error as error:
+            sentence = f"{ca_file}: cannot be used as a CA"
+            raise SessionLost(Phase.STARTTLS, sentence, reason=Loss.CA_FILE) from error
 
     async def wait_until_secured(self, *, seconds: float) -> None:
         """Return when the handshake is done and the certificate is good; raises SessionLost."""

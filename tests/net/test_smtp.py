@@ -26,6 +26,7 @@ from gateway.net.smtp import (
     TlsPolicy,
     open_session,
 )
+from gateway.net.smtp_wire import Loss
 from tests.net.smtp_script import Script
 
 ANN, BEN, CAT = (
@@ -559,6 +560,26 @@ def test_a_certificate_for_another_name_is_refused(run: Run, tmp_path: Path) -> 
             with pytest.raises(SessionLost, match="not for this name"):
                 await open_session(endpoint, credentials=None, tls=policy, timeouts=QUICK,
                                    local_name="gw.example")  # fmt: skip
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("host", "ca_file", "reason"),
+    [("localhost", "/nowhere/ca.pem", Loss.CA_FILE), ("mail_server", None, Loss.NO_NAME)],
+)
+def test_tls_that_cannot_begin_is_a_lost_session(
+    run: Run, host: str, ca_file: str | None, reason: Loss
+) -> None:
+    async def work() -> None:
+        policy = TlsPolicy(ca_file=Path(ca_file) if ca_file else None)
+        async with Script(STARTTLS, authority=trustme.CA()).serve() as script:
+            endpoint = Endpoint(host=host, port=script.port, addresses=("127.0.0.1",),
+                                security=Security.STARTTLS)  # fmt: skip
+            with pytest.raises(SessionLost, match=ca_file or host) as caught:
+                await open_session(endpoint, credentials=None, tls=policy, timeouts=QUICK,
+                                   local_name="gw.example")  # fmt: skip
+            assert caught.value.reason is reason
 
     run(work())
 
