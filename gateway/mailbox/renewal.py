@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -68,22 +69,16 @@ def find_waves(cases: Sequence[Case]) -> list[Wave]:
 
     Mailboxes near the end of their code's term do not count: it explains them.
     """
-    waves = []
-    for provider in sorted({one.provider for one in cases}):
-        struck = sorted(
-            (since, one.address, one.tenant)
-            for one in cases
-            if (since := one.refused_since) and one.provider == provider and not _is_near(one)
-        )
-        addresses = {
-            address
-            for first in struck
-            for _, address, _ in _within(struck, first[0])
-            if _is_wave(_within(struck, first[0]))
-        }
-        if addresses:
-            waves.append(Wave(provider=provider, addresses=frozenset(addresses)))
-    return waves
+    struck: defaultdict[str, list[_Struck]] = defaultdict(list)
+    for one in cases:
+        if one.refused_since is not None and not _is_near(one):
+            struck[one.provider].append((one.refused_since, one.address, one.tenant))
+    found = {provider: _in_waves(sorted(those)) for provider, those in sorted(struck.items())}
+    return [
+        Wave(provider=provider, addresses=addresses)
+        for provider, addresses in found.items()
+        if addresses
+    ]
 
 
 def calendar_notice(ends_on: date | None, *, today: date) -> str | None:
@@ -118,13 +113,25 @@ def expires_on(
 _Struck = tuple[datetime, str, str]
 
 
-def _within(struck: list[_Struck], begin: datetime) -> list[_Struck]:
-    return [one for one in struck if begin <= one[0] <= begin + WAVE_WITHIN]
+def _in_waves(struck: Sequence[_Struck]) -> frozenset[str]:
+    """Return the addresses that belong to a wave; `struck` are of one provider, in order.
 
-
-def _is_wave(struck: list[_Struck]) -> bool:
-    tenants = {tenant for _, _, tenant in struck}
-    return len(struck) >= WAVE_MAILBOXES and len(tenants) >= WAVE_TENANTS
+    Each is looked at once: a wave may be of thousands.
+    """
+    found: set[str] = set()
+    tenants: Counter[str] = Counter()  # of those from `begin` to `end`
+    end = noted = 0
+    for begin, (since, _, tenant) in enumerate(struck):
+        while end < len(struck) and struck[end][0] <= since + WAVE_WITHIN:
+            tenants[struck[end][2]] += 1
+            end += 1
+        if end - begin >= WAVE_MAILBOXES and len(tenants) >= WAVE_TENANTS:
+            found.update(address for _, address, _ in struck[max(begin, noted) : end])
+            noted = end
+        tenants[tenant] -= 1
+        if not tenants[tenant]:
+            del tenants[tenant]
+    return frozenset(found)
 
 
 def _is_near(case: Case) -> bool:

@@ -124,6 +124,13 @@ def test_a_wave_is_within_half_an_hour_and_not_near_the_end_of_a_term() -> None:
     assert find_waves(elsewhere) == []
 
 
+def test_a_wave_of_thousands_is_found_at_once() -> None:
+    """It is looked for between two awaits: what takes minutes would stop the whole gateway."""
+    cases = [refused(number, minutes_ago=12 + number % 40) for number in range(3000)]
+    [wave] = find_waves(cases)
+    assert len(wave.addresses) == len(cases)
+
+
 def test_a_wave_delays_ambiguous_reminders_by_two_hours_and_suppresses_none() -> None:
     cases = [refused(number) for number in range(5)]
     cases[0] = replace(cases[0], cause="wrong-secret")
