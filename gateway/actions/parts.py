@@ -146,6 +146,7 @@ _LENIENT = _Lenient()
 
 def _read(message: Part) -> Parts:
     texts: list[str] = []
+    said: set[str] = set()  # of those, with their white space folded
     pages: list[str] = []
     attachments: list[Attachment] = []
     told: set[int] = set()  # alternatives that have a plain text
@@ -153,17 +154,23 @@ def _read(message: Part) -> Parts:
         kind = _type_of(part)
         if kind == "text/plain" and not _is_attached(part):
             texts.append(_text(part))
+            said.add(_folded(texts[-1]))
             if texts[-1].strip():
                 told.add(alternative)
         elif kind == "text/html" and not _is_attached(part):
             pages.append(_text(part))
             words = text_of_html(pages[-1])
-            if alternative not in told and words.split() not in map(str.split, texts):
+            if alternative not in told and _folded(words) not in said:
                 texts.append(words)
+                said.add(_folded(words))
         else:
             attachments.append(_attachment(part, kind, number=len(attachments) + 1))
     text = "\n".join(one for one in texts if one.strip())
     return Parts(text=text, html="\n".join(pages), attachments=tuple(attachments))
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _leaves(message: Part) -> Iterator[tuple[Part, int]]:

@@ -158,6 +158,17 @@ def test_markup_that_is_made_to_be_slow_is_read_in_time(piece: str) -> None:
     assert monotonic() - started < 5
 
 
+def test_a_mail_of_hundreds_of_pages_is_read_in_time() -> None:
+    pages = b"".join(
+        b"--b\r\nContent-Type: text/html\r\n\r\n%d" % number + b" x" * 20_000 + b"\r\n"
+        for number in range(200)
+    )
+    started = monotonic()
+    parts = read_parts(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + pages)
+    assert monotonic() - started < 5
+    assert len(parts.text.splitlines()) == 200
+
+
 def test_a_whole_page_has_its_words_as_text() -> None:
     """As Outlook writes it: styles and a title in a head."""
     head = "<head><title>T</title><style><!-- p > b {} --></style><meta charset=x></head>"
