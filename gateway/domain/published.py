@@ -11,6 +11,7 @@ from gateway.domain.records import DnsRecord
 MOST_LOOKUPS = 10  # RFC 7208 §4.6.4
 ASKING = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
 TERM = re.compile(r"[-+~?]?([a-z0-9]+)(?:[:=]([^/%]+)$)?")
+BEFORE, MAX_SHOWN = 20, 60  # characters: before a difference, in all
 KINDS = ("v=spf1", "v=dmarc1")  # of a name that may have other TXT records too
 
 
@@ -84,7 +85,23 @@ def _difference(kind: str, wanted: str, fitting: Sequence[str]) -> str | None:
         return f"it lacks {' '.join(lacking)}" if lacking else None
     if any(_tags(one) == _tags(wanted) for one in fitting):
         return None
-    return f"it says {fitting[0][:60]}, and is to say {wanted[:60]}"
+    return _where_they_part(fitting[0], wanted)
+
+
+def _where_they_part(said: str, wanted: str) -> str:
+    """Tell two key records apart: every RSA key begins with the same 60 characters."""
+    has, wants = "".join(said.split()), "".join(wanted.split())
+    if has and wants.startswith(has):
+        return (
+            f"it ends after {len(has)} of {len(wants)} characters: where a DNS page takes 255"
+            " at most, enter it as several quoted strings"
+        )
+    pairs = enumerate(zip(has, wants, strict=False))
+    common = next((at for at, (one, other) in pairs if one != other), len(wants))
+    start = max(0, common - BEFORE)
+    before = "..." if start else ""
+    shown = [f"{before}{one[start : start + MAX_SHOWN]}" for one in (has, wants)]
+    return f"it says {shown[0]}, and is to say {shown[1]}"
 
 
 def _tags(text: str) -> dict[str, str]:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import date
 
 import pytest
 
+from gateway.domain.keys import make_keys
 from gateway.domain.published import bounded, compare
 from gateway.domain.records import DnsRecord
 
@@ -38,6 +41,20 @@ def test_a_record_is_published_wrong_or_missing(
 
 def test_the_difference_names_what_spf_lacks() -> None:
     assert compare(SPF, [b"v=spf1 -all"]).difference == "it lacks include:a.example"
+
+
+def test_the_difference_shows_where_two_keys_part() -> None:
+    """The first 60 characters are the same in all of RSA."""
+    own, other = (make_keys(made_on=date(2026, 11, 1))[0].record for _ in range(2))
+    wanted = replace(KEY, value=own)
+    told = compare(wanted, [other.encode()]).difference or ""
+    said, _, rest = told.removeprefix("it says ...").partition(", and is to say ...")
+    assert (said in other, rest in own, said in own) == (True, True, False)
+    cut = compare(wanted, [own[:255].encode()]).difference or ""
+    assert cut.startswith("it ends after 253 of ")  # without the spaces
+    assert compare(KEY, [b"v=DKIM1; k=rsa; p=B"]).difference == (
+        "it says v=DKIM1;k=rsa;p=B, and is to say v=DKIM1;k=rsa;p=AAAA"
+    )
 
 
 @pytest.mark.parametrize(
