@@ -5,42 +5,35 @@ A try is counted before it is made: a message that ends the process three times 
 with its bytes, one that the server cannot give is set aside without, and the mailbox goes
 on. What failed before is tried after the others. A lost connection is not held against a
 message until it has been lost often; a BYE is: Dovecot says so of mail it cannot read.
-
-After a UIDVALIDITY change only what is new is taken (see `renumbering`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 from gateway.events import watch
 from gateway.mail.ids import new_id
 from gateway.mail.inbound import Fetched
 from gateway.mailbox.account import Account
-from gateway.mailbox.baseline import (
-    begin_folder,
-    below_baseline,
-    find_recent,
-    is_backfill,
-    is_since,
-    oldest_wanted,
-)
+from gateway.mailbox.baseline import is_backfill
+from gateway.mailbox.beginnings import Beginnings
+from gateway.mailbox.listing import Listing, read_content
 from gateway.mailbox.moved import find_earlier
-from gateway.mailbox.renumbering import Renumbering
 from gateway.net.imap import Folder, ImapRefused, ImapSession, Listed
 from gateway.net.unreachable import Unreachable
 from gateway.store import folders, inbox
 from gateway.store.errors import StoreError
-from gateway.store.folders import Cursor, Look
+from gateway.store.folders import Cursor
 from gateway.store.sqlite import Store
 
 TRIES = 3
 TRIES_WITH_BYTES = 6  # from the fourth on it is set aside; if even that fails, without bytes
 EXCUSED = 20  # lost connections a message
-LOOKED_BACK = 100  # UIDs below the baseline, for what came shortly before us
-LARGEST_BYTES = 150 * 1024 * 1024
+
+Numbers = tuple[str, int]
+"""(name, UIDVALIDITY) of a folder."""
 
 
 class Fetcher:
@@ -58,9 +51,9 @@ class Fetcher:
         self._store = store
         self._arrived = arrived
         self._now = now
-        self._renumbering = Renumbering(store, content=self._content)
-        self._nothing_open: set[str] = set()  # folders, to spare them a commit
-        self._without_sizes: set[str] = set()  # folders with a message that has none to give
+        self._listing = Listing()
+        self.beginnings = Beginnings(account, store, listing=self._listing, now=now)
+        self._nothing_open: set[Numbers] = set()  # of folders, to spare them a commit
         self._excused: dict[tuple[str, int], int] = {}  # tries that the network ended
         self._failed: dict[tuple[str, int], int] = {}
         self._faults: dict[tuple[str, int], str] = {}
@@ -70,11 +63,6 @@ class Fetcher:
         """Forget that nothing was open: another process may have opened a UID."""
         self._nothing_open.clear()
 
-    async def begin(self, session: ImapSession, folder: Folder) -> ImapRefused | None:
-        """Settle from which UID on the selected `folder` is fetched, where it is not yet."""
-        at = await self._cursor(session, folder)
-        return at if isinstance(at, ImapRefused) else None
-
     async def fetch(
         self, session: ImapSession, folder: Folder, *, junk: bool = False
     ) -> int | ImapRefused:
@@ -82,13 +70,13 @@ class Fetcher:
 
         Raises Unreachable, and StoreError when there is no room: the mail stays where it is.
         """
-        at = await self._cursor(session, folder)
+        at = await self.beginnings.cursor(session, folder, junk=junk)
         if isinstance(at, ImapRefused):
             return at
-        listed = await self._list(session, folder.name, above=at.highest_uid)
+        listed = await self._listing.messages(session, folder.name, above=at.highest_uid)
         if isinstance(listed, ImapRefused):
             return listed
-        if not listed and folder.name in self._nothing_open:
+        if not listed and (at.folder, at.uidvalidity) in self._nothing_open:
             return 0
         uids = [one.uid for one in listed]
         noted, wanted = await self._store.write(folders.note_uids, at, uids, now=self._now())
@@ -97,83 +85,6 @@ class Fetcher:
             return found
         return await self._take_all(session, noted, wanted=wanted, found=found, junk=junk)
 
-    async def _cursor(self, session: ImapSession, folder: Folder) -> Cursor | ImapRefused:
-        known = await self._store.read(folders.cursor, self._account.address, folder.name)
-        if known is not None and known.uidvalidity == folder.uidvalidity:
-            return known
-        self._nothing_open.discard(folder.name)
-        is_from_now = known is None and self._account.mailbox.fetch_from == "now"
-        highest = folder.next_uid - 1 if is_from_now and folder.next_uid else None
-        above = max(0, (highest or 0) - LOOKED_BACK)
-        listed = await self._list(session, folder.name, above=above)
-        if isinstance(listed, ImapRefused):
-            return listed
-        if known is None:
-            return await self._first(folder, listed, highest=highest)
-        return await self._renumbered(session, folder, known, listed=listed)
-
-    async def _first(
-        self, folder: Folder, listed: list[Listed], *, highest: int | None
-    ) -> Cursor:
-        """Begin a folder above everything, or above what is older than asked for."""
-        oldest = oldest_wanted(self._account.mailbox.fetch_from, self._now())
-        wanted = [one.uid for one in listed if is_since(one, oldest)]
-        if self._account.mailbox.fetch_from == "now":
-            if highest is None:  # without UIDNEXT, above all that is listed
-                highest = max((one.uid for one in listed), default=0)
-            before = [one for one in listed if one.uid <= highest]
-            below = below_baseline(before, now=self._now())
-            return await self._begin(folder, highest, below=below)
-        if not wanted:
-            return await self._begin(folder, max((one.uid for one in listed), default=0))
-        return await self._begin(folder, wanted[0] - 1, listed=listed, wanted=wanted)
-
-    async def _renumbered(
-        self, session: ImapSession, folder: Folder, known: Cursor, *, listed: list[Listed]
-    ) -> Cursor | ImapRefused:
-        """Begin a folder anew: open what is neither known nor older than the connection."""
-        recent = find_recent(self._account.mailbox.fetch_from, known, listed)
-        wanted = await self._renumbering.find_new(session, known, recent)
-        if isinstance(wanted, ImapRefused):
-            return wanted
-        watch.mailbox_renumbered(
-            mailbox=known.mailbox, folder=known.folder, messages=len(listed), new=len(wanted)
-        )
-        return await self._begin(folder, 0, listed=listed, wanted=wanted)
-
-    async def _begin(
-        self,
-        folder: Folder,
-        baseline_uid: int,
-        *,
-        below: Sequence[Look] = (),
-        listed: Sequence[Listed] = (),
-        wanted: Iterable[int] = (),
-    ) -> Cursor:
-        return await self._store.write(
-            begin_folder,
-            self._account.address,
-            folder,
-            baseline_uid=baseline_uid,
-            below=below,
-            uids=[one.uid for one in listed if one.uid > baseline_uid],
-            wanted=frozenset(wanted),
-            now=self._now(),
-        )
-
-    async def _list(
-        self, session: ImapSession, folder: str, *, above: int
-    ) -> list[Listed] | ImapRefused:
-        """List with sizes; without, where that was refused: Dovecot must read for a size."""
-        if folder not in self._without_sizes:
-            listed = await session.messages_above(above)
-            if not isinstance(listed, ImapRefused):
-                return listed
-            self._without_sizes.add(folder)
-            if listed.code == "BYE":
-                return listed
-        return await session.messages_above(above, sizes=False)
-
     async def _find(
         self, session: ImapSession, folder: str, wanted: list[int], *, listed: list[Listed]
     ) -> dict[int, Listed] | ImapRefused:
@@ -181,7 +92,7 @@ class Fetcher:
         found = {one.uid: one for one in listed}
         older = [uid for uid in wanted if uid not in found]
         if older:
-            again = await self._list(session, folder, above=older[0] - 1)
+            again = await self._listing.messages(session, folder, above=older[0] - 1)
             if isinstance(again, ImapRefused):
                 return again
             found |= {one.uid: one for one in again}
@@ -197,7 +108,8 @@ class Fetcher:
         junk: bool,
     ) -> int | ImapRefused:
         still_open = 0
-        self._nothing_open.discard(at.folder)
+        numbers = (at.folder, at.uidvalidity)
+        self._nothing_open.discard(numbers)
         for uid in sorted(wanted, key=lambda uid: self._failed.get((at.folder, uid), 0)):
             if uid not in found:  # a person moved or deleted it before we came
                 await self._store.write(folders.close_uid, at, uid)
@@ -211,8 +123,8 @@ class Fetcher:
             if done:
                 self._forget(key)
         if not still_open:
-            self._nothing_open.add(at.folder)
-            self._without_sizes.discard(at.folder)
+            self._nothing_open.add(numbers)
+            self._listing.ask_sizes_again(at.folder)
         return still_open
 
     async def _take(
@@ -228,7 +140,7 @@ class Fetcher:
             error = self._faults.get(key, "it could not be taken in, nor be set aside")
             return await self._set_aside(self._fetched(at, listed, b"", junk=junk), error)
         try:
-            content = await self._content(session, listed)
+            content = await read_content(session, listed)
         except (Unreachable, asyncio.CancelledError):
             self._excuse(key)
             raise
@@ -246,20 +158,6 @@ class Fetcher:
             watch.message_moved(message_id=earlier, mailbox=at.mailbox, folder=at.folder)
             return True
         return earlier or await self._store_one(session, at, fetched)
-
-    async def _content(
-        self, session: ImapSession, listed: Listed
-    ) -> bytes | ImapRefused | None:
-        """Ask for the size first, then for the bytes."""
-        size = listed.size_bytes
-        if size is None:
-            answer = await session.size(listed.uid)
-            if not isinstance(answer, int):
-                return answer
-            size = answer
-        if size > LARGEST_BYTES:
-            return ImapRefused("imap-any", "NO", f"{size} bytes are too much to take in")
-        return await session.content(listed.uid, size_bytes=size)
 
     def _excuse(self, key: tuple[str, int]) -> None:
         self._excused[key] = min(EXCUSED, self._excused.get(key, 0) + 1)

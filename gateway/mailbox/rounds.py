@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gateway.mailbox.account import Account
 from gateway.mailbox.sign_in import find_junk_of
 from gateway.net.imap import Folder, ImapRefused, ImapSession
@@ -41,11 +39,15 @@ class Rounds:
         self._opened: dict[str, Folder] = {}
         self.unopened: dict[str, str] = {}
         self._awaiting: Account | None = None
-        self._fresh: str | None = None
 
     def await_junk(self, account: Account) -> None:
         """Look for a folder for junk from now on: there is none yet."""
         self._awaiting = account
+
+    @property
+    def awaits_junk(self) -> bool:
+        """Whether there is no folder for junk yet."""
+        return self._awaiting is not None
 
     async def look_for_junk(self) -> None:
         """Take in the folder for junk that a provider made since, with the first junk."""
@@ -56,7 +58,7 @@ class Rounds:
             return
         self._awaiting = self._selected = None
         self._stays_open = False
-        self.junk = self._fresh = found
+        self.junk = found
         self.names.insert(0, found)
         self.others.append(found)
 
@@ -70,9 +72,6 @@ class Rounds:
         else:
             self._selected = self._opened[name] = opened
             self.unopened.pop(name, None)
-            if name == self._fresh:
-                self._fresh = None
-                return replace(opened, next_uid=1)  # all that it holds came meanwhile
         return opened
 
     async def visit(self, name: str) -> Folder | ImapRefused:

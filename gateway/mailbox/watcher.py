@@ -203,7 +203,7 @@ class Watcher:
         may_idle = self.account.may_idle and self._cuts < CUTS
         idles = may_idle and await session.offers("IDLE")
         rounds = await begin_rounds(session, self.account, first=first if idles else None)
-        if refused := await self._begin(rounds):
+        if refused := await self._fetcher.beginnings.settle(rounds):
             return refused
         await self._standing.succeeded(rounds.unopened)
         watch.mailbox_connected(
@@ -242,17 +242,6 @@ class Watcher:
     def _fresh_seconds(self) -> float:
         """Return how long a connection lasts, so that not all end at the same time."""
         return self._around.fresh_sign_in.total_seconds() * random.uniform(0.8, 0.95)  # noqa: S311
-
-    async def _begin(self, rounds: Rounds) -> ImapRefused | None:
-        """Settle where every folder begins before anybody is told that mail is watched."""
-        for name in rounds.names:
-            folder = await rounds.select(name)
-            if isinstance(folder, ImapRefused):
-                if rounds.ends(name, folder):
-                    return folder
-            elif refused := await self._fetcher.begin(rounds.session, folder):
-                return refused
-        return None
 
     async def _is_overtaken(self) -> bool:
         """Whether there is another secret now, or a person has paused or resumed it."""

@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 from gateway.mail.inbound import Fetched
 from gateway.store.sqlite import Db
 
+NOT_THERE = 0  # in place of a UIDVALIDITY, which is never 0 (RFC 9051 §2.3.1.1)
+JUNK_TO_COME = "\\Junk"  # in place of a name: the provider makes one with the first junk
+
 Look = tuple[int, int]
 """(INTERNALDATE in seconds since 1970, size in bytes) of a message."""
 
@@ -52,6 +55,26 @@ def cursor(db: Db, mailbox: str, folder: str) -> Cursor | None:
         connected_at=datetime.fromtimestamp(row[3], UTC),
         below=tuple((at, size) for at, size in json.loads(row[4])),
     )
+
+
+def await_folder(db: Db, mailbox: str, folder: str, *, now: datetime) -> None:
+    """Remember since when a folder is missed: what came into it after that is new.
+
+    Of a folder that is known nothing changes.
+    """
+    if cursor(db, mailbox, folder) is None:
+        start_folder(
+            db, mailbox=mailbox, folder=folder, uidvalidity=NOT_THERE, baseline_uid=0, now=now
+        )
+
+
+def name_awaited_junk(db: Db, mailbox: str, folder: str) -> Cursor | None:
+    """Give the awaited folder for junk its name; None where none was awaited."""
+    db.execute(
+        "UPDATE folders SET folder = ? WHERE mailbox = ? AND folder = ?",
+        (folder, mailbox, JUNK_TO_COME),
+    )
+    return cursor(db, mailbox, folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,138 @@
+"""Settles from which UID on each folder of a mailbox is fetched.
+
+A folder that cannot be opened yet is awaited: what comes into it from then on is new, also
+what came before we saw it. After a UIDVALIDITY change only what is new is taken (see
+`renumbering`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from gateway.events import watch
+from gateway.mailbox.account import Account
+from gateway.mailbox.baseline import (
+    begin_folder,
+    below_baseline,
+    find_recent,
+    is_since,
+    oldest_wanted,
+)
+from gateway.mailbox.listing import Listing, read_content
+from gateway.mailbox.renumbering import Renumbering
+from gateway.mailbox.rounds import Rounds
+from gateway.net.imap import Folder, ImapRefused, ImapSession, Listed
+from gateway.store import folders
+from gateway.store.folders import Cursor, Look
+from gateway.store.sqlite import Store
+
+LOOKED_BACK = 100  # UIDs below the baseline, for what came shortly before us
+
+
+class Beginnings:
+    """Where fetching begins, and where it stands, in the folders of one mailbox."""
+
+    def __init__(
+        self, account: Account, store: Store, *, listing: Listing, now: Callable[[], datetime]
+    ) -> None:
+        self._account = account
+        self._store = store
+        self._listing = listing
+        self._now = now
+        self._renumbering = Renumbering(store, content=read_content)
+
+    async def settle(self, rounds: Rounds) -> ImapRefused | None:
+        """Settle it for every folder of a round, before anybody is told that mail is watched.
+
+        Raises Unreachable and StoreError.
+        """
+        if rounds.awaits_junk:
+            await self._await(folders.JUNK_TO_COME)
+        for name in rounds.names:
+            folder = await rounds.select(name)
+            if isinstance(folder, ImapRefused):
+                if rounds.ends(name, folder):
+                    return folder
+                await self._await(name)
+                continue
+            at = await self.cursor(rounds.session, folder, junk=name == rounds.junk)
+            if isinstance(at, ImapRefused):
+                return at
+        return None
+
+    async def cursor(
+        self, session: ImapSession, folder: Folder, *, junk: bool
+    ) -> Cursor | ImapRefused:
+        """Return where the selected `folder` stands; raises Unreachable and StoreError."""
+        address, fetch_from = self._account.address, self._account.mailbox.fetch_from
+        known = await self._store.read(folders.cursor, address, folder.name)
+        if known is None and junk:
+            known = await self._store.write(folders.name_awaited_junk, address, folder.name)
+        if known is not None and known.uidvalidity == folder.uidvalidity:
+            return known
+        is_from_now = known is None and fetch_from == "now"
+        highest = folder.next_uid - 1 if is_from_now and folder.next_uid else None
+        above = max(0, (highest or 0) - LOOKED_BACK)
+        listed = await self._listing.messages(session, folder.name, above=above)
+        if isinstance(listed, ImapRefused):
+            return listed
+        if known is None:
+            return await self._first(folder, listed, highest=highest)
+        if known.uidvalidity == folders.NOT_THERE:
+            came = [one.uid for one in find_recent(fetch_from, known, listed)]
+            return await self._begin(folder, 0, listed=listed, wanted=came)
+        return await self._renumbered(session, folder, known, listed=listed)
+
+    async def _await(self, name: str) -> None:
+        now = self._now()
+        await self._store.write(folders.await_folder, self._account.address, name, now=now)
+
+    async def _first(
+        self, folder: Folder, listed: list[Listed], *, highest: int | None
+    ) -> Cursor:
+        """Begin a folder above everything, or above what is older than asked for."""
+        oldest = oldest_wanted(self._account.mailbox.fetch_from, self._now())
+        wanted = [one.uid for one in listed if is_since(one, oldest)]
+        if self._account.mailbox.fetch_from == "now":
+            if highest is None:  # without UIDNEXT, above all that is listed
+                highest = max((one.uid for one in listed), default=0)
+            before = [one for one in listed if one.uid <= highest]
+            below = below_baseline(before, now=self._now())
+            return await self._begin(folder, highest, below=below)
+        if not wanted:
+            return await self._begin(folder, max((one.uid for one in listed), default=0))
+        return await self._begin(folder, wanted[0] - 1, listed=listed, wanted=wanted)
+
+    async def _renumbered(
+        self, session: ImapSession, folder: Folder, known: Cursor, *, listed: list[Listed]
+    ) -> Cursor | ImapRefused:
+        """Begin a folder anew: open what is neither known nor older than the connection."""
+        recent = find_recent(self._account.mailbox.fetch_from, known, listed)
+        wanted = await self._renumbering.find_new(session, known, recent)
+        if isinstance(wanted, ImapRefused):
+            return wanted
+        watch.mailbox_renumbered(
+            mailbox=known.mailbox, folder=known.folder, messages=len(listed), new=len(wanted)
+        )
+        return await self._begin(folder, 0, listed=listed, wanted=wanted)
+
+    async def _begin(
+        self,
+        folder: Folder,
+        baseline_uid: int,
+        *,
+        below: Sequence[Look] = (),
+        listed: Sequence[Listed] = (),
+        wanted: Iterable[int] = (),
+    ) -> Cursor:
+        return await self._store.write(
+            begin_folder,
+            self._account.address,
+            folder,
+            baseline_uid=baseline_uid,
+            below=below,
+            uids=[one.uid for one in listed if one.uid > baseline_uid],
+            wanted=frozenset(wanted),
+            now=self._now(),
+        )

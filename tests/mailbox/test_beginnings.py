@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gateway.sandbox.mailbox import MailboxServer
+from tests.mailbox.world import mailbox_at, run, until, world
+
+ADDRESS, CODE = "shop@acme.example", "code"
+MAIL = b"From: ann@example.net\r\nSubject: new\r\n\r\nWhere is my order?\r\n"
+OLD = b"From: ann@example.net\r\nSubject: old\r\n\r\nThank you!\r\n"
+
+
+def make(server: MailboxServer, folder: str) -> None:
+    """Make a folder that at once holds a mail of now, and one of last year."""
+    server.account(ADDRESS).create(folder)
+    server.folder(ADDRESS, folder).add(OLD, at=datetime.now(UTC) - timedelta(days=365))
+    server.folder(ADDRESS, folder).add(MAIL)
+
+
+def test_what_lies_in_a_folder_when_it_first_appears_is_fetched_unless_it_is_old(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(ADDRESS, CODE)
+        async with world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here:
+            here.watch(folders=("INBOX", "Orders"))
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            make(server, "Orders")
+            [found] = await here.messages(1)
+            assert (found.folder, found.content, found.backfill) == ("Orders", MAIL, False)
+            server.deliver(ADDRESS, OLD, "Orders")
+            assert [one.content for one in await here.messages(2)] == [MAIL, OLD]
+        await server.stop()
+
+    run(work)
+
+
+def test_a_folder_for_junk_that_was_made_while_nobody_watched_is_fetched_from_then_on(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(ADDRESS, CODE)
+        del server.account(ADDRESS).folders["Junk"]
+        mailbox = mailbox_at(server.port, ADDRESS, junk="route")
+        async with world(tmp_path, mailbox, CODE) as here:
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+        make(server, "Junk")
+        async with world(tmp_path, mailbox, CODE) as here:
+            here.watch()
+            [found] = await here.messages(1)
+            assert (found.folder, found.content, found.junk) == ("Junk", MAIL, True)
+        await server.stop()
+
+    run(work)
