@@ -1,4 +1,8 @@
-"""What verbs print: tables and a next step for people, or exactly one JSON document."""
+"""What verbs print: tables and a next step for people, or exactly one JSON document.
+
+What people read may be a stranger's words, of a mail or a server: no control character of
+theirs reaches a terminal.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.mail.charset import without_controls
+
 GAP = 2  # between columns
 # So long a word is not cut, and a longer one to no less, as far as there is room.
 WHOLE_WORDS = ((20, 14), (16, 12), (12, 10), (10, 8))
 WIDTH_OF_FILES = 200  # a table that is piped on is not folded to a terminal
+ESCAPED = {code: f"\\u{code:04x}" for code in range(127, 160)}  # json escapes the others
 STYLES = {
     "ok": "green", "delivered": "green", "open": "green", "added": "green", "ready": "green",
     "suspect": "yellow", "deferred": "yellow", "held": "yellow", "changed": "yellow",
@@ -30,7 +37,8 @@ Cell = str | int | float | datetime | date | bool | None
 
 def print_json(value: object) -> None:
     """Print one JSON document; times as ISO 8601 in UTC with Z."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
+    typer.echo(text.translate(ESCAPED))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str) -> None:
@@ -66,7 +74,7 @@ def print_pairs(pairs: Iterable[tuple[str, Cell]]) -> None:
 
 def print_line(sentence: str, *, style: str = "") -> None:
     """Print one line for people."""
-    _console().print(Text(sentence, style=style), soft_wrap=True)
+    _console().print(Text(without_controls(sentence), style=style), soft_wrap=True)
 
 
 def print_step(name: str, sentence: str, *, style: str = "") -> None:
@@ -75,8 +83,8 @@ def print_step(name: str, sentence: str, *, style: str = "") -> None:
 
 
 def print_text(text: str) -> None:
-    """Print text as it is, for programs and people."""
-    typer.echo(text)
+    """Print text as it stands, neither styled nor folded."""
+    typer.echo(without_controls(text))
 
 
 def print_next(*steps: str) -> None:
@@ -193,7 +201,7 @@ def _cell(value: Cell) -> Text:
         return Text("yes" if value else "no")
     if isinstance(value, datetime):
         return Text(when(value))
-    text = str(value)
+    text = without_controls(str(value))
     return Text(text, style=STYLES.get(text, ""))
 
 

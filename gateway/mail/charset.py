@@ -45,11 +45,16 @@ def decode_text(raw: bytes) -> str:
 
 
 def decode_reply(raw: bytes) -> str:
-    """Like `decode_text`, for what is shown: a control character becomes a question mark.
+    """Like `decode_text`, for what is shown and kept."""
+    return without_controls(decode_text(raw))
+
+
+def without_controls(text: str) -> str:
+    """Return the text with a question mark for each control character but tab and line end.
 
     One would speak to the terminal of whoever reads it, or end the text where it is kept.
     """
-    return decode_text(raw).translate(CONTROLS)
+    return text.translate(CONTROLS)
 
 
 def decode_named(raw: bytes, charset: str) -> str:

@@ -81,3 +81,19 @@ def test_sizes_and_counts_are_said_as_people_say_them() -> None:
     ]
     assert output.counted(1, "recipient") == "1 recipient"
     assert output.counted(2, "delivery", plural="deliveries") == "2 deliveries"
+
+
+def test_a_strangers_words_do_not_speak_to_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = "Hello \x1b]0;owned\x07\x9b2J 客服"
+    output.print_line(words)
+    output.print_text(words)
+    output.print_pairs([("subject", words)])
+    output.print_table(["subject"], [[words]], empty="none")
+    shown = capsys.readouterr().out
+    assert shown.count("Hello ?]0;owned??2J 客服") == 4
+    output.print_json({"subject": words})
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == {"subject": words}
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)
