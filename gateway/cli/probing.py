@@ -56,12 +56,7 @@ def probe_upstream(
     from gateway.app.directory import Directory  # noqa: PLC0415
 
     directory = Directory(gateway.store, gateway.load_seal())
-    catalogue = load_catalogue()
-    try:
-        catalogue[upstream.provider].check_region(upstream.region)
-    except ValueError as error:
-        raise Refusal(str(error)) from error
-    accounts = Accounts(gateway.settings, directory, catalogue)
+    accounts = Accounts(gateway.settings, directory, load_catalogue())
     account = accounts.of_upstream(upstream, sender=sender, secret=secret)
     if account is None:
         raise Refusal(f"{upstream.provider} does not say by which server it sends: give --host")

@@ -32,6 +32,7 @@ from gateway.mail.schema import SchemaError
 from gateway.mail.tenant import Security, Tenant
 from gateway.mail.tenant_file import Items, TenantFile, build_tenant, find_faults
 from gateway.providers.catalogue import Provider, load_catalogue
+from gateway.providers.misfit import find_misfits
 from gateway.store import tenants
 
 if TYPE_CHECKING:  # it brings Twisted
@@ -81,10 +82,10 @@ def add(
     }  # fmt: skip
     with opened(config) as gateway:
         wanted = _complete(given, gateway.find_tenant(tenant))
-        secret = _password(wanted, password_file)
         own = wanted.name
         file = _joined(gateway, tenant, wanted, own)
         upstream = file.tenant.upstreams[own]
+        secret = _password(wanted, password_file)
         steps = probe_upstream(gateway, upstream, sender=wanted.sender, secret=secret)
         if steps[-1].is_ok:
             _save(gateway, file, own, secret=secret)
@@ -126,7 +127,7 @@ def _complete(given: dict[str, Any], tenant: Tenant) -> _Wanted:
     """Ask for what is missing; raises Refusal where nobody is there to be asked."""
     asking = Asking(given)
     if given["provider"] is None and given["host"] is None:
-        given["provider"] = asking.ask(
+        asking.ask(
             "Provider (gateway provider list), or generic", "provider", default=GENERIC,
             read=read_provider,
         )  # fmt: skip
@@ -199,7 +200,8 @@ def _joined(gateway: Opened, tenant: str, wanted: _Wanted, name: str) -> TenantF
         built = build_tenant(tenant, settings, merged)
     except SchemaError as error:
         raise Refusal(str(error)) from error
-    if faults := list(find_faults(built, providers=load_catalogue())):
+    catalogue = load_catalogue()
+    if faults := [*find_faults(built, providers=catalogue), *find_misfits(built, catalogue)]:
         raise Refusal(*faults)
     return TenantFile(tenant=built, settings=settings, items=merged)
 
