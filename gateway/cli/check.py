@@ -16,6 +16,7 @@ from gateway.cli.tenant_source import load_source
 from gateway.config import ConfigError, Settings, is_loopback, load_settings
 from gateway.net.dns import parse_nameserver
 from gateway.net.open_files import most_open_files
+from gateway.sieve.expressions import BadPattern, compile_pattern
 
 OTHER_FILES = 500  # the store, upstream sessions, mailboxes, pages
 
@@ -62,9 +63,29 @@ def _file_faults(settings: Settings) -> Iterator[str]:
             parse_nameserver(text)
         except ConfigError as error:
             yield f"{settings.path}: {error}"
+    yield from (f"{settings.path}: {fault}" for fault in _pattern_faults(settings))
     directory = settings.resolve(settings.policies.directory)
     if not directory.is_dir():
         yield f"{settings.path}: [policies] directory: {directory} is not a directory"
+
+
+def _pattern_faults(settings: Settings) -> Iterator[str]:
+    """What stands behind the name of a filter's field; a wrong one would hold all mail."""
+    fields = {
+        "[spam] header": settings.spam.header,
+        "[spam] maximum_header": settings.spam.maximum_header,
+        "[virus] header": settings.virus.header,
+        "[virus] maximum_header": settings.virus.maximum_header,
+    }
+    for key, field in fields.items():
+        if pattern := (field or "").partition(":")[2].strip():
+            try:
+                found = compile_pattern(pattern, False, settings.limits.regex_bytes)
+            except BadPattern as error:
+                yield f"{key}: {error}"
+            else:
+                if not found.groups:
+                    yield f"{key}: the expression needs a group that counts: ([0-9.]+)"
 
 
 def _warnings(settings: Settings) -> Iterator[str]:

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from gateway.config.settings import (
     AlertSettings,
@@ -17,7 +18,7 @@ from gateway.config.settings import (
     is_ip,
     is_loopback,
 )
-from gateway.mail.address import parse_address
+from gateway.mail.address import parse_address, parse_domain
 from gateway.mail.schema import parse_limit, unknown_key
 from gateway.mail.tenant import Security
 
@@ -32,6 +33,8 @@ FILTER_KINDS = ("score", "length", "text")
 def find_faults(settings: Settings) -> list[str]:
     """Return each fault with its section and key."""
     faults = []
+    if not _is_name(settings.server.hostname):
+        faults.append('[server] hostname: write a domain name in ASCII: "gateway.example"')
     if not 0 <= settings.server.workers <= MOST_WORKERS:
         faults.append(f"[server] workers: write a number from 0 to {MOST_WORKERS}")
     if settings.storage.url != "sqlite":
@@ -57,16 +60,40 @@ def find_faults(settings: Settings) -> list[str]:
     faults.extend(f"[console] {sentence}" for sentence in _console_faults(settings.console))
     faults.extend(_bound_faults(settings))
     faults.extend(_wait_faults(settings))
+    faults.extend(_model_faults(settings))
     return faults
+
+
+def _is_name(hostname: str) -> bool:
+    """Whether it may stand in a greeting and behind EHLO (RFC 5321 §4.1.2)."""
+    try:
+        return bool(parse_domain(hostname)) and hostname.isascii()
+    except ValueError:
+        return False
 
 
 def _console_faults(settings: ConsoleSettings) -> Iterator[str]:
     if not _is_listening_address(settings.address):
         yield 'address: write an IP address and a port: "127.0.0.1:8080"'
-    if not settings.public_url.startswith(("https://", "http://")):
+    if not _is_url(settings.public_url):
         yield 'public_url: write it whole: "https://gateway.example"'
     if settings.support is not None and (fault := _address_fault(settings.support)):
         yield f"support: {fault}"
+
+
+def _model_faults(settings: Settings) -> Iterator[str]:
+    for name, model in settings.models.items():
+        if not _is_url(model.url):
+            yield f'[models.{name}] url: write it whole: "http://127.0.0.1:11434/v1"'
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+    except ValueError:  # of brackets that are no address
+        return False
+    is_whole = url.scheme in ("https", "http") and bool(url.hostname)
+    return is_whole and text.isprintable() and " " not in text
 
 
 def _bound_faults(settings: Settings) -> list[str]:
@@ -76,6 +103,8 @@ def _bound_faults(settings: Settings) -> list[str]:
         "[submission] max_recipients": settings.submission.max_recipients,
         "[submission] sessions": settings.submission.sessions,
         "[submission] sessions_per_address": settings.submission.sessions_per_address,
+        "[submission] idle_timeout_seconds": settings.submission.idle_timeout_seconds,
+        "[retention] max_bytes": settings.retention.max_bytes,
     }
     limits = {one.name: getattr(settings.limits, one.name) for one in fields(LimitSettings)}
     time = limits.pop("chain_time")
@@ -102,8 +131,17 @@ def _wait_faults(settings: Settings) -> list[str]:
         for where, given in waits.items()
         if not given or min(given) <= timedelta()
     ]
-    if settings.mailboxes.poll_every <= timedelta():
-        faults.append('[mailboxes] poll_every: write a duration that is not 0, such as "2m"')
+    durations = {
+        "[delivery] give_up_after": settings.delivery.give_up_after,
+        "[routes] give_up_after": settings.routes.give_up_after,
+        "[alerts] give_up_after": settings.alerts.give_up_after,
+        "[mailboxes] poll_every": settings.mailboxes.poll_every,
+    }
+    faults += [
+        f'{where}: write a duration that is not 0, such as "2m"'
+        for where, given in durations.items()
+        if given <= timedelta()
+    ]
     return faults
 
 
@@ -127,6 +165,8 @@ def _alert_faults(alerts: AlertSettings) -> list[str]:
         _address_fault(one) for one in (*(alerts.to or ()), alerts.sender or "a@b.example")
     ]
     faults = [one for one in faults if one]
+    if not 1 <= alerts.port <= LAST_PORT:
+        faults.append(f"port: write a number from 1 to {LAST_PORT}")
     if not alerts.is_on:
         faults.append("to, from and host go together: give all three")
     if (alerts.username is None) != (alerts.password_file is None):
@@ -169,13 +209,16 @@ def _is_network(text: str) -> bool:
 
 def _is_listening_address(address: str) -> bool:
     host, _, port = address.rpartition(":")
-    return port.isdigit() and int(port) <= LAST_PORT and is_ip(host.strip("[]"))
+    return port.isdecimal() and int(port) <= LAST_PORT and is_ip(host.strip("[]"))
 
 
 def _listener_faults(submission: SubmissionSettings) -> list[str]:
     faults = []
+    addresses = [one.address for one in submission.listeners]
     for listener in submission.listeners:
         where = f"[[submission.listeners]] address '{listener.address}'"
+        if addresses.count(listener.address) > 1 and not listener.address.endswith(":0"):
+            faults.append(f"{where}: two listeners have it; give each its own")
         if not _is_listening_address(listener.address):
             faults.append(f'{where}: write an IP address and a port, such as "0.0.0.0:587"')
         elif listener.security is Security.NONE and not _may_be_plain(

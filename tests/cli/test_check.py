@@ -49,6 +49,13 @@ def test_files_that_are_not_there_are_faults(cli: Cli) -> None:
     assert f"[policies] directory: {cli.home / 'none'} is not a directory" in said
 
 
+def test_an_expression_of_a_filter_that_would_hold_all_mail_is_a_fault(cli: Cli) -> None:
+    cli.write("gateway.conf", '[spam]\nheader = "X-S: ("\n[virus]\nheader = "X-V: a"\n')
+    said = cli.refused("check")
+    assert "gateway.conf: [spam] header: this is no regular expression" in said
+    assert "gateway.conf: [virus] header: the expression needs a group that counts" in said
+
+
 def test_without_alerts_and_with_a_public_url_on_loopback_it_warns(cli: Cli) -> None:
     warned = cli.json("check")["warnings"]
     assert any(one.startswith("[alerts] is left out: nobody is told") for one in warned)

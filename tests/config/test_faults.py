@@ -16,6 +16,8 @@ def test_what_is_left_out_has_no_faults() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        ('[server]\nhostname = "a b"', "[server] hostname: write a domain name in ASCII"),
+        ('[server]\nhostname = "gäteway.example"', "[server] hostname: write a domain"),
         ("[server]\nworkers = 65", "[server] workers: write a number from 0 to 64"),
         ('[tls]\nkey = "a"', "[tls] certificate and key go together: give both or neither"),
         ('[log]\nformat = "jsn"', "there is no format 'jsn'; did you mean 'json'?"),
@@ -30,6 +32,16 @@ def test_what_is_left_out_has_no_faults() -> None:
             "[routes] retry_waits: give one wait or more",
         ),
         ('[mailboxes]\npoll_every = "0s"', "[mailboxes] poll_every: write a duration that is"),
+        ('[delivery]\ngive_up_after = "0s"', "[delivery] give_up_after: write a duration that"),
+        ("[submission]\nidle_timeout_seconds = 0", "idle_timeout_seconds: write 1 or more"),
+        ('[console]\npublic_url = "http://"', "[console] public_url: write it whole"),
+        ('[console]\naddress = "127.0.0.1:²"', "[console] address: write an IP address and"),
+        (
+            '[[submission.listeners]]\naddress = "127.0.0.1:2525"\n' * 2,
+            "[[submission.listeners]] address '127.0.0.1:2525': two listeners have it",
+        ),
+        ('[models.x]\nurl = "x"\nmodel = "x"', "[models.x] url: write it whole"),
+        ("[alerts]\nport = 99999", "[alerts] port: write a number from 1 to 65535"),
         ("[limits]\nnesting = 5000", "[limits] nesting: write at most 100"),
         ("[limits]\nredirects = 0", "[limits] redirects: write 1 or more"),
         ('[limits]\nchain_time = "1h"', "[limits] chain_time: write a duration from"),
