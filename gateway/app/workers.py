@@ -56,8 +56,12 @@ class Workers:
 
     async def start(self) -> None:
         """Return when each of them listens; raises ConfigError when one cannot."""
-        async with asyncio.timeout(START_SECONDS):
-            started = [await self._start_one(part) for part in range(self._count)]
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                started = [await self._start_one(part) for part in range(self._count)]
+        except TimeoutError as error:
+            late = f"the processes that take mail were not up in {START_SECONDS:.0f} seconds"
+            raise ConfigError(f"{late}: write fewer [server] workers") from error
         self._tasks = [
             spawn_lasting(partial(self._keep_up, process, part), name=f"worker {process.pid}")
             for part, process in enumerate(started)
@@ -89,15 +93,16 @@ class Workers:
             sys.executable, *words, "--take-mail", given, "--tally", f"{self._tally},{part}",
             stdin=PIPE, stdout=PIPE, pass_fds=[*numbers, self._tally],
         )  # fmt: skip
-        self._running.add(process)
         try:
             said = await _says(process).readline()
-        except asyncio.CancelledError:  # it takes too long
+        except asyncio.CancelledError:  # it takes too long, or the server ends
             process.kill()
+            await process.wait()
             raise
         if said != READY:
             await process.wait()
             raise ConfigError("a process that takes mail could not start: see the log above")
+        self._running.add(process)
         return process
 
     async def _keep_up(self, process: Process, part: int) -> None:

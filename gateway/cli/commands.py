@@ -171,7 +171,7 @@ def _sentence(error: Exception) -> str:
         return f"{error.filename}: {(error.strerror or 'cannot be used').lower()}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return str(error)
+    return str(error) or f"it stopped: {type(error).__name__}"  # such as TimeoutError
 
 
 def tell_fault(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import smtplib
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import workers
 from gateway.app.workers import count_workers
-from gateway.config import ServerSettings, Settings
+from gateway.config import ConfigError, ServerSettings, Settings
 from tests.servers.gateway import Gateway
 from tests.servers.ports import wait_until
 
@@ -129,6 +131,23 @@ def sign_in(gateway: Gateway, password: str) -> int:
     with smtplib.SMTP("127.0.0.1", gateway.plain, timeout=30) as client:
         client.ehlo()
         return client.docmd("AUTH PLAIN", given)[0]
+
+
+def test_processes_that_are_not_up_in_time_are_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "START_SECONDS", 0.01)
+    settings = Settings(path=tmp_path / "gateway.conf")
+
+    async def begin() -> None:
+        late = workers.Workers(settings, count=1, sockets=(), queued=lambda: None)
+        try:
+            await late.start()
+        finally:
+            await late.stop()
+
+    with pytest.raises(ConfigError, match="were not up in 0 seconds: write fewer"):
+        asyncio.run(begin())
 
 
 def test_there_is_a_process_for_each_core_unless_it_is_said() -> None:
