@@ -113,9 +113,13 @@ def _fill_in(text: str, start: str, line: str) -> str:
 
 
 def _write_policies(directory: Path) -> list[Path]:
+    """Write all of the policies or nothing."""
     if directory.exists():
         return []
-    shutil.copytree(shipped.policies(), directory, ignore=shutil.ignore_patterns(".*"))
+    draft = directory.with_name(f".{directory.name}.new")
+    hidden = shutil.ignore_patterns(".*")
+    shutil.copytree(shipped.policies(), draft, ignore=hidden, dirs_exist_ok=True)
+    draft.rename(directory)
     return [directory]
 
 

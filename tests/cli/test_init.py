@@ -25,6 +25,13 @@ def test_nothing_is_overwritten(bare: Cli) -> None:
     assert "is there already; nothing was written" in bare.refused("init", "--local")
 
 
+def test_one_that_was_cut_short_is_run_again(bare: Cli) -> None:
+    (bare.home / ".policies.new" / "inbound").mkdir(parents=True)
+    bare.say("init", "--local")
+    assert (bare.home / "policies" / "inbound" / "10-loops.sieve").is_file()
+    assert not (bare.home / ".policies.new").exists()
+
+
 def test_it_writes_where_it_is_told(bare: Cli) -> None:
     written = bare.json("init", "--local", "--config", "etc/gateway.conf")["written"]
     assert written == ["etc/gateway.conf", "etc/policies", "etc/acme.toml"]
