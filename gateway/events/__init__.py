@@ -28,6 +28,11 @@ def task_failed(*, task: str, error: BaseException) -> None:
     say_error("task.failed", task=task, error=name_fault(error))
 
 
+def page_failed(*, page: str, error: BaseException) -> None:
+    """Record that a page could not be answered; `page` is its pattern, not its address."""
+    say_error("web.page_failed", page=page, error=name_fault(error))
+
+
 def session_opened(*, client: str, port: int) -> None:
     """Record that a client of submission connected."""
     say_debug("session.opened", client=client, port=port)

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from gateway.web.faults import answer_faults
 from gateway.web.metrics import Figures, as_text
 
 
@@ -28,8 +29,12 @@ class HealthState:
 
 
 def build(state: HealthState) -> FastAPI:
-    """Return the application with the three pages, and nothing else."""
+    """Return the application with the three pages, and nothing else.
+
+    Whatever is added to it, a fault is answered in words.
+    """
     app = FastAPI(title="Mail gateway", docs_url=None, redoc_url=None, openapi_url=None)
+    answer_faults(app)
 
     @app.get("/healthz")
     async def healthz() -> Response:
