@@ -8,7 +8,7 @@ import typer
 
 from gateway.alerts.letter import Scribe
 from gateway.cli.opening import Config, Json, Opened, Verbs, opened, utc_now
-from gateway.cli.output import counted, print_json, print_line, print_next
+from gateway.cli.output import counted, print_json, print_line, print_next, waiting
 from gateway.cli.probing import as_document, print_steps
 from gateway.cli.refusal import Refusal
 from gateway.providers.catalogue import load_catalogue
@@ -60,7 +60,8 @@ def _send(gateway: Opened) -> Tried:
     async def work() -> Tried:
         return {one.recipient: await path.send(one) for one in letters}
 
-    return reactor.ask(work)
+    with waiting(f"sending by {settings.alerts.host}"):
+        return reactor.ask(work)
 
 
 def _document(tried: Tried, failed: list[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from gateway.cli.output import print_json, print_line, print_next
+from gateway.cli.output import print_json, print_line, print_next, waiting
 from gateway.cli.refusal import Refusal
 from gateway.config import DnsSettings
 from gateway.domain.published import Finding, bounded, compare
@@ -28,7 +28,8 @@ def look_up(records: Sequence[DnsRecord], settings: DnsSettings) -> list[Finding
         ]
 
     try:
-        return asyncio.run(work())
+        with waiting("asking the name servers"):
+            return asyncio.run(work())
     except Unreachable as error:
         raise Refusal(str(error)) from error
 

@@ -95,7 +95,10 @@ def print_next(*steps: str) -> None:
 
 @contextmanager
 def waiting(sentence: str) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal that a verb waits; what is yielded changes the sentence."""
+    """Show on a terminal what a verb waits for, on standard error.
+
+    What is yielded changes the sentence.
+    """
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         yield lambda _: None
@@ -107,13 +110,6 @@ def waiting(sentence: str) -> Iterator[Callable[[str], None]]:
 def warn(sentence: str) -> None:
     """Say on standard error what someone should look at."""
     typer.echo(f"warning: {sentence}", err=True)
-
-
-@contextmanager
-def working(sentence: str) -> Iterator[None]:
-    """Show a person at a terminal that work goes on, on standard error."""
-    with Console(stderr=True).status(f"{sentence} ..."):
-        yield
 
 
 def stamp(at: datetime | None) -> str | None:

@@ -11,7 +11,7 @@ from gateway.actions.answer import is_loop_mark
 from gateway.actions.gate import LOOP_FIELD, received_by
 from gateway.app.policies import limits_in
 from gateway.cli.opening import Config, Json, OfTenant, Opened, opened
-from gateway.cli.output import counted, print_json, print_line, print_next, stamp
+from gateway.cli.output import counted, print_json, print_line, print_next, stamp, waiting
 from gateway.cli.refusal import Refusal
 from gateway.config import Settings
 from gateway.mail.inbound import Authenticity
@@ -43,7 +43,8 @@ def diff(
         gateway.check_tenant(tenant)
         ids = gateway.store.read_now(judged.last, tenant=tenant, limit=last)
         again = _Again(gateway, gateway.store.read_now(tenants.load_all))
-        found = [again.judge(id_) for id_ in ids]
+        with waiting(f"judging {counted(len(ids), 'message')} again"):
+            found = [again.judge(id_) for id_ in ids]
     looked = [one for one in found if one is not None]
     rows = [row for row in looked if row]
     if as_json:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.opening import Opened
-from gateway.cli.output import print_line, working
+from gateway.cli.output import print_line, waiting
 from gateway.cli.refusal import Refusal
 from gateway.mail.address import parse_address
 from gateway.mail.delivery import Lane
@@ -14,7 +14,6 @@ from gateway.mail.tenant import Mailbox, Tenant, Upstream
 from gateway.providers.catalogue import load_catalogue
 
 if TYPE_CHECKING:  # they bring Twisted, which only a verb that reaches out pays for
-    from gateway.app.foundation import Foundation
     from gateway.app.proving import Tried
     from gateway.delivery.probe import Step
     from gateway.delivery.upstream import Account
@@ -44,7 +43,8 @@ def probe_lane(gateway: Opened, lane: Lane, *, sender: str) -> list[Step]:
             )
         return await probe_account(gateway, account, sender=sender)
 
-    return reactor.ask(work)
+    with waiting(f"trying {lane.name} of {lane.tenant}"):
+        return reactor.ask(work)
 
 
 def probe_upstream(
@@ -60,17 +60,19 @@ def probe_upstream(
     account = accounts.of_upstream(upstream, sender=sender, secret=secret)
     if account is None:
         raise Refusal(f"{upstream.provider} does not say by which server it sends: give --host")
-    return reactor.ask(lambda: probe_account(gateway, account, sender=sender))
+    with waiting(f"trying {account.endpoint.host}"):
+        return reactor.ask(lambda: probe_account(gateway, account, sender=sender))
 
 
 def try_mailbox(gateway: Opened, tenant: Tenant, mailbox: Mailbox, *, secret: str) -> Tried:
     """Return what came of a mailbox's code, tried both ways; raises Refusal."""
     from gateway.app import reactor  # noqa: PLC0415 - see above
     from gateway.app.accounts import Accounts  # noqa: PLC0415
+    from gateway.app.foundation import lay_foundation  # noqa: PLC0415
     from gateway.app.proving import MailboxTrial  # noqa: PLC0415
 
     async def work() -> Tried:
-        base = await _lay_foundation(gateway)
+        base = await lay_foundation(gateway.settings, gateway.store)
         accounts = Accounts(gateway.settings, base.directory, base.catalogue)
         trial = MailboxTrial(base, accounts)
         try:
@@ -80,43 +82,29 @@ def try_mailbox(gateway: Opened, tenant: Tenant, mailbox: Mailbox, *, secret: st
         finally:
             trial.close()
 
-    with working(f"signing in to {mailbox.address}"):
+    with waiting(f"signing in to {mailbox.address}"):
         return reactor.ask(work)
 
 
 def compare_mailbox(gateway: Opened, tenant: Tenant, mailbox: Mailbox) -> Page:
     """Return what the server of a mailbox has against what we have; raises Refusal."""
     from gateway.app import reactor  # noqa: PLC0415 - see above
+    from gateway.app.foundation import lay_foundation  # noqa: PLC0415
     from gateway.app.ledger import compare  # noqa: PLC0415
     from gateway.net.unreachable import Unreachable  # noqa: PLC0415
 
     async def work() -> Page | str:
         try:
-            return await compare(await _lay_foundation(gateway), tenant, mailbox)
+            base = await lay_foundation(gateway.settings, gateway.store)
+            return await compare(base, tenant, mailbox)
         except (ValueError, Unreachable) as error:
             raise Refusal(str(error)) from error
 
-    with working(f"comparing {mailbox.address}"):
+    with waiting(f"comparing {mailbox.address}"):
         found = reactor.ask(work)
     if isinstance(found, str):
         raise Refusal(f"{mailbox.address}: {found}")
     return found
-
-
-async def _lay_foundation(gateway: Opened) -> Foundation:
-    from gateway.app.directory import Directory  # noqa: PLC0415 - see above
-    from gateway.app.foundation import Foundation  # noqa: PLC0415
-
-    seal = gateway.load_seal()
-    directory = Directory(gateway.store, seal)
-    await directory.look()
-    return Foundation(
-        settings=gateway.settings,
-        store=gateway.store,
-        seal=seal,
-        directory=directory,
-        catalogue=load_catalogue(),
-    )
 
 
 async def probe_account(gateway: Opened, account: Account, *, sender: str) -> list[Step]:
