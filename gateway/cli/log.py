@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.meanings import fix_of, meaning_of
-from gateway.cli.opening import Config, Json, OfTenant, Verbs, opened
+from gateway.cli.opening import Config, Id, Json, OfTenant, Verbs, opened
 from gateway.cli.output import (
     print_json,
     print_line,
@@ -90,17 +90,7 @@ def tail(
             _print_lines(found)
 
 
-def trace(
-    id_: Annotated[
-        str,
-        typer.Argument(
-            metavar="ID", show_default=False, help="Ours, a Message-ID, or the upstream's id."
-        ),
-    ],
-    *,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
+def trace(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
     """Tell the life of one message: what happened, what it means, what to do."""
     with opened(config) as gateway:
         found = gateway.store.read_now(journal.timeline, id_)

@@ -41,6 +41,10 @@ OfTenant = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Force = Annotated[bool, typer.Option("--force", help="Hold the mail that still needs it.")]
 TenantId = Annotated[str, typer.Argument(metavar="TENANT", show_default=False)]
+ID = typer.Argument(
+    metavar="ID", show_default=False, help="Ours, a Message-ID, or the upstream's id."
+)
+Id = Annotated[str, ID]
 
 Verbs = Mapping[str, Callable[..., None]]
 """The verbs of a noun by their names."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.app.policies import limits_in
-from gateway.cli.opening import Config, Json, OfTenant, Verbs, find_config, opened
+from gateway.cli.opening import Config, Id, Json, OfTenant, Verbs, find_config, opened
 from gateway.cli.output import (
     counted,
     print_json,
@@ -135,36 +135,27 @@ def run_tests(
         raise Refusal(f"{counted(failed, 'test')} failed")
 
 
-def explain(
-    message: Annotated[
-        str,
-        typer.Argument(
-            metavar="MESSAGE-ID", show_default=False, help="Ours, a Message-ID, or theirs."
-        ),
-    ],
-    *,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
+def explain(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
     """Print what the policies did with a real message, and why: the trace of its run."""
     with opened(config) as gateway:
-        id_ = gateway.store.read_now(journal.find_message, message)
-        if id_ is None:
-            raise Refusal(gateway.store.read_now(journal.unknown_message, message))
-        plan = gateway.store.read_now(plans.load, id_)
+        message = gateway.store.read_now(journal.find_message, id_)
+        if message is None:
+            raise Refusal(gateway.store.read_now(journal.unknown_message, id_))
+        plan = gateway.store.read_now(plans.load, message)
     if plan is None:
-        raise Refusal(f"{id_}: no policy ran on it; gateway log trace {id_} tells its story")
+        story = f"gateway log trace {message} tells its story"
+        raise Refusal(f"{message}: no policy ran on it; {story}")
     if as_json:
         steps = [one._asdict() for one in plan.trace]
-        print_json({"id": id_, "version": plan.version, **plan_row(plan), "trace": steps})
+        print_json({"id": message, "version": plan.version, **plan_row(plan), "trace": steps})
         return
-    print_line(f"{id_}  policies {plan.version or 'not run'}", style="bold")
+    print_line(f"{message}  policies {plan.version or 'not run'}", style="bold")
     for line in trace_lines(plan.trace):
         print_line(line)
     print_line("")
     for line in plan_lines(plan):
         print_line(line, style="bold")
-    print_next(f"gateway log trace {id_}")
+    print_next(f"gateway log trace {message}")
 
 
 def commands(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.opening import Config, Json, OfTenant, Opened, Verbs, opened, utc_now
+from gateway.cli.opening import ID, Config, Id, Json, OfTenant, Opened, Verbs, opened, utc_now
 from gateway.cli.output import (
     Cell,
     counted,
@@ -29,11 +29,6 @@ from gateway.store.sqlite import Db
 
 RELEASE, DELETE = "queue.release", "queue.delete"
 OF_UPSTREAMS = (LaneKind.UPSTREAM, LaneKind.CAPTURE)
-
-ID = typer.Argument(
-    metavar="ID", show_default=False, help="Ours, a Message-ID, or the upstream's id."
-)
-Id = Annotated[str, ID]
 
 
 def list_(

@@ -26,7 +26,7 @@ from gateway.providers.catalogue import load_catalogue
 from gateway.providers.misfit import find_doubts, find_misfits
 
 PATH_KEYS = ("password_file", "secret_file", "client_secret_file", "key_file", "ca_file")
-WORD_OF_KIND = {"upstream": "password", "mailbox": "password", "credential": "password"}
+WITH_SECRET = ("upstream", "mailbox", "credential", "route", "hook")
 CLIENT_KEYS = ("client_secret_file", "client_secret_env")  # of a mailbox's OAuth2 client
 KEY, SERVICE = "key_file", "service-account"
 OF_CLIENTS = (*CLIENT_KEYS, KEY)
@@ -165,7 +165,7 @@ def _load_secret(kind: str, item: Mapping[str, Any]) -> str | None:
         says = "client_id" if "client_id" in item else "grant"
         raise SchemaError(key, f"{says} says that it signs in by OAuth2: leave this out")
     word = "secret" if kind == "hook" or item.get("type") == "webhook" else "password"
-    if kind not in (*WORD_OF_KIND, "route", "hook") or not key.startswith(word):
+    if kind not in WITH_SECRET or not key.startswith(word):
         raise SchemaError(key, f"there is no key '{key}' here")
     secret = _read(key, item[key])
     _check_shape(kind, key, secret)
