@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from gateway.sieve.interface import Action, HeaderEdit, Limits, Outside, Passed, Step
 from gateway.sieve.message import Message
 from gateway.sieve.mime import Part, TooManyParts, parse_parts
-from gateway.sieve.rewriting import Splice
+from gateway.sieve.rewriting import Splice, spliced
 
 MAX_SHOWN = 200  # characters of a value in the trace
 GLOBAL = "global."  # before the name of a variable that all files share
@@ -223,16 +223,19 @@ class Run:
             self._ask_again(kind, target, flags=flags, arguments=arguments)
             return
         self._refuse_excess(kind, before)
+        edits, content = tuple(self.edits), self.replaced
+        if self.splices:  # in a loop: with the parts that it replaced so far
+            edits, content = (), spliced(self.message, self.splices)
         self.actions.append(
             Action(
                 kind=kind,
                 line=self.line,
                 target=target,
                 flags=tuple(self.flags if flags is None else flags),
-                edits=tuple(self.edits),
+                edits=edits,
                 arguments=arguments or {},
                 file=self.file,
-                content=self.replaced,
+                content=content,
             )
         )
 

@@ -133,6 +133,26 @@ def test_replaced_content_goes_with_later_actions_and_to_the_next_script() -> No
     ]
 
 
+@pytest.mark.parametrize("action", ['fileinto "b"', 'fileinto :copy "b"', 'hold "look"'])
+def test_an_action_in_a_loop_goes_with_the_parts_replaced_so_far(action: str) -> None:
+    letter = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"".join(
+        b"--x\r\nContent-Type: text/" + one + b"\r\n\r\n" + one * 2 + b"\r\n"
+        for one in (b"bad", b"good")
+    )
+    is_bad = 'header :mime :subtype "content-type" "bad"'
+    result = run(
+        'addheader "X-A" "1"; foreverypart {'
+        f' if {is_bad} {{ replace "removed"; {action}; }} }}',
+        letter=letter,
+    )
+    taken = result.actions[0]
+    assert taken.content is not None
+    assert b"badbad" not in taken.content
+    assert b"removed" in taken.content
+    assert b"goodgood" in taken.content
+    assert (taken.content.startswith(b"X-A: 1\r\n"), taken.edits) == (True, ())
+
+
 def test_a_redirect_goes_to_each_address_in_a_list() -> None:
     """RFC 6134 §2.4; an entry that is no address stands there for tests alone."""
     world = World(lists={"team": {"a@x.example", "b@x.example", "@y.example"}, "none": {"z"}})
