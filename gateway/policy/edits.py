@@ -16,6 +16,7 @@ from gateway.sieve.interface import HeaderEdit
 FOREIGN_PREFIX = "x-gateway-"
 MAX_FOREIGN = 50
 RESULTS = "Authentication-Results"
+FOLD = "\r\n "  # RFC 5322 §2.2.3; lines have at most 998 characters (§2.1.1)
 OURS = (
     "X-Gateway-Id", "X-Gateway-Mailbox", "X-Gateway-Conversation", "X-Gateway-Sequence",
     "X-Gateway-Conversation-Ref",
@@ -107,9 +108,11 @@ def _set_anew(message: Message, name: str, edits: Sequence[HeaderEdit]) -> list[
 
 
 def _safe(value: str) -> str:
-    """A script's value loses CR, LF and control characters; what is not ASCII is encoded."""
+    """A script's value loses control characters, CR and LF but where it is folded; what is not
+    ASCII is encoded."""
     octets = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    clean = "".join(char if char.isprintable() else " " for char in octets)
+    lines = filter(str.strip, octets.split(FOLD))
+    clean = FOLD.join("".join(c if c.isprintable() else " " for c in line) for line in lines)
     if clean.isascii():
         return clean
     return Header(clean, "utf-8").encode(linesep="\r\n")  # RFC 2047

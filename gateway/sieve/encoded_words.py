@@ -8,6 +8,7 @@ from gateway.sieve.charsets import decode_octets
 
 MAX_WORD = 4096  # characters; RFC 2047 §2 allows 75
 MAX_CHARSET = 64
+MAX_LINE = 900  # characters; with the field's name below the 998 of RFC 5322 §2.1.1
 _CONTROLS = frozenset([*map(chr, range(32)), "\x7f"])
 
 
@@ -89,14 +90,16 @@ def _decoded(octets: list[bytes], charset: str) -> str:
 def encode_words(text: str, *, controls: bool = False) -> str:
     """Return `text` fit for a header field: plain, or in encoded words (RFC 2047).
 
-    CR, LF and control characters become spaces; lines of encoded words are folded. With
-    `controls` those that an old header may hold stay: all but NUL, CR, LF (RFC 5322 §4.1).
+    CR, LF and control characters become spaces, and long lines are folded (RFC 5322 §2.1.1).
+    With `controls` those that an old header may hold stay: all but NUL, CR, LF (§4.1).
     """
     unfolded = text.replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", "\t")
     removed = "\0\r\n" if controls else _CONTROLS
     clean = "".join(" " if c in removed else c for c in unfolded).strip()
     if clean.isascii() and "=?" not in clean:
-        return _folded(clean)
+        lines = _folded(clean)
+        if max(map(len, lines)) <= MAX_LINE:
+            return "\r\n".join(lines)
     words: list[str] = []
     chunk = b""
     for character in clean:
@@ -108,13 +111,17 @@ def encode_words(text: str, *, controls: bool = False) -> str:
     return "\r\n ".join([*words, _as_word(chunk)])
 
 
-def _folded(text: str) -> str:
-    """Fold at spaces, so that no line passes 78 characters where it can be helped."""
+def _folded(text: str) -> list[str]:
+    """Cut at spaces, so that no line passes 78 characters where it can be helped.
+
+    No line is blank: of a longer run of spaces the rest is left out (RFC 5322 §3.2.2).
+    """
     lines: list[str] = []
     while len(text) > 76 and (at := text.rfind(" ", 1, 76)) > 0:
-        lines.append(text[:at])
+        if not text[:at].isspace():
+            lines.append(text[:at])
         text = text[at:]
-    return "\r\n".join([*lines, text])
+    return [*lines, text]
 
 
 def _as_word(octets: bytes) -> str:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.actions import route
 from gateway.mail.message import apply_edits, parse_message
 from gateway.policy.edits import foreign_marks, foreign_results, recorded, rewritten
+from gateway.sieve.encoded_words import encode_words
 from gateway.sieve.interface import HeaderEdit
 
 MAIL = b"X-A: 1\r\nSubject: Hi\r\nX-A: 2\r\n\tmore\r\nX-A: 3\r\n\r\nbody\r\n"
@@ -62,6 +63,21 @@ def test_a_value_that_is_not_ascii_is_encoded() -> None:
     changed = apply_edits(MAIL, edits)
     assert changed.isascii()
     assert parse_message(changed).text("X-B") == "größer 你好"
+
+
+@pytest.mark.parametrize(
+    "value", ["word " * 400, "wört " * 300, "x" * 2000, "a" + " " * 1900 + "b"]
+)
+def test_a_long_value_leaves_in_lines_that_every_server_takes(value: str) -> None:
+    """RFC 5322 §2.1.1: at most 998 characters; §3.2.2: none of them blank."""
+    edits = recorded(
+        parse_message(MAIL), [HeaderEdit(name="X-B", value=encode_words(value, controls=True))]
+    )
+    changed = apply_edits(MAIL, edits)
+    head = changed.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert max(map(len, head)) < 998
+    assert all(line.strip() for line in head)
+    assert parse_message(changed).text("X-B").split() == value.split()
 
 
 def test_marks_that_others_wrote_are_removed_and_a_kept_one_is_not() -> None:
