@@ -166,7 +166,8 @@ class Chains:
 
 
 def _names(tenant: Tenant) -> tuple[str, ...]:
-    return (*tenant.routes, "|", *tenant.hooks, "|", *tenant.told)
+    """Return what constants of a policy are checked against, beside the files."""
+    return (*tenant.routes, "|", *tenant.senders, "|", *tenant.told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

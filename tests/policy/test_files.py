@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.mail.tenant import Route, Tenant
+from gateway.mail.tenant import Route, Sender, Tenant
 from gateway.policy.files import Chains, chain_paths, load_chain
 from gateway.sieve.interface import CompileError, Limits
 
 ACME = Tenant(
     id="acme", route="desk", routes={"desk": Route(name="desk", type="smtp", host="desk")}
 )
+SENDER = Sender(address="a@acme.example")
 SHIPPED = Path(__file__).parents[2] / "policies"
 
 
@@ -185,7 +186,8 @@ def test_files_that_did_not_change_are_current_and_those_that_did_are_not(
     chains.chain_for(ACME, "inbound")
     clock.seconds += 1.0
     assert chains.is_current(ACME, "inbound")
-    assert not chains.is_current(replace(ACME, routes={}), "inbound")
+    for other in (replace(ACME, routes={}), replace(ACME, senders={"a@acme.example": SENDER})):
+        assert not chains.is_current(other, "inbound")
     write(tmp_path, "inbound/2.sieve")
     clock.seconds += 1.0
     assert not chains.is_current(ACME, "inbound")
