@@ -269,15 +269,30 @@ def _unreadable(shown: str, what: str) -> CompileError:
 def _stamps(directory: Path) -> Iterator[tuple[object, ...]]:
     """Yield what changes with a file, of every one that a chain may read, in a fixed order.
 
-    A file that took the place of another may have the time and size of that one.
+    A file that took the place of another may have the time and size of that one. A folder may
+    be a link, as those are that a container mounts.
     """
-    for root, folders, names in os.walk(directory):
-        is_top = root == str(directory)
-        folders[:] = sorted(
-            one for one in folders if not one.startswith(".") and not (is_top and one == TESTS)
-        )
+    linked: set[str] = set()
+    for root, folders, names in os.walk(directory, followlinks=True):
+        skipped = TESTS if root == str(directory) else ""
+        folders[:] = [
+            one
+            for one in sorted(folders)
+            if not one.startswith(".") and one != skipped and _is_new(f"{root}/{one}", linked)
+        ]
         for name in sorted(names):
             path = f"{root}/{name}"
             with suppress(OSError):  # gone between the look and the touch
                 found = os.stat(path)  # noqa: PTH116 - thousands of files, once a second
                 yield path, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+def _is_new(folder: str, linked: set[str]) -> bool:
+    """Whether to look into a folder: where a link leads to only once, for it may lead back."""
+    if not os.path.islink(folder):  # noqa: PTH114 - as above
+        return True
+    target = os.path.realpath(folder)
+    if target in linked:
+        return False
+    linked.add(target)
+    return True

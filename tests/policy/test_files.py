@@ -204,6 +204,23 @@ def test_a_broken_edit_keeps_the_last_good_chain_and_is_reported_once(tmp_path: 
     for _ in range(3):
         clock.seconds += 1.0
         assert chains.chain_for(ACME, "inbound") is good
+def test_a_change_in_a_folder_that_is_a_link_is_seen(tmp_path: Path) -> None:
+    """As a container mounts them; one that leads back up is walked once."""
+    clock = Clock()
+    for version in ("one", "two"):
+        write(tmp_path, f"policies/..{version}/inbound/{version}.sieve")
+    data = tmp_path / "policies/..data"
+    data.symlink_to("..one")
+    (tmp_path / "policies/inbound").symlink_to("..data/inbound")
+    (tmp_path / "policies/..one/inbound/up").symlink_to("..")
+    chains = Chains(tmp_path / "policies", limits=Limits(), clock=clock, report=lambda *_: None)
+    first = chains.chain_for(ACME, "inbound")
+    data.unlink()
+    data.symlink_to("..two")
+    clock.seconds += 1.0
+    assert chains.chain_for(ACME, "inbound").version != first.version
+
+
     assert [told[:2] for told in reports] == [(ACME, "inbound")]
     assert list(chains.faults()) == [("acme", "inbound")]
     write(tmp_path, "inbound/1.sieve", "keep;\n")
