@@ -28,6 +28,10 @@ CHECK_SECONDS = 0.75  # so that a change runs within a second
 MAX_TEXT_BYTES = 1024 * 1024
 TESTS = "tests"  # no chain reads them
 ENCODING = "utf-8-sig"  # some editors write a mark in front
+UNREAD = (
+    "the list cannot be read: it is a file inside of this directory, of at most"
+    f" {MAX_TEXT_BYTES} bytes"
+)
 
 Report = Callable[[Tenant, str, CompileError, Chain | None], None]
 """Told once of a chain that does not compile: tenant, kind, every fault, what runs instead."""
@@ -36,13 +40,12 @@ Recall = Callable[[Tenant, str], Chain | None]
 
 
 def chain_paths(directory: Path, tenant: str, kind: str) -> list[Path]:
-    """Return the files of a tenant's chain in their order: before, own, after, by name."""
-    folders = (
-        directory / kind,
-        directory / "tenants" / tenant / kind,
-        directory / f"{kind}-after",
-    )
-    return [path for folder in folders for path in _scripts(folder)]
+    """Return the files of a tenant's chain in their order: before, own, after, by name.
+
+    Raises CompileError for a folder that is there and cannot be read.
+    """
+    folders = (kind, f"tenants/{tenant}/{kind}", f"{kind}-after")
+    return [path for folder in folders for path in _scripts(directory, folder)]
 
 
 def load_chain(
@@ -216,7 +219,7 @@ class Texts:
         if kind == "notify":
             return ["postmaster", "owner", *self.tenant.told]
         if kind == "list":
-            return sorted(path.stem for path in self.directory.glob("lists/*.txt"))
+            return self._lists()
         if kind == "template":
             found = self.directory.glob("templates/**/*")
             return sorted(path.relative_to(self.directory).as_posix() for path in found)
@@ -232,38 +235,49 @@ class Texts:
         try:
             text = (self.directory / shown).read_text(encoding=ENCODING)
         except OSError as error:
-            raise _unreadable(shown, f"cannot be read: {error.strerror}") from error
+            raise _unreadable(shown, f"the file cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            raise _unreadable(shown, f"is not UTF-8 text (byte {error.start})") from error
+            sentence = f"the file is not UTF-8 text (byte {error.start})"
+            raise _unreadable(shown, sentence) from error
         self._read[shown] = text
         return text
 
     def lists(self) -> dict[str, frozenset[str]]:
-        """Return the entries of each list, folded; '#' begins a comment."""
-        return {
-            path.stem: read_list(self.text(path.relative_to(self.directory).as_posix()) or "")
-            for path in sorted(self.directory.glob("lists/*.txt"))
-        }
+        """Return the entries of each list; raises CompileError where one cannot be read."""
+        found: dict[str, frozenset[str]] = {}
+        for name in self._lists():
+            if (text := self.text(f"lists/{name}.txt")) is None:
+                raise _unreadable(f"lists/{name}.txt", UNREAD)
+            found[name] = read_list(text)
+        return found
 
     def all_read(self) -> dict[str, str]:
         """Return every text that was read so far, by its path."""
         return dict(self._read)
 
+    def _lists(self) -> list[str]:
+        found = (path.stem for path in self.directory.glob("lists/*.txt"))
+        return sorted(name for name in found if not name.startswith("."))  # of an editor
 
-def _scripts(folder: Path) -> list[Path]:
+
+def _scripts(directory: Path, folder: str) -> list[Path]:
+    """Return the scripts of a folder; a link to nothing is one, which cannot be read."""
     try:
-        names = [entry.name for entry in os.scandir(folder) if entry.is_file()]
-    except OSError:  # a folder that is not there has no files
+        found = [one for one in os.scandir(directory / folder) if _is_script(one.name)]
+    except FileNotFoundError:
         return []
-    return [folder / name for name in sorted(names, key=os.fsencode) if _is_script(name)]
+    except OSError as error:
+        raise _unreadable(folder, f"the folder cannot be read: {error.strerror}") from error
+    names = [one.name for one in found if one.is_file() or one.is_symlink()]
+    return [directory / folder / name for name in sorted(names, key=os.fsencode)]
 
 
 def _is_script(name: str) -> bool:
     return name.endswith(".sieve") and not name.startswith(("_", "."))
 
 
-def _unreadable(shown: str, what: str) -> CompileError:
-    return CompileError([Diagnostic(file=shown, line=1, column=1, message=f"the file {what}")])
+def _unreadable(shown: str, sentence: str) -> CompileError:
+    return CompileError([Diagnostic(file=shown, line=1, column=1, message=sentence)])
 
 
 def _stamps(directory: Path) -> Iterator[tuple[object, ...]]:

@@ -134,6 +134,34 @@ def test_a_file_that_can_never_run_is_a_warning(tmp_path: Path) -> None:
     assert "never runs: inbound/1.sieve:2 ends the chain" in warning.message
 
 
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("inbound/1.sieve", "nowhere"),
+        ("inbound", "inbound"),  # leads to itself
+        ("tenants/acme/inbound", "../../file"),
+        ("lists/vip.txt", "nowhere"),
+        ("lists/vip.txt", "../large"),
+    ],
+)
+def test_what_is_there_and_cannot_be_read_is_an_error_and_not_left_out(
+    tmp_path: Path, link: str, target: str
+) -> None:
+    write(tmp_path, "file")
+    write(tmp_path, "large", "a\n" * 600_000)
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / link).symlink_to(target)
+    with pytest.raises(CompileError, match="cannot be read") as caught:
+        load_chain(tmp_path, ACME, "inbound")
+    assert caught.value.diagnostics[0].file == link
+
+
+def test_what_an_editor_leaves_beside_a_list_is_none(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/.#vip.txt").symlink_to("ann@host.1234")
+    assert load_chain(tmp_path, ACME, "inbound").lists == {}
+
+
 def test_the_mark_that_some_editors_write_in_front_is_no_text(tmp_path: Path) -> None:
     write(tmp_path, "inbound/1.sieve", '\ufeffinclude :global "a";')
     write(tmp_path, "lib/a.sieve", "\ufeff")
@@ -176,6 +204,23 @@ def test_a_text_in_any_folder_is_looked_for(tmp_path: Path, folder: str) -> None
     assert chains.chain_for(ACME, "inbound").version != first.version
 
 
+def test_a_change_in_a_folder_that_is_a_link_is_seen(tmp_path: Path) -> None:
+    """As a container mounts them; one that leads back up is walked once."""
+    clock = Clock()
+    for version in ("one", "two"):
+        write(tmp_path, f"policies/..{version}/inbound/{version}.sieve")
+    data = tmp_path / "policies/..data"
+    data.symlink_to("..one")
+    (tmp_path / "policies/inbound").symlink_to("..data/inbound")
+    (tmp_path / "policies/..one/inbound/up").symlink_to("..")
+    chains = Chains(tmp_path / "policies", limits=Limits(), clock=clock, report=lambda *_: None)
+    first = chains.chain_for(ACME, "inbound")
+    data.unlink()
+    data.symlink_to("..two")
+    clock.seconds += 1.0
+    assert chains.chain_for(ACME, "inbound").version != first.version
+
+
 def test_files_that_did_not_change_are_current_and_those_that_did_are_not(
     tmp_path: Path,
 ) -> None:
@@ -204,23 +249,6 @@ def test_a_broken_edit_keeps_the_last_good_chain_and_is_reported_once(tmp_path: 
     for _ in range(3):
         clock.seconds += 1.0
         assert chains.chain_for(ACME, "inbound") is good
-def test_a_change_in_a_folder_that_is_a_link_is_seen(tmp_path: Path) -> None:
-    """As a container mounts them; one that leads back up is walked once."""
-    clock = Clock()
-    for version in ("one", "two"):
-        write(tmp_path, f"policies/..{version}/inbound/{version}.sieve")
-    data = tmp_path / "policies/..data"
-    data.symlink_to("..one")
-    (tmp_path / "policies/inbound").symlink_to("..data/inbound")
-    (tmp_path / "policies/..one/inbound/up").symlink_to("..")
-    chains = Chains(tmp_path / "policies", limits=Limits(), clock=clock, report=lambda *_: None)
-    first = chains.chain_for(ACME, "inbound")
-    data.unlink()
-    data.symlink_to("..two")
-    clock.seconds += 1.0
-    assert chains.chain_for(ACME, "inbound").version != first.version
-
-
     assert [told[:2] for told in reports] == [(ACME, "inbound")]
     assert list(chains.faults()) == [("acme", "inbound")]
     write(tmp_path, "inbound/1.sieve", "keep;\n")
