@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from io import TextIOWrapper
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     Whatever goes wrong is told in a sentence on standard error, never as a traceback.
     """
     sys.excepthook = tell_fault
+    if isinstance(sys.stdout, TextIOWrapper):  # a mail may hold what no terminal can show
+        sys.stdout.reconfigure(errors="replace")
     try:
         done = get_command(build(*arguments[:1])).main(
             args=list(arguments), prog_name="gateway", standalone_mode=False

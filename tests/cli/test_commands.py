@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,22 @@ def test_help_is_whole_on_a_narrow_terminal(
 def test_the_release_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("gateway ")
+
+
+def test_what_is_no_text_in_a_mail_can_be_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A subject in Latin-1 without saying so; an output in UTF-8 takes no half of it."""
+    monkeypatch.chdir(tmp_path)
+    Path("latin.eml").write_bytes(b"From: a@x.example\r\nSubject: Gr\xfc\xdfe\r\n\r\n")
+    Path("a.sieve").write_text('if header :contains "Subject" "gr" { keep; }')
+    for extra in ([], ["--json", "--chain", "outbound"]):
+        shown = TextIOWrapper(BytesIO(), encoding="utf-8")
+        monkeypatch.setattr(sys, "stdout", shown)
+        words = ["policy", "test", "--script", "a.sieve", *extra, "latin.eml"]
+        assert commands.run(words) == 0
+        shown.seek(0)
+        assert "Gr??e" in shown.read()
 
 
 def test_a_disk_that_is_full_is_told_in_words() -> None:
