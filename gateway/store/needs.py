@@ -86,10 +86,11 @@ def _hold_lane(db: Db, lane: Lane, *, now: datetime) -> None:
     for message, count in rows:
         fix = f"{step}, then gateway queue release {message}"
         db.execute(
-            "UPDATE delivery SET state = 'held', next_attempt_at = NULL, sendable_since = NULL,"
-            f" reason = ?, fix = ?, lane_kind = ?, lane = ? WHERE {IN_LANE}"
-            " AND state <> 'claimed' AND message = ?",
-            (NO_WAY, fix, to.kind.value, to.name, *_key(lane), message),
+            "UPDATE delivery SET state = 'held', next_attempt_at = NULL, stalled_since = NULL,"
+            " sendable_seconds = sendable_seconds + coalesce(max(0, ? - sendable_since), 0),"
+            " sendable_since = NULL, reason = ?, fix = ?, lane_kind = ?, lane = ?"
+            f" WHERE {IN_LANE} AND state <> 'claimed' AND message = ?",
+            (now.timestamp(), NO_WAY, fix, to.kind.value, to.name, *_key(lane), message),
         )
         journal.write(
             db, message, "delivery.held", now=now, recipients=count,

@@ -340,7 +340,10 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
         " last_code = ?4, last_reply = ?5, upstream_id = coalesce(?6, upstream_id),"
         " reason = ?7, fix = ?8, finished_at = ?9, token = NULL, owner = NULL,"
         " lease_until = NULL,"
-        " sendable_since = iif(?1 = 'deferred', coalesce(sendable_since, ?10), sendable_since),"
+        " sendable_seconds = sendable_seconds"
+        " + iif(?1 = 'held', coalesce(max(0, ?15 - sendable_since), 0), 0),"
+        " sendable_since = CASE ?1 WHEN 'deferred' THEN coalesce(sendable_since, ?10)"
+        " WHEN 'held' THEN NULL ELSE sendable_since END,"
         " stalled_since = iif(?11 IS NULL, NULL, coalesce(stalled_since, ?11)),"
         " delay_told = max(delay_told, ?14)"
         " WHERE number = ?12 AND token = ?13 AND state = 'claimed'",
@@ -351,6 +354,7 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
             _fix_of(batch, result) if waits else None,
             None if waits else now.timestamp(), clock.sendable_since, clock.stalled_since,
             result.delivery, batch.token, int(result.delayed_until is not None),
+            now.timestamp(),
         ),
     )  # fmt: skip
     if changed.rowcount:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant_file import read_tenant_file
-from gateway.store import lanes, queue, tenants
+from gateway.store import lanes, people, queue, tenants
 from gateway.store.errors import Conflict
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
@@ -28,6 +29,7 @@ HOOK = """
 url = "https://desk.example/events"
 events = ["message.bounced"]
 """
+HOUR = timedelta(hours=1)
 OWN = Lane("acme", LaneKind.UPSTREAM, "own")
 CAPTURED = Lane("acme", LaneKind.CAPTURE, "own")
 DESK = Lane("acme", LaneKind.ROUTE, "desk")
@@ -98,8 +100,15 @@ def test_a_hook_that_events_wait_for_is_removed_by_force_alone(
     store: Store, acme: Tenants
 ) -> None:
     acme.apply(TENANT + HOOK)
-    store.write_now(queue.accept, outgoing(lane=EVENTS), now=NOON)
+    id_ = store.write_now(queue.accept, outgoing(lane=EVENTS), now=NOON - HOUR)
     with pytest.raises(Conflict, match="1 delivery still waits for the hook events"):
         acme.apply(TENANT, prune=True)
     acme.apply(TENANT, prune=True, force=True)
     assert store.read_now(queue.due_lanes, now=NOON) == []
+    acme.apply(TENANT + HOOK)
+    store.write_now(people.release, id_, now=NOON + 9 * HOUR)
+    (batch,) = store.write_now(
+        queue.claim, EVENTS, owner="node", now=NOON + 9 * HOUR, lease=HOUR, messages=9,
+        recipients=9,
+    )  # fmt: skip
+    assert batch.deliveries[0].sendable_seconds == pytest.approx(3600)  # before it was held

@@ -143,6 +143,18 @@ def test_a_release_under_a_pause_does_not_start_the_give_up_clock(store: Store) 
     assert batch.deliveries[0].sendable_seconds == pytest.approx(3600)
 
 
+def test_what_is_set_aside_for_days_has_its_tries_left_once_it_is_released(
+    store: Store,
+) -> None:
+    id_ = store.write_now(set_aside, DESK, now=NOON)
+    store.write_now(people.release, id_, now=NOON + WEEK)
+    (batch,) = store.write_now(
+        queue.claim, DESK, owner="node", now=NOON + WEEK + HOUR, lease=HOUR, messages=9,
+        recipients=9,
+    )  # fmt: skip
+    assert batch.deliveries[0].sendable_seconds == pytest.approx(3600)
+
+
 def test_what_is_scheduled_is_queued_at_its_hour_and_waits_from_then_on(store: Store) -> None:
     later = outgoing(lane=NOWHERE)
     envelope = replace(later.envelope, hold_until=NOON + HOUR)
