@@ -55,8 +55,8 @@ def remove(db: Db, id_: str, *, event: str, now: datetime) -> None:
 def release(db: Db, id_: str, *, event: str, now: datetime) -> None:
     """Have a held message judged on: by the file after the one that held it.
 
-    What was held for want of a route, or because an answer could not go, is tried again.
-    Raises Conflict when it is not held.
+    What was held for want of a route, because an answer could not go or because its mailbox
+    was removed is tried again. Raises Conflict when it is not held.
     """
     found = _reopen(db, id_, event=event, now=now)
     if found is None:
@@ -124,9 +124,14 @@ def _reopen(db: Db, id_: str, *, event: str, now: datetime) -> tuple[int, Effect
 
 
 def _try_again(db: Db, id_: str) -> None:
+    """Have its Plan carried out with all tries left; without one it is judged first."""
     query = "UPDATE effects SET state = 'planned' WHERE message = ? AND state = 'held'"
     db.execute(query, (id_,))
-    db.execute("UPDATE inbox SET state = 'planned' WHERE message = ?", (id_,))
+    db.execute(
+        "UPDATE inbox SET state = iif(plan IS NULL, 'fetched', 'planned'), tries = 0"
+        " WHERE message = ?",
+        (id_,),
+    )
 
 
 def _hold_of(db: Db, id_: str) -> tuple[int, Effect] | None:

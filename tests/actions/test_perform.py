@@ -22,7 +22,7 @@ from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.mail.tenant import Hook, Tenant
-from gateway.store import books, buyers, inbox, journal, marks, suppressions
+from gateway.store import books, buyers, holds, inbox, journal, marks, suppressions
 from gateway.store.sqlite import Db, Store
 from tests.actions.occasions import ACME, NOON, PROOF, SHOP, WAY, fetched, mark
 
@@ -187,6 +187,8 @@ def test_a_plan_that_cannot_be_carried_out_is_held_after_three_tries(store: Stor
     found = store.read_now(inbox.load, id_)
     assert found is not None
     assert "in 3 tries" in (found.rule or "")
+    store.write_now(holds.release, id_, event="queue.release", now=NOON)
+    assert scene.perform(id_) == "routed"
 
 
 def test_a_second_mail_of_the_same_sender_has_no_second_answer(store: Store) -> None:

@@ -10,7 +10,7 @@ from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.ids import new_id
 from gateway.mail.inbound import Fetched
 from gateway.mail.tenant_file import read_tenant_file
-from gateway.store import inbox, lanes, mailboxes, queue, states, tenants
+from gateway.store import holds, inbox, lanes, mailboxes, queue, states, tenants
 from gateway.store.errors import Conflict
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db, Store
@@ -135,6 +135,9 @@ def test_force_holds_what_needs_it_and_forgets_where_fetching_stood(
         lambda db: db.execute("SELECT message, state FROM delivery").fetchall()
     )
     assert held == [(sent, "held")]
+    store.write_now(holds.release, message.id, event="queue.release", now=NOON)
+    [left] = store.read_now(inbox.unfinished)
+    assert not left.was_begun  # it was not judged yet
 
 
 def test_answers_are_switched_and_the_rest_stays(store: Store, seal: Seal) -> None:
