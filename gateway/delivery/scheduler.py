@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gateway import events
 from gateway.delivery.leases import Leases
@@ -34,6 +34,8 @@ from gateway.store.errors import StoreError, StoreFull
 from gateway.store.lanes import LaneState
 from gateway.store.queue import DueLane
 from gateway.store.sqlite import Db, Store
+
+T = TypeVar("T")
 
 STOPS = frozenset({Decision.SIGN_IN_REFUSED, Decision.WAIT_QUOTA})
 LOOK_EVERY_SECONDS = 1.0
@@ -81,7 +83,7 @@ class Scheduler:
         self._ways: dict[Lane, Way] = {}
         self._woken = asyncio.Event()
         self._is_stopping = False
-        self._unrecorded = 0  # batches that were sent while the disk was full
+        self._unrecorded = 0  # batches that were tried while the store failed
         self._rests_until = 0.0  # by the loop's clock
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -233,7 +235,9 @@ class Scheduler:
         stop = next((one for one in results if one.verdict.decision in STOPS), None)
         if stop is not None and not way.is_pausing:
             await self._pause(way, stop, rests_on=rests_on, now=now)
-        recorded = await self._record_surely(batch, results, now=now)
+        recorded = await self._surely(
+            lambda: self._store.write(self._record, batch, results, now=now)
+        )
         _report(batch, results, recorded)
         if stop is not None:
             return
@@ -256,31 +260,29 @@ class Scheduler:
         fix = (verdict.fix or way.lane.how_to_see) if verdict else None
         await self._store.write(lanes.set_rest, way.lane, reason=reason, fix=fix)
 
-    async def _record_surely(
-        self, batch: Batch, results: Sequence[Result], *, now: datetime
-    ) -> Recorded:
-        """Record; on a full disk again and again, and nothing more is begun until then.
+    async def _surely(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write what a try led to; where the store fails, again and again, and nothing more is
+        begun until then.
 
         What was sent and never recorded would be sent again once its lease has run out.
         """
         try:
-            return await self._store.write(self._record, batch, results, now=now)
-        except StoreFull:
+            return await write()
+        except StoreError as error:
+            self._rest(error)
             self._unrecorded += 1
         try:
-            return await self._record_when_there_is_room(batch, results, now=now)
+            return await self._write_once_it_can(write)
         finally:
             self._unrecorded -= 1
             self._woken.set()
 
-    async def _record_when_there_is_room(
-        self, batch: Batch, results: Sequence[Result], *, now: datetime
-    ) -> Recorded:
+    async def _write_once_it_can(self, write: Callable[[], Awaitable[T]]) -> T:
         while True:
             await asyncio.sleep(STORE_REST_SECONDS)
             try:
-                return await self._store.write(self._record, batch, results, now=now)
-            except StoreFull:
+                return await write()
+            except StoreError:
                 if self._is_stopping:
                     raise  # the next life finds the lease, and says so in the journal
 
@@ -297,15 +299,17 @@ class Scheduler:
         verdict = reason.verdict
         refused = verdict.decision is Decision.SIGN_IN_REFUSED
         until = way.sign_in_at(verdict.cause, now=now) if refused else now + QUOTA_WAIT
-        is_paused = await self._store.write(
-            _pause_unless_outdated,
-            way.lane,
-            rests_on=rests_on if refused else None,
-            by="sign-in" if refused else "quota",
-            reason=verdict.meaning,
-            fix=verdict.fix,
-            until=until,
-            now=now,
+        is_paused = await self._surely(
+            lambda: self._store.write(
+                _pause_unless_outdated,
+                way.lane,
+                rests_on=rests_on if refused else None,
+                by="sign-in" if refused else "quota",
+                reason=verdict.meaning,
+                fix=verdict.fix,
+                until=until,
+                now=now,
+            )
         )
         if is_paused:
             events.lane_paused(lane=way.lane, verdict=verdict, until=until)

@@ -12,7 +12,6 @@ from gateway.mail.delivery import Lane, LaneKind
 from gateway.sandbox.misbehaviour import Fault
 from gateway.sandbox.misbehaviour import Phase as At
 from gateway.store import lanes, people, queue, tenants
-from gateway.store.errors import StoreFull
 from gateway.store.lanes import LaneState
 from gateway.store.sqlite import Db
 from tests.delivery.post_office import LANE, PostOffice, open_post_office
@@ -368,25 +367,5 @@ def test_recipients_beyond_a_limit_go_in_a_transaction_of_their_own(
             await office.wait_until(_all("delivered", 5))
             sizes = sorted(len(one.envelope.recipients) for one in office.provider.captured)
             assert sizes == [1, 2, 2]
-
-    run(work())
-
-
-def test_what_was_sent_while_the_disk_was_full_is_recorded_and_not_sent_again(
-    run: Run, tmp_path: Path
-) -> None:
-    """Nothing more is begun until it is: its record would find no room either."""
-
-    async def work() -> None:
-        async with open_post_office(tmp_path) as office:
-            office.limits[LANE] = LaneLimits(connections=1)
-            office.record_faults = [StoreFull("no room"), StoreFull("no room")]
-            await office.accept("ann@example.net")
-            while len(office.record_faults) == 2:
-                await office.recorded()
-            await office.accept("ben@example.net")
-            await office.wait_until(_all("delivered", 2))
-            assert not office.record_faults
-            assert len(office.provider.captured) == 2
 
     run(work())

@@ -1,0 +1,64 @@
+"""A store that fails while mail is sent: what was sent is recorded, and not sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.delivery.rate import LaneLimits
+from gateway.store.errors import StoreError, StoreFull
+from tests.delivery.post_office import LANE, open_post_office
+
+Run = Callable[[Awaitable[Any]], Any]
+QUOTA = "550 5.4.5 Daily user sending limit exceeded"
+
+
+@pytest.mark.parametrize("fault", [StoreFull("no room"), StoreError("database is locked")])
+def test_what_was_sent_while_the_store_failed_is_recorded_and_not_sent_again(
+    run: Run, tmp_path: Path, fault: StoreError
+) -> None:
+    """Nothing more is begun until it is: its record would fail as well."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.limits[LANE] = LaneLimits(connections=1)
+            office.record_faults = [fault, fault]
+            await office.accept("ann@example.net")
+            while len(office.record_faults) == 2:
+                await office.recorded()
+            await office.accept("ben@example.net")
+            await office.wait_until(lambda one: [*one.values()] == ["delivered"] * 2)
+            assert not office.record_faults
+            assert len(office.provider.captured) == 2
+
+    run(work())
+
+
+def test_what_was_sent_is_recorded_though_its_lane_could_not_be_paused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One recipient of two used up the quota while the disk was full."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.accounts[LANE] = office.account(preset="gmail")
+            office.misbehave(recipients={"ben@example.net": QUOTA})
+            write, faults = office.store.write, [StoreFull("no room")]
+
+            async def failing(work: Any, *args: Any, **options: Any) -> Any:
+                if "pause" in work.__name__ and faults:
+                    raise faults.pop()
+                return await write(work, *args, **options)
+
+            monkeypatch.setattr(office.store, "write", failing)
+            await office.accept("ann@example.net", "ben@example.net")
+            await office.scheduler.start()
+            states = await office.wait_until(lambda one: "delivered" in one.values())
+            assert states == {"ann@example.net": "delivered", "ben@example.net": "deferred"}
+            assert not faults
+            await office.scheduler.stop(grace_seconds=1)
+
+    run(work())
