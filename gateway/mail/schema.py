@@ -21,6 +21,7 @@ Size = NewType("Size", int)
 """A number of bytes, written as a whole number or as "25MB" (powers of 1024)."""
 
 UNITS_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST = timedelta(days=36_500)  # so that there is a date before and behind it
 UNITS_BYTES = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 
 
@@ -71,11 +72,18 @@ def unknown_key(key: str, known: typing.Iterable[str], *, thing: str = "key") ->
 
 
 def parse_duration(text: str) -> timedelta:
-    """Return the duration of a whole number and s, m, h or d; raises ValueError."""
+    """Return the duration of a whole number and s, m, h or d, at most LONGEST.
+
+    Raises ValueError.
+    """
     found = re.fullmatch(r"(\d+)([smhd])", text.strip())
     if not found:
         raise ValueError(f"'{text}' is not a duration: write a whole number and s, m, h or d")
-    return timedelta(seconds=int(found[1]) * UNITS_SECONDS[found[2]])
+    seconds = int(found[1]) * UNITS_SECONDS[found[2]]
+    if seconds > LONGEST.total_seconds():
+        sentence = f"is longer than a hundred years: write {LONGEST.days}d or less"
+        raise ValueError(f"'{text}' {sentence}")
+    return timedelta(seconds=seconds)
 
 
 def parse_size(text: str) -> Size:

@@ -31,7 +31,8 @@ from gateway.mail.tenant import (
 LAST_PORT = 65535
 HOST = re.compile(r"[^\s:/@]+")  # its name; what it resolves to is for later
 DAYS = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-TIMES = r"\d\d:\d\d-\d\d:\d\d"
+TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+TIMES = f"{TIME}-(?:{TIME}|24:00)"
 HOURS = re.compile(rf"{DAYS}(?:-{DAYS})? {TIMES}(?:, ?{DAYS}(?:-{DAYS})? {TIMES})*")
 SECRET_KEYS = (
     "password_file", "password_env", "secret_file", "secret_env", "client_secret_file",
@@ -118,10 +119,8 @@ def find_faults(tenant: Tenant, *, providers: Collection[str]) -> Iterator[str]:
         except ValueError as error:
             yield f"{key}: {error}"
     if tenant.hours and not HOURS.fullmatch(tenant.hours):
-        yield f"hours: '{tenant.hours}' are none: write them as Mon-Fri 09:00-18:00"
-    try:
-        ZoneInfo(tenant.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
+        yield f"hours: '{tenant.hours}' are no hours: write them as Mon-Fri 09:00-18:00"
+    if not _is_timezone(tenant.timezone):
         yield f"timezone: there is no '{tenant.timezone}'; write one such as Europe/Berlin"
     accounts: list[Upstream | Mailbox] = [
         *tenant.upstreams.values(),
@@ -215,6 +214,14 @@ def _is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
+        return False
+    return True
+
+
+def _is_timezone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # such as a folder of zones: "Europe"
         return False
     return True
 

@@ -42,6 +42,7 @@ def test_a_table_becomes_the_frozen_value() -> None:
         ({"host": "mx", "security": "ssl"}, "did you mean 'tls'"),
         ({"host": "mx", "waits": ["5"]}, "is not a duration"),
         ({"host": "mx", "waits": "5s"}, "expects a list"),
+        ({"host": "mx", "waits": ["9999999999d"]}, "longer than a hundred years: write 36500d"),
         ({"host": "mx", "limit": "many"}, "is not a size"),
         ({"host": "mx", "issued": "soon"}, "issued: "),
     ],

@@ -75,6 +75,8 @@ def test_what_does_not_fit_is_told_with_section_and_key(text: str, sentence: str
     [
         (('"helpdesk"\ntime', '"helpdesc"\ntime'), "did you mean 'helpdesk'"),
         (("Europe/Berlin", "Europe/Berlim"), "timezone: there is no"),
+        (("Europe/Berlin", "Europe"), "timezone: there is no 'Europe'"),
+        (("timezone", 'hours = "Mon 09:00-19:60"\ntimezone'), "are no hours: write them as"),
         (('upstream = "own"', 'upstream = "won"'), 'senders."support@acme.example"'),
         (("netease-163", "netease-136"), "did you mean 'netease-163'"),
         (('"rewrite"', '"rewrit"'), 'write "enforce" or "rewrite"'),
