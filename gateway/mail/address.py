@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import idna
 
 MAX_LOCAL_BYTES = 64  # RFC 5321 §4.5.3.1.1
 MAX_DOMAIN_BYTES = 255  # RFC 5321 §4.5.3.1.2
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+LITERAL = re.compile(r"\[[!-Z^-~]+\]")  # RFC 5321 §4.1.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def parse_domain(text: str) -> str:
 
     Raises ValueError with one sentence when it is not a domain.
     """
-    if text.startswith("[") and text.endswith("]"):
+    if LITERAL.fullmatch(text):
         return text
     domain = text.rstrip(".").lower()
     if not domain.isascii():
@@ -93,4 +96,4 @@ def _printable(local: str) -> bool:
 
 
 def _is_quoted(local: str) -> bool:
-    return len(local) >= 2 and local[0] == local[-1] == '"'
+    return QUOTED.fullmatch(local) is not None

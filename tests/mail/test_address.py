@@ -32,11 +32,26 @@ def test_a_detail_has_its_base() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ann", "@x.example", "ann@", "a b@x.example", "ann@x..example", "a<b@x.example"],
+    [
+        "",
+        "ann",
+        "@x.example",
+        "ann@",
+        "a b@x.example",
+        "ann@x..example",
+        "a<b@x.example",
+        '"a">b"@x.example',
+        "ann@[é]",
+        "ann@[a[b]",
+    ],
 )
 def test_what_is_no_address_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match=r"address|domain"):
         parse_address(text)
+
+
+def test_an_address_may_be_quoted_and_name_a_machine() -> None:
+    assert str(parse_address(r'"a \" b"@[IPv6:::1]')) == r'"a \" b"@[IPv6:::1]'
 
 
 @given(st.text(max_size=40))
