@@ -23,7 +23,7 @@ def fitted(envelope: Envelope, content: bytes, *, offered: Mapping[str, str]) ->
     limit = offered.get("SIZE", "")
     if limit.isdigit() and 0 < int(limit) < len(content):
         return TOO_LARGE
-    if content.isascii() and not _has_utf8_address(envelope):
+    if content.isascii() and not envelope.needs_smtputf8:
         return content
     if "SMTPUTF8" not in offered and _needs_smtputf8(envelope, content):
         return NO_SMTPUTF8
@@ -37,14 +37,7 @@ def takes_address(recipient: Recipient, *, offered: Mapping[str, str]) -> bool:
     return "SMTPUTF8" in offered or not recipient.address.needs_smtputf8
 
 
-def _has_utf8_address(envelope: Envelope) -> bool:
-    path = envelope.return_path
-    if path is not None and path.needs_smtputf8:
-        return True
-    return any(one.address.needs_smtputf8 for one in envelope.recipients)
-
-
 def _needs_smtputf8(envelope: Envelope, content: bytes) -> bool:
-    if _has_utf8_address(envelope):
+    if envelope.needs_smtputf8:
         return True
     return envelope.smtputf8 and not content[: parse_message(content).body_at].isascii()

@@ -30,6 +30,13 @@ class Envelope:
     smtputf8: bool = False  # RFC 6531 §3.4
     hold_until: datetime | None = None  # FUTURERELEASE (RFC 4865)
 
+    @property
+    def needs_smtputf8(self) -> bool:
+        """Whether one of its addresses has non-ASCII characters (RFC 6531 §3.4)."""
+        if self.return_path is not None and self.return_path.needs_smtputf8:
+            return True
+        return any(one.address.needs_smtputf8 for one in self.recipients)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:

@@ -23,7 +23,8 @@ def mail_line(envelope: Envelope, content: bytes, *, offered: Mapping[str, str])
         words.append(f"SIZE={len(content)}")
     if "8BITMIME" in offered and not content.isascii():  # RFC 6152
         words.append("BODY=8BITMIME")
-    if "SMTPUTF8" in offered and envelope.smtputf8:  # RFC 6531 §3.4
+    utf8 = envelope.smtputf8 or envelope.needs_smtputf8
+    if "SMTPUTF8" in offered and utf8:  # RFC 6531 §3.4
         words.append("SMTPUTF8")
     if "DSN" in offered and envelope.ret:  # RFC 3461 §4
         words.append(f"RET={envelope.ret}")
