@@ -26,6 +26,11 @@ WITH_PARAMETERS = frozenset({"content-type", "content-disposition"})
 PARAMETER = re.compile(
     rf"(?<![A-Za-z0-9-])(?P<name>[A-Za-z0-9-]+)\s*=\s*(?P<value>{QUOTED}|[^\s;\"]+)"
 )
+ENCODINGS = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})  # RFC 2045 §6
+NOT_WRITTEN = (  # by the library
+    UnicodeEncodeError,  # a multipart without its boundary
+    RecursionError,  # hundreds of parts, each in another one
+)
 WORD_BYTES = 42  # of one encoded word, which has 75 characters at most (RFC 2047 §2)
 LONGEST_LINE = 998  # RFC 5322 §2.1.1
 
@@ -34,7 +39,7 @@ def re_encoded(content: bytes) -> bytes | None:
     """Return the message in ASCII, None where that cannot be: a sealed part, an address."""
     try:
         return _re_encoded(content)
-    except UnicodeEncodeError:  # of the library, for a multipart without its boundary
+    except NOT_WRITTEN:
         return None
 
 
@@ -45,8 +50,8 @@ def _re_encoded(content: bytes) -> bytes | None:
             return None
         if not _encode_fields(part):
             return None
-        if not part.is_multipart():
-            _encode(part)
+        if not part.is_multipart() and not _encode(part):
+            return None
     if "MIME-Version" not in message:
         message["MIME-Version"] = "1.0"  # RFC 2045 §4: else no encoding counts
     made = message.as_bytes(policy=SEVEN_BIT)
@@ -112,16 +117,18 @@ def _words(text: str) -> str:
     return "\r\n ".join(f"=?utf-8?b?{b64encode(one.encode()).decode()}?=" for one in cut)
 
 
-def _encode(part: Message) -> None:
-    payload = part.get_payload(decode=True)
+def _encode(part: Message) -> bool:
+    """Write a part's body in ASCII; False where nobody knows how its bytes are encoded."""
     encoding = str(part.get("Content-Transfer-Encoding", "7bit")).strip().lower()
-    if not isinstance(payload, bytes) or encoding not in ("7bit", "8bit", "binary"):
-        return
-    if payload.isascii() and encoding != "binary":
-        return
+    if encoding != "binary" and part.as_bytes(policy=compat32).isascii():
+        return True
+    payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes) or encoding not in ENCODINGS:
+        return False
     del part["Content-Transfer-Encoding"]
     part["Content-Transfer-Encoding"] = "base64"
     part.set_payload(_base64_lines(payload))
+    return True
 
 
 def _base64_lines(payload: bytes) -> str:

@@ -79,6 +79,20 @@ def test_a_multipart_without_a_part_is_refused() -> None:
     assert re_encoded(EIGHT.replace(b"text/plain", b"multipart/signed; boundary=b")) is None
 
 
+def test_eight_bits_that_are_said_to_be_encoded_are_what_a_reader_takes_them_for() -> None:
+    raw = b"Content-Type: text/plain; charset=x-own\r\nContent-Transfer-Encoding: "
+    made = re_encoded(raw + b"quoted-printable\r\n\r\ncaf=E9 caf\xe9\r\n")
+    assert made is not None
+    assert message_from_bytes(made).get_payload(decode=True) == b"caf\xe9 caf\xe9\r\n"
+    assert re_encoded(raw + b"x-own\r\n\r\ncaf\xe9\r\n") is None
+
+
+def test_parts_in_parts_without_end_are_refused() -> None:
+    kind = b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n'
+    nested = b"".join(kind % (number, number) for number in range(1000))
+    assert re_encoded(nested + b"\r\n\xfc\r\n") is None
+
+
 @given(st.text(alphabet='ü你ab@<>,;:()"\\=?[]. \t%*\udcff', min_size=1, max_size=30))
 def test_a_field_that_is_re_encoded_begins_no_other(text: str) -> None:
     for name in ("To", "Subject", "Content-Type"):
