@@ -31,8 +31,7 @@ from gateway.mail.delivery import (
 from gateway.net.concurrency import spawn, spawn_lasting, stop_tasks
 from gateway.store import lanes, queue, tenants
 from gateway.store.errors import StoreError, StoreFull
-from gateway.store.lanes import LaneState
-from gateway.store.queue import DueLane
+from gateway.store.lanes import DueLane, LaneState
 from gateway.store.sqlite import Db, Store
 
 T = TypeVar("T")
@@ -337,7 +336,7 @@ def _report(batch: Batch, results: Sequence[Result], recorded: Recorded) -> None
 
 
 def _situation(db: Db, *, now: datetime) -> tuple[list[DueLane], list[LaneState]]:
-    return queue.due_lanes(db, now=now), lanes.lane_states(db)
+    return lanes.due_lanes(db, now=now), lanes.lane_states(db)
 
 
 def _pause_unless_outdated(

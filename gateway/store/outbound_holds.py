@@ -46,7 +46,8 @@ def due(db: Db, *, now: datetime) -> list[str]:
     """Return the messages whose time to be held is over."""
     query = (
         "SELECT DISTINCT d.message FROM delivery d JOIN plans p ON p.message = d.message"
-        " WHERE d.state = 'held' AND d.next_attempt_at <= ? AND p.ending IS NULL"
+        " WHERE d.state = 'held' AND d.next_attempt_at IS NOT NULL AND d.next_attempt_at <= ?"
+        " AND p.ending IS NULL"
     )
     return [row[0] for row in db.execute(query, (now.timestamp(),))]
 

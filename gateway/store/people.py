@@ -14,7 +14,8 @@ from gateway.mail.inbound import Authenticity
 from gateway.store import books, holds, journal, lanes
 from gateway.store.capturing import WAITS, WAITS_FIX, is_capturing
 from gateway.store.errors import Conflict
-from gateway.store.queue import DUE, STOPPED, sources
+from gateway.store.lanes import DUE
+from gateway.store.queue import STOPPED, sources
 from gateway.store.rows import read
 from gateway.store.sqlite import Db
 from gateway.store.waiting import (

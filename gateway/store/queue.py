@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gateway.mail.delivery import (
@@ -17,16 +17,15 @@ from gateway.mail.delivery import (
     Decision,
     Kind,
     Lane,
-    LaneKind,
     Outgoing,
     Recorded,
     Result,
     State,
 )
 from gateway.store import books, journal
-from gateway.store.batch import delivery_of, edits_row, envelope_row, load_batch, time_of
+from gateway.store.batch import delivery_of, edits_row, envelope_row, load_batch
 from gateway.store.capturing import lane_now
-from gateway.store.lanes import is_paused
+from gateway.store.lanes import DUE
 from gateway.store.sqlite import Db
 from gateway.store.waiting import (
     Clocks,
@@ -39,7 +38,6 @@ from gateway.store.waiting import (
 )
 
 STOPPED = Clocks(sendable_since=None, stalled_since=None)
-DUE = "state IN ('queued', 'deferred', 'scheduled')"
 UNCLAIM = (
     "UPDATE delivery SET state = 'queued', token = NULL, owner = NULL, lease_until = NULL"
     " WHERE state = 'claimed'"
@@ -55,14 +53,6 @@ STATES: dict[Decision, State] = {
     Decision.SIGN_IN_REFUSED: State.QUEUED,
     Decision.SET_ASIDE: State.HELD,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class DueLane:
-    """A lane that is not paused and has something to send, at `next_at` the earliest."""
-
-    lane: Lane
-    next_at: datetime
 
 
 def accept(db: Db, outgoing: Outgoing, *, now: datetime) -> str:
@@ -100,26 +90,6 @@ def count_accepted(db: Db, credential: str, *, since: datetime) -> int:
         (credential, since.timestamp(), Kind.SUBMISSION.value),
     ).fetchone()
     return int(row[0])
-
-
-def due_lanes(db: Db, *, now: datetime) -> list[DueLane]:
-    """Return every lane with something waiting for its time, the unpaused ones alone.
-
-    Walks the index from lane to lane, so the length of a queue costs nothing.
-    """
-    found: list[DueLane] = []
-    at: tuple[str, str, str] = ("", "", "")
-    query = (
-        "SELECT tenant, lane_kind, lane, next_attempt_at FROM delivery"
-        f" WHERE {DUE} AND (tenant, lane_kind, lane) > (?, ?, ?)"
-        " ORDER BY tenant, lane_kind, lane, next_attempt_at LIMIT 1"
-    )
-    while row := db.execute(query, at).fetchone():
-        at = row[:3]
-        lane = Lane(row[0], LaneKind(row[1]), row[2])
-        if lane.name and not is_paused(db, lane, now=now):
-            found.append(DueLane(lane, time_of(row[3])))
-    return found
 
 
 def claim(

@@ -16,7 +16,7 @@ from gateway.config import RouteSettings, Settings
 from gateway.mail.delivery import Decision, Lane, LaneKind, Result, State
 from gateway.mail.tenant_file import read_tenant_file
 from gateway.providers.catalogue import load_catalogue
-from gateway.store import people, queue, tenants
+from gateway.store import lanes, people, queue, tenants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
 from tests.servers.webhook import SECRET, Helpdesk
@@ -54,7 +54,7 @@ def test_an_event_whose_hook_is_gone_is_due_again_and_is_no_try(store: Store) ->
     )  # fmt: skip
     results = [without_target(one.number, NOON) for one in batch.deliveries]
     store.write_now(queue.record, batch, results, now=NOON)
-    (due,) = store.read_now(queue.due_lanes, now=NOON)
+    (due,) = store.read_now(lanes.due_lanes, now=NOON)
     assert (due.lane, due.next_at) == (EVENTS, NOON)
     (entry,) = store.read_now(people.entries)
     (recipient,) = entry.recipients

@@ -57,7 +57,7 @@ from gateway.mail.tenant_file import find_faults, read_tenant_file
 from gateway.net.smtp import Answer as Said
 from gateway.net.smtp import Endpoint, Login, Session
 from gateway.providers.catalogue import load_catalogue
-from gateway.store import books, lanes, people, queue
+from gateway.store import books, lanes, people
 from gateway.store import tenants as stored
 from gateway.store.errors import Conflict
 from gateway.store.sealing import Seal
@@ -378,7 +378,7 @@ class World:
 def is_due(db: Db, *, but: frozenset[Lane]) -> bool:
     """Whether a lane has something due or claimed, other than the lanes that rest."""
     now = datetime.now(UTC)
-    due = {one.lane for one in queue.due_lanes(db, now=now) if one.next_at <= now}
+    due = {one.lane for one in lanes.due_lanes(db, now=now) if one.next_at <= now}
     claimed = db.execute("SELECT 1 FROM delivery WHERE state = 'claimed' LIMIT 1").fetchone()
     return bool(due - but) or claimed is not None
 

@@ -11,7 +11,7 @@ from gateway.delivery.rate import LaneLimits
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.sandbox.misbehaviour import Fault
 from gateway.sandbox.misbehaviour import Phase as At
-from gateway.store import lanes, people, queue, tenants
+from gateway.store import lanes, people, tenants
 from gateway.store.lanes import LaneState
 from gateway.store.sqlite import Db
 from tests.delivery.post_office import LANE, PostOffice, open_post_office
@@ -78,7 +78,7 @@ def test_a_failed_recipient_bounces_to_the_route(run: Run, tmp_path: Path) -> No
             office.misbehave(recipients={"ann@example.net": "550 5.1.1 no such user"})
             await office.accept()
             await office.wait_until(_all("failed"))
-            due = await office.store.read(queue.due_lanes, now=datetime.now(UTC))
+            due = await office.store.read(lanes.due_lanes, now=datetime.now(UTC))
             assert [one.lane for one in due] == [Lane("acme", LaneKind.ROUTE, "desk")]
 
     run(work())

@@ -18,7 +18,7 @@ from gateway.mailbox.account import account_of
 from gateway.mailbox.standing import Standing
 from gateway.net.imap import ImapRefused
 from gateway.net.unreachable import Unreachable
-from gateway.store import queue
+from gateway.store import lanes
 from gateway.store.sqlite import Db, Store
 from gateway.store.states import MailboxState, mailbox_state
 from tests.mailbox.world import CATALOGUE, run
@@ -193,7 +193,7 @@ def test_a_health_and_its_event_are_kept_together_or_not_at_all(tmp_path: Path) 
             state = await store.read(mailbox_state, ADDRESS)
             assert state is not None
             assert state.state == "ok"
-            (lane,) = await store.read(queue.due_lanes, now=NOON)
+            (lane,) = await store.read(lanes.due_lanes, now=NOON)
             assert lane.lane.kind is LaneKind.HOOK
 
     run(work)

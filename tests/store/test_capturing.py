@@ -31,7 +31,7 @@ def accept(store: Store, *, lane: Lane = LANE, capturing: bool | None = None) ->
 
 
 def due(store: Store) -> set[Lane]:
-    return {one.lane for one in store.read_now(queue.due_lanes, now=NOON)}
+    return {one.lane for one in store.read_now(lanes.due_lanes, now=NOON)}
 
 
 def entry(store: Store, id_: str) -> people.QueueEntry:

@@ -17,7 +17,7 @@ from gateway.mail.delivery import (
     Verdict,
 )
 from gateway.mail.reply import Reply
-from gateway.store import books, given_up, journal, people, queue
+from gateway.store import books, given_up, journal, lanes, people, queue
 from gateway.store.errors import Conflict
 from gateway.store.sqlite import Store
 from tests.store.values import LANE, NOON, outgoing
@@ -61,7 +61,7 @@ def test_what_was_tried_fails_with_the_last_words_of_its_server(store: Store) ->
     ]
     assert recorded.is_finished
     assert states(store, id_) == [State.FAILED] * 2
-    assert store.read_now(queue.due_lanes, now=NOON + HOUR) == []
+    assert store.read_now(lanes.due_lanes, now=NOON + HOUR) == []
     book = store.read_now(books.outbound)
     assert (book.failed, book.difference) == (2, 0)
     timeline = store.read_now(journal.timeline, id_)

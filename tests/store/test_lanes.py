@@ -104,7 +104,7 @@ def test_a_hook_that_events_wait_for_is_removed_by_force_alone(
     with pytest.raises(Conflict, match="1 delivery still waits for the hook events"):
         acme.apply(TENANT, prune=True)
     acme.apply(TENANT, prune=True, force=True)
-    assert store.read_now(queue.due_lanes, now=NOON) == []
+    assert store.read_now(lanes.due_lanes, now=NOON) == []
     acme.apply(TENANT + HOOK)
     store.write_now(people.release, id_, now=NOON + 9 * HOUR)
     (batch,) = store.write_now(

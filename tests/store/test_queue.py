@@ -171,7 +171,7 @@ def test_a_paused_lane_gives_nothing_and_stops_the_give_up_clock(store: Store) -
     store.write_now(
         lanes.pause_lane, LANE, by="sign-in", reason="refused", fix="new key", now=NOON + hour
     )
-    assert store.read_now(queue.due_lanes, now=NOON + 2 * hour) == []
+    assert store.read_now(lanes.due_lanes, now=NOON + 2 * hour) == []
     entry = store.read_now(people.entries)[0]
     assert (entry.reason, entry.fix) == ("refused", "new key")
     store.write_now(lanes.resume_lane, LANE, now=NOON + 10 * hour)
@@ -199,14 +199,14 @@ def test_due_lanes_names_each_lane_once_with_its_earliest_time(store: Store) -> 
     store.write_now(
         queue.record, second, result(second, Decision.DEFER, wait=2 * LEASE), now=NOON
     )
-    due = store.read_now(queue.due_lanes, now=NOON)
+    due = store.read_now(lanes.due_lanes, now=NOON)
     assert [(one.lane, one.next_at) for one in due] == [(LANE, NOON + LEASE), (other, NOON)]
 
 
 def test_mail_without_an_upstream_waits_with_a_reason(store: Store) -> None:
     lane = Lane("acme", LaneKind.NONE, "")
     store.write_now(queue.accept, outgoing(lane=lane), now=NOON)
-    assert store.read_now(queue.due_lanes, now=NOON) == []
+    assert store.read_now(lanes.due_lanes, now=NOON) == []
     assert store.read_now(people.entries)[0].reason == "its sender has no upstream"
 
 
@@ -258,7 +258,7 @@ def test_a_scheduled_message_waits_for_its_hour_and_says_so(store: Store) -> Non
     (entry,) = store.read_now(people.entries, state="scheduled")
     assert entry.reason == "it is scheduled for 2026-11-24 13:00:00Z"
     assert entry.recipients[0].next_attempt_at == NOON + hour
-    (due,) = store.read_now(queue.due_lanes, now=NOON)
+    (due,) = store.read_now(lanes.due_lanes, now=NOON)
     assert due.next_at == NOON + hour
     (batch,) = claim(store, now=NOON + 2 * hour)
     assert (batch.message, batch.envelope.hold_until) == (id_, NOON + hour)

@@ -115,7 +115,7 @@ def test_a_resumed_lane_does_not_release_what_is_stale(store: Store) -> None:
     pause(store)
     hold_stale(store, after=WEEK)
     store.write_now(lanes.resume_lane, LANE, now=NOON + WEEK)
-    assert store.read_now(queue.due_lanes, now=NOON + WEEK) == []
+    assert store.read_now(lanes.due_lanes, now=NOON + WEEK) == []
 
 
 def test_what_a_person_releases_without_an_upstream_keeps_its_reason(store: Store) -> None:
