@@ -214,10 +214,16 @@ def hops_of(provider: Provider) -> TrustedHops:
     return TrustedHops(
         border_received=provider.border_received,
         inner_received=provider.inner_received,
+        inner_clients=provider.inner_clients,
         writes_return_path=provider.writes_return_path,
         return_path_below_border=provider.return_path_below_border,
         authserv_ids=provider.authserv_ids,
+        results_of_border=provider.results_of_border,
+        results_without_id=provider.results_without_id,
         results_below_border=provider.results_below_border,
+        results_above=provider.results_above,
+        results_after=provider.results_after,
+        results_name_sender=provider.results_name_sender,
         arc_sealers=provider.arc_sealers,
     )
 

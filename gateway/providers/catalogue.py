@@ -191,10 +191,16 @@ class Provider:
     # Which of its headers are believed (authenticity.trace says how); left out: none.
     border_received: tuple[str, ...] = ()
     inner_received: tuple[str, ...] = ()
+    inner_clients: tuple[str, ...] = ()
     writes_return_path: bool = False
     return_path_below_border: bool = False
     authserv_ids: tuple[str, ...] = ()
+    results_of_border: bool = False
+    results_without_id: bool = False
     results_below_border: bool = False
+    results_above: str = ""
+    results_after: str = ""
+    results_name_sender: bool = False
     arc_sealers: tuple[str, ...] = ()
 
     @property

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,10 +208,65 @@ def test_broken_results_prove_nothing(value: str) -> None:
 ), max_size=20))  # fmt: skip
 def test_no_field_whatever_makes_reading_fail(words: list[str]) -> None:
     value = " ".join(words)
-    trace(
+    text = (
         f"Return-Path: {value}\r\nReceived: {value}\r\n"
         f"Authentication-Results: mx.provider.example; {value}\r\n{REST}"
     )
+    trace(text)
+    named = replace(OWN, results_without_id=True, results_name_sender=True)
+    trace(text, named)
+    trace(text, replace(named, results_of_border=True, results_after="Return-Path"))
+
+
+def test_what_is_said_twice_or_reads_like_more_is_not_believed() -> None:
+    """An address that the provider writes as it came may go on like its results."""
+    twice = "smtp.mailfrom=x; spf=pass smtp.mailfrom=ann@acme.example"
+    for value in (twice, "smtp.mailfrom=ann@acme.example x.y=z@evil.example"):
+        said = f"Authentication-Results: mx.provider.example; spf=pass {value}\r\n"
+        assert stated(BORDER + said + REST) == {}
+    from_ = "dmarc=pass header.from=acme.example x.y=z.evil.example"
+    said = f"Authentication-Results: mx.provider.example; {from_}\r\n"
+    assert stated(BORDER + said + REST) == {}
+
+
+HOP = "hop.provider.example"
+OWN = replace(HOPS, inner_received=(f"*.{HOP}",), inner_clients=("2001:db8:1::/48",))
+
+
+@pytest.mark.parametrize(
+    ("client", "way", "passes"),
+    [
+        ("[2001:db8:1::7]", "ESMTPS", True),
+        ("[2001:db8:1::7]", "Microsoft SMTP Server", True),
+        ("[2001:db8:1::7]", "HTTPS", False),
+        ("[2001:db8:1::7]", "ESMTPSA", False),
+        ("[::1]", "ESMTPS", False),
+        ("[2001:db8:2::7]", "ESMTPS", False),
+        ("", "ESMTPS", False),
+    ],
+)
+def test_where_customers_send_too_a_hop_counts_by_its_client(
+    client: str, way: str, passes: bool
+) -> None:
+    hop = f"Received: from x.{HOP} ({client}) by y.{HOP} with {way}\r\n"
+    last = f"Received: from y.{HOP} ([::1]) by z.{HOP} with HTTPS\r\n"
+    found = trace(last + hop + RETURN_PATH + BORDER + REST, OWN)
+    assert bool(found.client) is passes
+    assert trace(last + RETURN_PATH + BORDER + REST, OWN).client
+
+
+def test_results_without_a_name_count_above_the_border_alone() -> None:
+    hops = replace(HOPS, results_without_id=True, results_below_border=False)
+    nameless = (
+        "Authentication-Results: spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=acme.example;"
+        " dmarc=pass action=none header.from=acme.example;compauth=pass reason=100\r\n"
+    )
+    assert stated(nameless + BORDER + REST, hops) == {
+        "spf": ("pass", "acme.example"),
+        "dmarc": ("pass", "acme.example"),
+    }
+    assert stated(BORDER + nameless + REST, hops) == {}
+    assert stated(STATED + BORDER + REST, hops) == {}
 
 
 def test_what_a_border_was_handed_by_itself_came_by_the_next_field() -> None:
