@@ -86,5 +86,6 @@ def test_whose_word_counts_is_told_of_each_provider_that_is_read() -> None:
         "its Authentication-Results and Return-Path, and DKIM as verified here"
     )
     assert told["icloud"] == "its Return-Path, and DKIM as verified here"
+    assert told["outlook-com"] == "its Authentication-Results, and DKIM as verified here"
     assert str(told["qq"]).startswith("DKIM, as verified here, alone:")
     assert told["sendgrid"] is None
