@@ -100,14 +100,19 @@ def believed(provider: Provider) -> Iterator[Pair]:
         return
     said = "Authentication-Results" if provider.authserv_ids else ""
     path = "Return-Path" if provider.writes_return_path else ""
-    named = " and ".join(filter(None, (said, path)))
-    yield (
-        "believed",
-        f"its {named}, and DKIM as verified here"
-        if named
-        else "DKIM, as verified here, alone:"
-        " how it writes Authentication-Results is not known for certain",
-    )
+    if named := " and ".join(filter(None, (said, path))):
+        yield "believed", f"its {named}, and DKIM as verified here"
+    elif provider.results_name_sender:
+        yield (
+            "believed",
+            "SPF and DKIM as verified here, by the client and envelope sender that it names",
+        )
+    else:
+        yield (
+            "believed",
+            "DKIM, as verified here, alone:"
+            " how it writes Authentication-Results is not known for certain",
+        )
 
 
 def limits(provider: Provider) -> Iterator[tuple[str, str | int]]:

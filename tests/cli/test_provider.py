@@ -87,5 +87,6 @@ def test_whose_word_counts_is_told_of_each_provider_that_is_read() -> None:
     )
     assert told["icloud"] == "its Return-Path, and DKIM as verified here"
     assert told["outlook-com"] == "its Authentication-Results, and DKIM as verified here"
+    assert str(told["netease-126"]).startswith("SPF and DKIM as verified here,")
     assert str(told["qq"]).startswith("DKIM, as verified here, alone:")
     assert told["sendgrid"] is None
