@@ -7,9 +7,11 @@ so a keyed hash is enough for them: no slow derivation in the hot path.
 
 from __future__ import annotations
 
+import fcntl
 import hmac
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -34,14 +36,9 @@ class Seal:
     def load(cls, path: Path) -> Seal:
         """Read the key file, made with mode 0600 on first use; raises StoreError."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            _write_keys(path, [Fernet.generate_key()])
-        except FileExistsError:
-            return cls._read(path)
-        return cls._read(path)
-
-    @classmethod
-    def _read(cls, path: Path) -> Seal:
+        with _locked(path.parent) as folder:
+            if not path.exists():
+                _write_keys(path, [Fernet.generate_key()], folder=folder)
         return cls(_read_keys(path), path=path)
 
     def seal(self, secret: str) -> bytes:
@@ -60,11 +57,9 @@ class Seal:
         """
         if self._path is None:
             raise StoreError("a seal without a key file cannot be given a new key")
-        keys = [Fernet.generate_key(), *_read_keys(self._path)]
-        draft = self._path.with_name(f"{self._path.name}.new")
-        draft.unlink(missing_ok=True)
-        _write_keys(draft, keys)
-        draft.replace(self._path)
+        with _locked(self._path.parent) as folder:
+            keys = [Fernet.generate_key(), *_read_keys(self._path)]
+            _write_keys(self._path, keys, folder=folder)
         self._take(keys)
 
     def reseal(self, sealed: bytes) -> bytes:
@@ -101,23 +96,39 @@ class Seal:
         return [hmac.new(key, data, sha256).hexdigest() for key in self._hash_keys]
 
 
-def _write_keys(path: Path, keys: list[bytes]) -> None:
-    """Write a new file that is the folder's owner's alone; raises FileExistsError.
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Let nobody else make or replace a key in the folder meanwhile; yields its descriptor.
+
+    Raises StoreError. Two that replace a key at once would each forget the other's.
+    """
+    try:
+        folder = os.open(path, os.O_RDONLY)
+    except PermissionError as error:
+        raise StoreError(f"{path}: cannot be read: {NOT_OURS}") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(folder)  # and the lock with it
+
+
+def _write_keys(path: Path, keys: list[bytes], *, folder: int) -> None:
+    """Write the file whole or not at all; it is the folder's owner's alone.
 
     Root may type a verb for a server that runs as another user, who must read the key.
     """
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            if os.geteuid() == 0:
-                owner = path.parent.stat()
-                os.fchown(handle, owner.st_uid, owner.st_gid)
-            file.write(b"\n".join(keys) + b"\n")
-            file.flush()
-            os.fsync(handle)
-    except OSError:
-        path.unlink()  # half a file would be taken for a key that was lost
-        raise
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)  # of a process that was killed
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        if os.geteuid() == 0:
+            owner = os.fstat(folder)
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        file.write(b"\n".join(keys) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    os.fsync(folder)  # before anything is sealed by it
 
 
 def _read_keys(path: Path) -> list[bytes]:
