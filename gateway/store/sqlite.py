@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import shutil
 import sqlite3
@@ -58,7 +59,6 @@ class Store:
         self._keep_free = keep_free
         self._max_bytes = max_bytes
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._left_over: _Call | None = None
         self._full: str | None = None  # why there is no room for new mail
         self._room = 0  # bytes that are free on the disk, as of this group
         self._has_failed = False  # the last commit found no room: told once
@@ -174,11 +174,9 @@ class Store:
         db.close()
 
     def _next_group(self) -> list[_Call]:
-        first = self._left_over or self._calls.get()
-        self._left_over = None
         group: list[_Call] = []
         size_bytes = 0
-        call = first
+        call = self._calls.get()
         while call is not None:
             group.append(call)
             size_bytes += call.size_bytes
@@ -368,12 +366,12 @@ def _cause(error: Exception) -> str:
 
 
 def _connect(path: Path) -> Db:
-    fresh = not path.exists()
+    is_begun = path.exists() and path.stat().st_size > 0  # else a process came no further
     connection = sqlite3.connect(
         path, isolation_level=None, timeout=BUSY_SECONDS, cached_statements=256
     )
-    if fresh:
-        path.chmod(0o600)
+    if not is_begun:
+        _protect(path)
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
@@ -385,3 +383,11 @@ def _connect(path: Path) -> Db:
     connection.execute("PRAGMA temp_store=MEMORY")
     migrate(Database(connection))
     return connection
+
+
+def _protect(path: Path) -> None:
+    """Make the file its folder's owner's alone: root may type a verb before the first start."""
+    path.chmod(0o600)
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)

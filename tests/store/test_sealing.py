@@ -36,6 +36,12 @@ def test_a_key_that_root_makes_or_replaces_is_the_servers(state: Path) -> None:
     assert (state / "secret.key").stat().st_mode & 0o077 == 0
 
 
+def test_a_store_that_root_makes_is_the_servers(state: Path) -> None:
+    Store.open(state / "gateway.db").close()
+    os.seteuid(SERVER)
+    Store.open(state / "gateway.db").close()
+
+
 def test_a_first_start_that_was_killed_leaves_no_half_key(tmp_path: Path) -> None:
     killed = (
         "import os, signal, sys\n"

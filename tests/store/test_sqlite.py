@@ -40,6 +40,17 @@ asyncio.run(main())
 """
 
 
+def test_a_first_start_that_came_no_further_than_the_file_is_a_first_start(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "gateway.db"
+    path.touch(mode=0o644)
+    store = Store.open(path)
+    assert store.read_now(lambda db: db.execute("PRAGMA auto_vacuum").fetchone()) == (2,)
+    assert path.stat().st_mode & 0o777 == 0o600
+    store.close()
+
+
 def test_every_id_that_was_printed_survives_sigkill(tmp_path: Path) -> None:
     """250 is a promise: what `write` returned is on disk (RFC 5321 §6.1)."""
     path = tmp_path / "gateway.db"
