@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from gateway.store import books, folders, journal, tenants
 from gateway.store.sqlite import Db
@@ -22,14 +23,15 @@ def replay(db: Db, id_: str, *, now: datetime) -> bool:
     One whose bytes the server could not give is forgotten, and its UID is open again.
     """
     row = db.execute(
-        "SELECT m.tenant, i.mailbox, i.folder, length(c.bytes), i.uid FROM inbox i"
-        " JOIN message m ON m.id = i.message LEFT JOIN content c ON c.message = i.message"
+        "SELECT m.tenant, i.mailbox, length(c.bytes), i.folder, i.uidvalidity, i.uid"
+        " FROM inbox i JOIN message m ON m.id = i.message"
+        " LEFT JOIN content c ON c.message = i.message"
         f" WHERE i.message = ? AND {ASIDE}",
         (id_,),
     ).fetchone()
     if row is None:
         return False
-    tenant, mailbox, folder, size_bytes, uid = row
+    tenant, mailbox, size_bytes, *place = row
     books.add(db, tenant, "in.set_aside", -1)
     journal.write(db, id_, "message.replayed", now=now)
     if size_bytes:
@@ -40,14 +42,18 @@ def replay(db: Db, id_: str, *, now: datetime) -> bool:
         )
     else:
         books.add(db, tenant, "in.fetched", -1)
-        _fetch_again(db, id_, mailbox, folder, uid=uid, now=now)
+        _fetch_again(db, id_, mailbox, place, now=now)
         tenants.bump(db)  # its watcher looks again
     return True
 
 
-def _fetch_again(
-    db: Db, id_: str, mailbox: str, folder: str, *, uid: int, now: datetime
-) -> None:
+def _fetch_again(db: Db, id_: str, mailbox: str, place: list[Any], *, now: datetime) -> None:
+    """Open its UID, but not under another UIDVALIDITY: there it is another mail's.
+
+    Its own was fetched like a new one when the folder was begun anew.
+    """
+    folder, uidvalidity, uid = place
     db.execute("DELETE FROM message WHERE id = ?", (id_,))
-    if at := folders.cursor(db, mailbox, folder):
+    at = folders.cursor(db, mailbox, folder)
+    if at is not None and at.uidvalidity == uidvalidity:
         folders.open_missed(db, at, [uid], now=now)

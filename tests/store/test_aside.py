@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from gateway.mail.ids import new_id
 from gateway.mail.inbound import Fetched
-from gateway.store import aside, books, inbox
+from gateway.store import aside, books, folders, inbox
 from gateway.store.sqlite import Store
 from tests.store.values import CONTENT, NOON
 
@@ -38,9 +40,17 @@ def test_a_replayed_message_is_judged_again_as_backfill_and_the_books_balance(
     assert not store.write_now(aside.replay, id_, now=NOON)
 
 
-def test_one_without_bytes_is_forgotten_and_the_books_balance(store: Store) -> None:
-    id_ = set_aside(store, uid=1, content=b"")
+@pytest.mark.parametrize(("uidvalidity", "still_open"), [(1, {7}), (2, set())])
+def test_one_without_bytes_is_fetched_again_where_its_uid_is_still_its_own(
+    store: Store, uidvalidity: int, still_open: set[int]
+) -> None:
+    at = store.write_now(
+        folders.start_folder, mailbox=BOX, folder="INBOX", uidvalidity=uidvalidity,
+        baseline_uid=0, now=NOON,
+    )  # fmt: skip
+    id_ = set_aside(store, uid=7, content=b"")
     assert store.write_now(aside.replay, id_, now=NOON)
+    assert store.read_now(folders.open_uids, at) == still_open
     assert store.read_now(inbox.load, id_) is None
     page = store.read_now(books.inbound)
     assert (page.fetched, page.set_aside, page.difference) == (0, 0, 0)
