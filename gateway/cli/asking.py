@@ -9,9 +9,8 @@ from typing import Any
 
 import typer
 
-from gateway.cli.refusal import Refusal
+from gateway.cli.refusal import Refusal, read_address
 from gateway.cli.tenant_source import read_secret_file
-from gateway.mail.address import parse_address
 from gateway.mail.schema import SchemaError, unknown_key
 from gateway.mail.tenant import Security
 from gateway.providers.catalogue import load_catalogue
@@ -80,17 +79,15 @@ def read_provider(text: str) -> str:
 
 def read_port(text: str) -> int:
     """Return a port; raises Refusal."""
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        raise Refusal(f"'{text}' is not a port: write 587 or 465")
-    return int(text)
+    port = text.strip()
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise Refusal(f"'{text}' is not a port: write a number such as 587")
+    return int(port)
 
 
-def read_address(text: str) -> str:
+def read_address_key(text: str) -> str:
     """Return an address as it is kept; raises Refusal."""
-    try:
-        return parse_address(text).key
-    except ValueError as error:
-        raise Refusal(str(error)) from error
+    return read_address(text).key
 
 
 def read_password(question: str, file: Path | None) -> str:

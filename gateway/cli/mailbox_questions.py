@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from gateway.cli.asking import Asking, read_address, read_port, read_provider, read_security
+from gateway.cli.asking import Asking, read_address_key, read_port, read_provider, read_security
 from gateway.cli.oauth_choice import OAUTH2, OAuthClient, ask_client, signs_in_by_oauth2
 from gateway.cli.opening import utc_now
 from gateway.cli.refusal import Refusal
@@ -53,7 +53,7 @@ def ask_for_all(
 ) -> Wanted:
     """Ask for what is missing; raises Refusal where nobody is there to be asked."""
     asking = Asking(given)
-    address = asking.ask("Address", "address", read=read_address)
+    address = asking.ask("Address", "address", read=read_address_key)
     channel = _channel(asking, given, address)
     preset = _preset(asking, given, address, channel=channel)
     if preset.id == GENERIC or given["host"]:

@@ -9,8 +9,7 @@ import typer
 from gateway.cli.asking import agree
 from gateway.cli.opening import Config, Force, Json, Opened, Yes, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next
-from gateway.cli.refusal import Refusal, refuse_unknown
-from gateway.mail.address import parse_address
+from gateway.cli.refusal import Refusal, read_address, refuse_unknown
 from gateway.mail.tenant import Mailbox, Tenant
 from gateway.store import mailboxes, tenants
 
@@ -83,10 +82,7 @@ def delete(
 
 def find_mailbox(gateway: Opened, address: str) -> tuple[Tenant, Mailbox]:
     """Return a mailbox and whose it is; raises Refusal with the nearest address."""
-    try:
-        wanted = parse_address(address).key
-    except ValueError as error:
-        raise Refusal(str(error)) from error
+    wanted = read_address(address).key
     known = gateway.store.read_now(tenants.load_all)
     for tenant in known.values():
         if wanted in tenant.mailboxes:

@@ -18,8 +18,7 @@ from gateway.cli.output import (
     print_table,
     warn,
 )
-from gateway.cli.refusal import refuse_unknown
-from gateway.mail.address import parse_address
+from gateway.cli.refusal import read_address, refuse_unknown
 from gateway.providers.advice import USES, Advice, Wish, advise, find_steps, find_warnings
 from gateway.providers.catalogue import Provider, load_catalogue
 
@@ -161,12 +160,8 @@ def _wish(volume: int, uses: list[str], sender: str | None) -> Wish:
     for one in uses:
         if one not in USES:
             raise refuse_unknown(one, USES, thing="use", make="")
-    if sender is not None:
-        try:
-            sender = parse_address(sender).key
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--sender") from error
-    return Wish(per_day=volume, uses=tuple(dict.fromkeys(uses)), sender=sender)
+    address = None if sender is None else read_address(sender).key
+    return Wish(per_day=volume, uses=tuple(dict.fromkeys(uses)), sender=address)
 
 
 def _document(wish: Wish, found: list[Advice], warnings: list[str]) -> dict[str, object]:

@@ -1,9 +1,10 @@
-"""What a verb says when it cannot do its work: a sentence, and an exit code."""
+"""What a verb says when it cannot do its work, or not with that word: a sentence, a code."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gateway.mail.address import Address, parse_address
 from gateway.mail.schema import unknown_key
 
 
@@ -25,3 +26,11 @@ def refuse_unknown(name: str, known: Iterable[str], *, thing: str, make: str) ->
     if not names:
         return Refusal(f"there is no {thing} '{name}', nor any other; {make}")
     return Refusal(unknown_key(name, names, thing=thing))
+
+
+def read_address(text: str) -> Address:
+    """Return the address that a person gave; raises Refusal."""
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise Refusal(str(error)) from error

@@ -14,8 +14,8 @@ from gateway.cli.following import Course, follow
 from gateway.cli.opening import LONGEST_WAIT, Config, Json, Opened, opened, utc_now
 from gateway.cli.output import print_json, print_next, print_step, stamp, until
 from gateway.cli.readiness import NOT_RUNNING, ask_server
-from gateway.cli.refusal import Refusal
-from gateway.cli.sender_choice import Choice, choose, read_address
+from gateway.cli.refusal import Refusal, read_address
+from gateway.cli.sender_choice import Choice, choose
 from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing, State
 from gateway.mail.envelope import Envelope, Recipient, Submission
@@ -78,19 +78,20 @@ def send(
     upstream; to a connected mailbox it is followed there: folder, From, SPF, DKIM, DMARC.
     Exits 1 unless the upstream took it, and it came where it is followed.
     """
+    recipient = read_address(to)
     with opened(config) as gateway:
         _check_server(gateway)
         gateway.check_tenant(tenant)
         known = gateway.store.read_now(tenants.load_all)
         choice = choose(known, tenant=tenant, sender=sender)
-        content = _write(gateway, choice, to=to, subject=subject, text=text)
-        accepted = _hand_in(gateway, _submission(choice, read_address(to), content))
+        content = _write(gateway, choice, recipient, subject=subject, text=text)
+        accepted = _hand_in(gateway, _submission(choice, recipient, content))
         if not as_json:
             _print_accepted(accepted, choice)
         course = follow(gateway, accepted.id, seconds=wait)
         if not as_json:
             _print_course(course, choice.tenant)
-        end = follow_on(gateway, course, find_box(known, read_address(to).key), seconds=wait)
+        end = follow_on(gateway, course, find_box(known, recipient.key), seconds=wait)
     if as_json:
         print_json(_as_document(course, end))
     else:
@@ -111,11 +112,11 @@ def _check_server(gateway: Opened) -> None:
         )
 
 
-def _write(gateway: Opened, choice: Choice, *, to: str, subject: str, text: str) -> bytes:
-    needs_utf8 = choice.address.needs_smtputf8 or read_address(to).needs_smtputf8
+def _write(gateway: Opened, choice: Choice, to: Address, *, subject: str, text: str) -> bytes:
+    needs_utf8 = choice.address.needs_smtputf8 or to.needs_smtputf8
     message = EmailMessage(policy=SMTPUTF8 if needs_utf8 else SMTP)
     message["From"] = str(choice.address)
-    message["To"] = str(read_address(to))
+    message["To"] = str(to)
     message["Subject"] = " ".join(subject.split())
     hostname, tenant = gateway.settings.server.hostname, choice.tenant.id
     message.set_content(

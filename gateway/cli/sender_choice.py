@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.cli.refusal import Refusal, refuse_unknown
+from gateway.cli.refusal import Refusal, read_address, refuse_unknown
 from gateway.mail.address import Address, parse_address
 from gateway.mail.tenant import Tenant
 from gateway.submission.admission import find_sender
@@ -37,14 +37,6 @@ def choose(known: Mapping[str, Tenant], *, tenant: str | None, sender: str | Non
         make = f"gateway upstream add {owner.id} adds one"
         raise refuse_unknown(address.key, owner.senders, thing="sender", make=make)
     return Choice(owner, address)
-
-
-def read_address(text: str) -> Address:
-    """Return an address; raises Refusal."""
-    try:
-        return parse_address(text)
-    except ValueError as error:
-        raise Refusal(str(error)) from error
 
 
 def _only(known: Mapping[str, Tenant], tenant: str | None) -> Tenant:

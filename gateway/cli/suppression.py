@@ -8,8 +8,7 @@ import typer
 
 from gateway.cli.opening import Config, Json, OfTenant, TenantId, Verbs, opened, utc_now
 from gateway.cli.output import print_json, print_line, print_next, print_table
-from gateway.cli.refusal import Refusal, refuse_unknown
-from gateway.mail.address import parse_address
+from gateway.cli.refusal import read_address, refuse_unknown
 from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.store import suppressions
 
@@ -45,7 +44,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Send nothing to an address until it is removed here; what is queued still goes."""
-    key = _folded(address)
+    key = read_address(address).key
     with opened(config) as gateway:
         gateway.find_tenant(tenant)
         entry = Suppression(
@@ -63,7 +62,7 @@ def remove(
     tenant: TenantId, address: ToAddress, *, config: Config = None, as_json: Json = False
 ) -> None:
     """Let mail go to an address again."""
-    key = _folded(address)
+    key = read_address(address).key
     with opened(config) as gateway:
         gateway.find_tenant(tenant)
         if not gateway.store.write_now(suppressions.lift, tenant, key):
@@ -90,10 +89,3 @@ def as_document(one: Suppression) -> dict[str, Any]:
         "evidence": one.evidence,
         "expires_on": one.expires_on,
     }
-
-
-def _folded(text: str) -> str:
-    try:
-        return parse_address(text).key
-    except ValueError as error:
-        raise Refusal(str(error)) from error

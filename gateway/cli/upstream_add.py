@@ -17,7 +17,7 @@ import typer
 
 from gateway.cli.asking import (
     Asking,
-    read_address,
+    read_address_key,
     read_password,
     read_port,
     read_provider,
@@ -140,7 +140,7 @@ def _complete(given: dict[str, Any], tenant: Tenant) -> _Wanted:
     elif given["security"] is not None:
         given["security"] = read_security(given["security"])
     asking.ask("Sender name, as customers see it", "sender_name", default="", read=str.strip)
-    sender = asking.ask("Sender address", "sender", read=read_address)
+    sender = asking.ask("Sender address", "sender", read=read_address_key)
     if not preset.login.smtp_user.startswith("fixed:"):
         asking.ask("User name", "username", default=sender, read=str.strip)
     keys = ("host", "port", "security", "region", "ca_file", "username")
