@@ -41,9 +41,9 @@ def apply(
     source = load_source(file)
     with opened(config) as gateway:
         order = _Order(source, gateway.load_seal(), prune=prune, force=force)
-        if prune and not dry_run and not yes:
-            _confirm(order.rehearse(gateway))
         try:
+            if prune and not dry_run and not yes:
+                _confirm(order.rehearse(gateway))
             changes = order.rehearse(gateway) if dry_run else order.carry_out(gateway)
         except Conflict as conflict:
             raise Refusal(f"{file}: {conflict}") from conflict
