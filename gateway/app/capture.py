@@ -52,9 +52,8 @@ class Capture:
 
     def in_place_of(self, account: Account) -> Account:
         """Return the account at the sandbox that stands for a real one."""
-        login = (
-            account.credentials
-        )  # an address decides the return path; else it may be a token
+        login = account.credentials
+        # An address decides the return path; another name may be a token.
         shown = login is not None and "@" in login.username
         return replace(
             account,

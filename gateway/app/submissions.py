@@ -94,10 +94,10 @@ class Submissions:
         `hold` is what it is released from: the policies behind that one judge it.
         """
         judged = await self._judge_by_policies(outgoing, now=now, hold=hold)
-        people = buyers_of(outgoing)
-        if isinstance(judged, Reply) or not people:
+        found = buyers_of(outgoing)
+        if isinstance(judged, Reply) or not found:
             return judged
-        return await self._judge_for_buyer(judged, people[0], now=now, is_new=hold is None)
+        return await self._judge_for_buyer(judged, found[0], now=now, is_new=hold is None)
 
     async def _judge_for_buyer(
         self, judged: Judged, buyer: Address, *, now: datetime, is_new: bool
@@ -285,8 +285,8 @@ def keep(db: Db, judged: Judged, *, per_hour: int | None, mark: Mark, now: datet
     tell(db, judged, now=now)
     if judged.discarded_by:
         people.discard(db, id_, rule=judged.discarded_by, now=now)
-    elif (buyers := buyers_of(outgoing)) and _is_of_person(outgoing):
-        unanswered.end(db, outgoing.tenant, buyers)
+    elif (answered := buyers_of(outgoing)) and _is_of_person(outgoing):
+        unanswered.end(db, outgoing.tenant, answered)
     return True
 
 
@@ -304,8 +304,8 @@ def _takes_token(tenant: Tenant, address: str) -> bool:
 
 def buyers_of(outgoing: Outgoing) -> list[Address]:
     """Return the recipients who are buyers at Amazon."""
-    people = [one.address for one in outgoing.envelope.recipients]
-    return [one for one in people if is_alias(one.key)]
+    recipients = (one.address for one in outgoing.envelope.recipients)
+    return [one for one in recipients if is_alias(one.key)]
 
 
 def _is_of_person(outgoing: Outgoing) -> bool:
