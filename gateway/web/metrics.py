@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What is measured; `books` are by page (out, route, hook, capture, in) and entry."""
+    """What is measured; `books` are by page (out, route, hook, sent, capture, in) and entry."""
 
     queue: Mapping[str, int] = field(default_factory=dict)  # deliveries by state
     oldest_waiting_seconds: float = 0.0
