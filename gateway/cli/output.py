@@ -23,6 +23,7 @@ from gateway.mail.charset import without_controls
 GAP = 2  # between columns
 # So long a word is not cut, and a longer one to no less, as far as there is room.
 WHOLE_WORDS = ((20, 14), (16, 12), (12, 10), (10, 8))
+SENTENCE, LEGIBLE = 40, 20  # what is longer than the one is not squeezed below the other
 WIDTH_OF_FILES = 200  # a table that is piped on is not folded to a terminal
 ESCAPED = {code: f"\\u{code:04x}" for code in range(127, 160)}  # json escapes the others
 STYLES = {
@@ -63,13 +64,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty
 
 def print_pairs(pairs: Iterable[tuple[str, Cell]]) -> None:
     """Print a name and its value a line; what is empty is left out."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in pairs:
-        if value not in (None, ""):
-            table.add_row(name, _cell(value))
-    _console().print(table)
+    _console().print(
+        _beside((name, _cell(value)) for name, value in pairs if value not in (None, ""))
+    )
 
 
 def print_line(sentence: str, *, style: str = "") -> None:
@@ -147,15 +144,18 @@ def counted(count: int, thing: str, *, plural: str | None = None) -> str:
 
 
 def _find_widths(columns: Sequence[Sequence[str]], room: int) -> list[int] | None:
-    """Return a width for each column, or None where words would be cut to pieces.
+    """Return a width for each column, or None where words would be cut to pieces, or a
+    sentence be a word a line.
 
     What comes first is what people copy: it stays on one line.
     """
     widths = [max(map(cell_len, column)) for column in columns]
     words = [_longest_word(column) for column in columns]
+    floors = [LEGIBLE if width > SENTENCE else 0 for width in widths]
     room -= GAP * (len(columns) - 1)
     for whole, piece in WHOLE_WORDS:
         least = [word if word <= whole else piece for word in words]
+        least = [max(pair) for pair in zip(least, floors, strict=True)]
         least[0] = widths[0]
         if sum(least) <= room:
             return _shrink(widths, least, room)
@@ -181,8 +181,17 @@ def _print_records(
     for number, row in enumerate(rows):
         if number:
             console.print()
-        for name, cell in zip(columns, row, strict=True):
-            console.print(Text(f"{name}  ", style="bold") + cell)
+        console.print(_beside(zip(columns, row, strict=True)))
+
+
+def _beside(pairs: Iterable[tuple[str, Text]]) -> Table:
+    """Return names with their values beside them, a pair a line."""
+    table = Table.grid(padding=(0, GAP))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for pair in pairs:
+        table.add_row(*pair)
+    return table
 
 
 def _console() -> Console:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 
@@ -52,15 +53,23 @@ def test_where_words_would_be_cut_a_row_is_shown_as_lines(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shown = _on_a_terminal(monkeypatch, 40)
-    assert shown == [f"{name}  {value}" for name, value in zip(COLUMNS, ROW, strict=True)]
+    assert shown == [f"{name:<5}  {value}" for name, value in zip(COLUMNS, ROW, strict=True)]
 
 
-def _on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> list[str]:
+def test_a_sentence_is_never_a_word_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = "its turn has not come: what was due before it leaves first"
+    for columns, lines in ((62, 6), (80, 5)):  # of records, of a table
+        assert len(_on_a_terminal(monkeypatch, columns, [*ROW[:-1], sentence])) == lines
+
+
+def _on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int, row: Sequence[str] = ROW
+) -> list[str]:
     """Return the lines of a table on a terminal of so many columns."""
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stdout", terminal := Terminal())
-    output.print_table(COLUMNS, [ROW], empty="none")
+    output.print_table(COLUMNS, [row], empty="none")
     said = terminal.getvalue()
     return [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in said.splitlines()]
 
