@@ -80,9 +80,9 @@ VERBS = {  # the panel in which it is shown, the module
     "check": (SERVER, "check"),
     "status": (SERVER, "status"),
     "demo": (SERVER, "serve"),
-    "send": (MAIL, "send"),
     "apply": (TENANTS, "apply"),
     "export": (TENANTS, "apply"),
+    "send": (MAIL, "send"),
 }
 NOUNS = {  # the panel, what it is about; the module has its name
     "alerts": (SERVER, "Mails to whoever has to know"),
