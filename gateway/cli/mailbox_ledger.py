@@ -51,5 +51,6 @@ def replay(
     if as_json:
         print_json({"replayed": ids})
         return
-    print_line(f"{what}: {counted(len(ids), 'message')} tried again")
+    tried = f"{counted(len(ids), 'message')} tried again" if ids else "nothing is set aside"
+    print_line(f"{what}: {tried}")
     print_next(*(f"gateway log trace {id_}" for id_ in ids[:3]))

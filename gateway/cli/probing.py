@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # they bring Twisted, which only a verb that reaches out pays
 def probe_lane(gateway: Opened, lane: Lane, *, sender: str) -> list[Step]:
     """Return the steps of trying a lane's account as `sender`, empty for the null sender.
 
-    Raises Refusal when the lane leads nowhere.
+    Raises Refusal when there is nothing to sign in with.
     """
     from gateway.app import reactor  # noqa: PLC0415 - see above
     from gateway.app.accounts import Accounts  # noqa: PLC0415
@@ -38,8 +38,8 @@ def probe_lane(gateway: Opened, lane: Lane, *, sender: str) -> list[Step]:
         await tokens.close()
         if account is None:
             raise Refusal(
-                f"{lane.tenant} {lane.name}: there is no such way, or it has no password yet;"
-                f" gateway export {lane.tenant} shows it"
+                f"{lane.tenant} {lane.name} has no password yet: gateway apply gives it one,"
+                " or gateway mailbox reauth where it is a mailbox's own account"
             )
         return await probe_account(gateway, account, sender=sender)
 

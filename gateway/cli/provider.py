@@ -78,7 +78,7 @@ def show(
             *words.limits(found),
         ]
     )
-    _print_steps("before:", found.login.setup)
+    _print_steps("steps:", found.login.setup)
     if errors:
         _print_errors(found)
     if found.role != "channel":

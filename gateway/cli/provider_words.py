@@ -39,6 +39,11 @@ RULES = {
     "verified-identity": "an address or domain that was verified there",
     "verified-domain": "a domain that was verified there",
 }
+SIGNED = {
+    "sign": "by the gateway, for the tenant's domain",
+    "without-ids": "by the gateway, but for Message-ID and Date, which are replaced there",
+    "none": "by the provider alone",
+}
 OTHERWISE = {
     "reject-mail-from": "refused before the mail is handed over",
     "reject-rcpt": "refused at the recipient",
@@ -75,7 +80,7 @@ def password(provider: Provider) -> Iterator[Pair]:
     yield "mind", login.secret_note
     yield "opens", _opens(provider)
     yield from _oauth2(provider)
-    yield "get it", "see below, before" if login.setup else None
+    yield "get it", "by the steps below" if login.setup else None
     yield "list, revoke", login.manage_at
     yield "replace", _replacing(provider)
     life = f"{login.secret_life_days} days. " if login.secret_life_days else ""
@@ -89,7 +94,7 @@ def sending(provider: Provider) -> Iterator[Pair]:
     yield "from", RULES[provider.sender.rule]
     yield "rule", provider.sender.rule_note
     yield "other from", OTHERWISE[provider.sender.otherwise]
-    yield "signed", provider.dkim_profile
+    yield "signed", SIGNED[provider.dkim_profile]
     yield "spf", provider.dns.spf
     yield "dkim", provider.dns.dkim
 
