@@ -1,15 +1,34 @@
-"""The certificate that every process of the gateway listens with."""
+"""What the gateway listens with: sockets that its processes share, and a certificate."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from errno import EADDRINUSE
+from socket import socket
 
 from gateway import events
-from gateway.config import Settings
+from gateway.config import ConfigError, Settings, SubmissionSettings
 from gateway.net.tls import Certificate, ServerTls, own_certificate
+from gateway.submission.listener import open_sockets
 
 RENEW_SECONDS = 86400.0
+TRIES, TRY_SECONDS = 20, 0.5
+
+
+async def open_listeners(settings: SubmissionSettings) -> list[socket]:
+    """Return a socket for each listener; raises ConfigError for one that cannot be had.
+
+    For some seconds a worker of a server that was killed has them still.
+    """
+    for _ in range(TRIES):
+        try:
+            return open_sockets(settings)
+        except ConfigError as error:
+            if getattr(error.__cause__, "errno", None) != EADDRINUSE:
+                raise
+            await asyncio.sleep(TRY_SECONDS)
+    return open_sockets(settings)
 
 
 def server_tls(settings: Settings) -> ServerTls:

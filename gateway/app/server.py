@@ -28,7 +28,12 @@ from gateway.app.holding import HeldSubmissions
 from gateway.app.hooks import HookCarrier
 from gateway.app.inbound import Inbound
 from gateway.app.intake import Intake
-from gateway.app.listening import renew_certificate, report_own_certificate, server_tls
+from gateway.app.listening import (
+    open_listeners,
+    renew_certificate,
+    report_own_certificate,
+    server_tls,
+)
 from gateway.app.outbound import Outbound
 from gateway.app.pages import build_pages
 from gateway.app.policies import CurrentChains, open_chains
@@ -45,7 +50,6 @@ from gateway.store.capturing import set_capturing
 from gateway.store.checkpoints import keep_log_short
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import Db, Store
-from gateway.submission.listener import open_sockets
 from gateway.submission.tally import Tally
 from gateway.web.downloads import Links
 from gateway.web.health import HealthState
@@ -54,7 +58,6 @@ from gateway.web.renewal import RenewalLinks
 from gateway.web.serving import serve_web
 
 LOOK_SECONDS = 0.5
-OPEN_TRIES = 20
 PAGES = ("out", "route", "hook", "sent", "capture")
 
 
@@ -150,7 +153,7 @@ class Server:
     ) -> list[int]:
         """Take mail here, or in workers beside; return the ports of the listeners."""
         settings, stack = self._settings, self._stack
-        sockets = await _open_sockets(settings)
+        sockets = await open_listeners(settings.submission)
         for one in sockets:
             stack.callback(one.close)
         queued = outbound.scheduler.wake
@@ -273,16 +276,6 @@ def _links(base: Foundation) -> Links:
 
 def _renewal_links(links: Links) -> RenewalLinks:
     return RenewalLinks(public_url=links.public_url, mark=links.mark, clock=links.clock)
-
-
-async def _open_sockets(settings: Settings) -> list[socket.socket]:
-    """Open every listener; for some seconds a worker of a server that was killed has them."""
-    for _ in range(OPEN_TRIES):
-        try:
-            return open_sockets(settings.submission)
-        except ConfigError:
-            await asyncio.sleep(LOOK_SECONDS)
-    return open_sockets(settings.submission)
 
 
 def _lock(settings: Settings, stack: AsyncExitStack) -> None:
