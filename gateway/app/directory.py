@@ -70,7 +70,8 @@ class Directory:
     async def look(self) -> tuple[bool, bool]:
         """Look whether the store was written by another process, and whether tenants changed.
 
-        Changed tenants are read; both answers are for those who act on a change.
+        Changed tenants are read; both answers are for those who act on a change. What could
+        not be read is read by the next look. Raises StoreError.
         """
         version, suppressions_revision = await self._store.read(_versions)
         if suppressions_revision != self._suppressions_revision:
@@ -78,16 +79,24 @@ class Directory:
         written, self._data_version = version != self._data_version, version
         if not written:
             return False, False
+        try:
+            return True, await self._read_changed()
+        except BaseException:
+            self.expect_change()
+            raise
+
+    async def _read_changed(self) -> bool:
+        """Read the tenants if they are others than those at hand; return whether they were."""
         revision = await self._store.read(stored.revision)
         if revision == self.revision:
-            return True, False
+            return False
         self._seal.reload()  # it may have been given a new key
         self.tenants = await self._store.read(stored.load_all)
         self._credentials = await self._store.read(stored.credentials)
         self._secrets.clear()
         self.revision = revision
         events.tenants_read(tenants=len(self.tenants), revision=revision)
-        return True, True
+        return True
 
     async def _read_suppressions(self, revision: int) -> None:
         found = await self._store.read(suppressions.entries, now=datetime.now(UTC))
