@@ -45,22 +45,6 @@ class Resolver:
         """Return the TXT records of `name`, each one's strings joined (RFC 7208 §3.3)."""
         return [b"".join(record.strings) for record in await self._ask(name, "TXT")]
 
-    async def mx(self, name: str) -> list[tuple[int, str]]:
-        """Return (preference, host) in order; the host of a null MX is empty (RFC 7505)."""
-        records = await self._ask(name, "MX")
-        return sorted(
-            (
-                record.preference,
-                record.exchange.to_text(omit_final_dot=True).rstrip(".").lower(),
-            )
-            for record in records
-        )
-
-    async def cname(self, name: str) -> str | None:
-        """Return what `name` is an alias of, or None."""
-        records = await self._ask(name, "CNAME")
-        return records[0].target.to_text(omit_final_dot=True).lower() if records else None
-
     async def addresses(self, host: str) -> list[str]:
         """Return the IPv4 and then the IPv6 addresses of `host`; an IP address is its own.
 

@@ -20,8 +20,6 @@ def zone() -> Iterator[Zone]:
     with Zone(
         {
             ("acme.example", "TXT"): ["v=spf1 -all", "k=" + "x" * 2000],
-            ("acme.example", "MX"): ["20 b.acme.example.", "10 a.acme.example."],
-            ("silent.example", "MX"): ["0 ."],
             ("a.acme.example", "A"): ["192.0.2.1"],
             ("a.acme.example", "AAAA"): ["2001:db8::1"],
             ("alias.example", "CNAME"): ["a.acme.example."],
@@ -44,18 +42,8 @@ def test_a_text_record_longer_than_a_datagram_comes_back_whole(zone: Zone) -> No
     assert sorted(found) == [b"k=" + b"x" * 2000, b"v=spf1 -all"]
 
 
-def test_mail_exchangers_come_in_order_of_preference(zone: Zone) -> None:
-    assert ask(zone, "mx", "acme.example") == [(10, "a.acme.example"), (20, "b.acme.example")]
-
-
-def test_a_null_mx_is_an_empty_host(zone: Zone) -> None:
-    """RFC 7505 §3."""
-    assert ask(zone, "mx", "silent.example") == [(0, "")]
-
-
 def test_addresses_of_both_families_are_found_through_an_alias(zone: Zone) -> None:
     assert ask(zone, "addresses", "alias.example") == ["192.0.2.1", "2001:db8::1"]
-    assert ask(zone, "cname", "alias.example") == "a.acme.example"
 
 
 def test_an_ip_address_is_its_own_address_and_is_not_asked(zone: Zone) -> None:
@@ -69,10 +57,6 @@ def test_an_ip_address_is_its_own_address_and_is_not_asked(zone: Zone) -> None:
 )
 def test_no_such_name_or_record_is_an_empty_answer(zone: Zone, name: str) -> None:
     assert ask(zone, "txt", name) == []
-
-
-def test_a_name_that_is_no_alias_has_no_target(zone: Zone) -> None:
-    assert ask(zone, "cname", "a.acme.example") is None
 
 
 def test_a_server_that_fails_makes_the_name_unreachable(zone: Zone) -> None:
