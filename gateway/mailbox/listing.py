@@ -41,4 +41,4 @@ async def read_content(session: ImapSession, listed: Listed) -> bytes | ImapRefu
         size = answer
     if size > LARGEST_BYTES:
         return ImapRefused("imap-any", "NO", f"{size} bytes are too much to take in")
-    return await session.content(listed.uid, size_bytes=size)
+    return await session.content(listed.uid, size_bytes=size, most_bytes=LARGEST_BYTES)

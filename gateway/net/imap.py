@@ -37,6 +37,7 @@ from gateway.net.imap_values import (
 )
 from gateway.net.imap_wire import (
     CONNECT_SECONDS,
+    MAX_LITERAL_BYTES,
     Endpoint,
     Refusal,
     dial,
@@ -163,10 +164,13 @@ class ImapSession:
             found |= headers
         return found
 
-    async def content(self, uid: int, *, size_bytes: int) -> bytes | ImapRefused | None:
+    async def content(
+        self, uid: int, *, size_bytes: int, most_bytes: int = MAX_LITERAL_BYTES
+    ) -> bytes | ImapRefused | None:
         """Return a message's bytes as the server sends them, None when it gives none.
 
-        It stays unseen (BODY.PEEK). What is larger than a piece is fetched in pieces.
+        It stays unseen (BODY.PEEK). What is larger than a piece is fetched in pieces, up to
+        `most_bytes`: there may be no end, whatever size was told.
         """
         if size_bytes <= PIECE_BYTES:
             return await self._call("imap-any", self._client.content, uid)
@@ -178,6 +182,8 @@ class ImapSession:
             if piece.is_whole:
                 return piece.content
             content += piece.content
+            if len(content) > most_bytes:
+                return ImapRefused("imap-any", "NO", f"it has more than {most_bytes} bytes")
             # some give less than was asked for, others tell a size that is too small
             is_short = len(piece.content) < PIECE_BYTES
             if not piece.content or (is_short and len(content) >= size_bytes):

@@ -258,6 +258,20 @@ def test_pieces_shorter_than_asked_for_are_no_end(answers: tuple[bytes, ...]) ->
         assert talk(endpoint, work) == b"hello world"
 
 
+def test_pieces_without_end_are_refused() -> None:
+    """Else one server could take the memory of the whole gateway."""
+    said = b"* 1 FETCH (UID 1 BODY[]<0> {6}\r\nhello )\r\nTAG OK done\r\n"
+
+    async def work(session: ImapSession) -> bytes | ImapRefused | None:
+        await session.login("a", "b")
+        await session.select("INBOX")
+        return await session.content(1, size_bytes=PIECE_BYTES + 1, most_bytes=15)
+
+    with scripted(CAPABLE, DONE, DONE, *[said] * 9) as endpoint:
+        refused = talk(endpoint, work)
+    assert refused == ImapRefused("imap-any", "NO", "it has more than 15 bytes")
+
+
 @pytest.mark.parametrize("answer", [b"TAG NO not now\r\n", b"TAG OK IDLE terminated\r\n"])
 def test_an_idle_that_does_not_begin_is_a_refusal(answer: bytes) -> None:
     async def work(session: ImapSession) -> ImapRefused | None:
