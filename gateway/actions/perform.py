@@ -234,7 +234,7 @@ def finish_effect(
     """
     carried, now = carry(stored.effect, office), office.occasion.now
     if carried.answer:
-        reason = _find_suppressed(db, carried.answer, office) or find_ceiling(
+        reason = _find_suppressed(db, carried, office) or find_ceiling(
             _history(db, carried.answer, office), office.settings
         )
         if reason:
@@ -255,10 +255,12 @@ def finish_effect(
     return carried
 
 
-def _find_suppressed(db: Db, answer: Answer, office: Office) -> str | None:
-    tenant, now = office.tenant.id, office.occasion.now
-    found = suppressions.find(db, tenant, answer.sender, now=now)
-    return f"nothing is sent to {answer.sender} ({found.reason})" if found else None
+def _find_suppressed(db: Db, carried: Carried, office: Office) -> str | None:
+    if carried.answer is None or not carried.outgoing:  # a notification is for others
+        return None
+    tenant, sender, now = office.tenant.id, carried.answer.sender, office.occasion.now
+    found = suppressions.find(db, tenant, sender, now=now)
+    return f"nothing is sent to {sender} ({found.reason})" if found else None
 
 
 def _note_answer(

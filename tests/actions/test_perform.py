@@ -13,7 +13,6 @@ import pytest
 
 from gateway.actions.answer import Way
 from gateway.actions.feedback import Complaint
-from gateway.actions.notice import NoticePath
 from gateway.actions.perform import Judged, Neighbours, Performer
 from gateway.config import AnswerSettings
 from gateway.mail.address import parse_address
@@ -25,6 +24,7 @@ from gateway.mail.tenant import Hook, Tenant
 from gateway.store import books, buyers, holds, inbox, journal, marks, suppressions
 from gateway.store.sqlite import Db, Store
 from tests.actions.occasions import ACME, NOON, PROOF, SHOP, WAY, fetched, mark
+from tests.actions.test_notice import PATH
 
 KEEP = Effect(kind=EffectKind.STORE, target="INBOX", file="90.sieve", line=3)
 VACATION = Effect(
@@ -88,7 +88,7 @@ class Scene:
             find_ours=lambda *_: None,
             now=lambda: self.now,
         )
-        performer = Performer(self.store, near, answers=AnswerSettings(), notices=NoticePath())
+        performer = Performer(self.store, near, answers=AnswerSettings(), notices=PATH)
         return asyncio.run(performer.perform(id_))
 
     def receive(self, number: int = 1) -> str:
@@ -290,10 +290,13 @@ def test_who_is_suppressed_gets_no_automatic_answer_either(store: Store) -> None
         evidence="abuse", expires_on=NOON.date() + timedelta(days=1),
     )  # fmt: skip
     store.write_now(suppressions.suppress, entry, now=NOON)
-    scene = Scene(store)
+    tenant = replace(ACME, owner="boss@acme.example")
+    told = Effect(kind=EffectKind.NOTIFY, target="mailto:boss@acme.example")
+    scene = Scene(store, effects=(VACATION, KEEP, told), tenant=tenant)
     id_ = scene.receive()
     assert scene.perform(id_) == "routed"
-    stored, _ = store.read_now(inbox.effects, id_)
+    assert scene.states(id_)[2] == ("notify", "done")  # its owner may hear of them
+    stored, *_ = store.read_now(inbox.effects, id_)
     assert (stored.state, stored.reason) == (
         "suppressed",
         "nothing is sent to ann@example.org (complaint)",
