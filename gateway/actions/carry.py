@@ -5,9 +5,9 @@ Nothing here writes: `perform` keeps each result in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.actions.answer import Mark, Way, write_rejection, write_vacation
@@ -37,6 +37,7 @@ from gateway.actions.route import (
 from gateway.config import AnswerSettings
 from gateway.mail.address import Address
 from gateway.mail.delivery import Outgoing
+from gateway.mail.inbound import Fetched
 from gateway.mail.plan import Effect, EffectKind, end_of_hold, words_of_end
 from gateway.mail.tenant import Tenant
 from gateway.mail.trouble import Alert
@@ -113,6 +114,21 @@ def keep_back(answer: Answer, reason: str, *, office: Office) -> Carried:
     if answer.hold_if_kept_back:
         return _hold_for(office, f"{REJECTION_KEPT_BACK}{reason}")
     return Carried(event="answer.suppressed", suppressed=True, reason=reason)
+
+
+def tell_held(
+    fetched: Fetched, tenant: Tenant, reason: str, *, names: Sequence[str] = (), now: datetime
+) -> list[Outgoing]:
+    """Return the event of a held message; `names` are those that the policy has notified."""
+    data = {
+        "id": fetched.id,
+        "tenant": fetched.tenant,
+        "direction": "in",
+        "mailbox": fetched.mailbox,
+        "reason": reason,
+        "notify": list(names),
+    }
+    return write_event(tenant, "message.held", data, now=now, origin=fetched.id)
 
 
 def _store(effect: Effect, office: Office) -> Carried:
@@ -239,18 +255,8 @@ def _hold(effect: Effect, office: Office) -> Carried:
 
 
 def _hold_for(office: Office, reason: str, *, names: tuple[str, ...] = ()) -> Carried:
-    fetched = office.occasion.fetched
-    data = {
-        "id": fetched.id,
-        "tenant": fetched.tenant,
-        "direction": "in",
-        "mailbox": fetched.mailbox,
-        "reason": reason,
-        "notify": list(names),
-    }
-    told = write_event(
-        office.tenant, "message.held", data, now=office.occasion.now, origin=fetched.id
-    )
+    fetched, now = office.occasion.fetched, office.occasion.now
+    told = tell_held(fetched, office.tenant, reason, names=names, now=now)
     return Carried(event="effect.held", outgoing=tuple(told), outcome="held", reason=reason)
 
 

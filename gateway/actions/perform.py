@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from gateway import events
 from gateway.actions.answer import Mark, Way, is_loop_mark
-from gateway.actions.carry import Answer, Carried, Office, carry, keep_back
+from gateway.actions.carry import Answer, Carried, Office, carry, keep_back, tell_held
 from gateway.actions.complaint import take_complaint
 from gateway.actions.feedback import Complaint
 from gateway.actions.gate import History, Occasion, addresses_of, find_ceiling
@@ -156,31 +156,36 @@ class Performer:
         """Hold what could not be carried out; what was done before stays done."""
         reason = f"what the policies decided could not be carried out in {MAX_TRIES} tries"
         effects = await self._store.read(inbox.effects, fetched.id)
+        tenant, now = self._tenant_of(fetched), self._near.now()
+        is_told = any(one.state == "held" for one in effects)
+        told = [] if is_told else tell_held(fetched, tenant, reason, now=now)
+        done: list[Done] = []
         for one in effects:
-            if one.state == "planned":
-                await self._store.write(
-                    inbox.finish_effect,
-                    fetched.id,
-                    one.number,
-                    event="effect.given_up",
-                    detail={"reason": reason},
-                    state="held",
-                    now=self._near.now(),
-                )
-        done = [
-            (one.effect, "held", reason)
-            if one.state == "planned"
-            else (one.effect, one.state, one.reason or "")
-            for one in effects
-        ]
+            if one.state != "planned":
+                done.append((one.effect, one.state, one.reason or ""))
+                continue
+            await self._store.write(
+                inbox.finish_effect,
+                fetched.id,
+                one.number,
+                outgoing=told,
+                event="effect.given_up",
+                detail={"reason": reason},
+                state="held",
+                now=now,
+            )
+            told = []
+            done.append((one.effect, "held", reason))
         return await self._close(fetched, done)
 
+    def _tenant_of(self, fetched: Fetched) -> Tenant:
+        return self._near.tenants().get(fetched.tenant) or Tenant(id=fetched.tenant)
+
     async def _open_office(self, fetched: Fetched, authenticity: Authenticity) -> Office:
-        tenants = self._near.tenants()
-        tenant = tenants.get(fetched.tenant) or Tenant(id=fetched.tenant)
+        tenant = self._tenant_of(fetched)
         mailbox = tenant.mailboxes.get(fetched.mailbox) or Mailbox(address=fetched.mailbox)
         cursor = await self._store.read(folders.cursor, fetched.mailbox, fetched.folder)
-        own = (addresses_of(one) for one in tenants.values())
+        own = (addresses_of(one) for one in self._near.tenants().values())
         occasion = Occasion(
             fetched=fetched,
             message=parse_message(fetched.content),

@@ -175,7 +175,8 @@ def test_a_judge_that_keeps_failing_holds_the_message_after_three_tries(store: S
 
 def test_a_plan_that_cannot_be_carried_out_is_held_after_three_tries(store: Store) -> None:
     """A way out that ends the process, or fails, each time: what was done stays done."""
-    scene = Scene(store, way_fails=True)
+    hook = Hook(name="ev", url="https://desk.example/ev", events=("message.held",))
+    scene = Scene(store, way_fails=True, tenant=replace(ACME, hooks={"ev": hook}))
     id_ = scene.receive()
     for _ in range(3):
         with pytest.raises(RuntimeError):
@@ -183,7 +184,7 @@ def test_a_plan_that_cannot_be_carried_out_is_held_after_three_tries(store: Stor
     scene.way_fails = False
     assert scene.perform(id_) == "held"
     assert scene.judged == 1
-    assert scene.queued() == []
+    assert scene.queued() == ["event"]  # of a message that is held, once
     found = store.read_now(inbox.load, id_)
     assert found is not None
     assert "in 3 tries" in (found.rule or "")
