@@ -106,7 +106,7 @@ def _end(db: Db, id_: str, then: str, *, now: datetime) -> None:
         " SELECT ?1, count(*), ?2, 'planned' FROM effects WHERE message = ?1"
     )
     db.execute(query, (id_, rows.write(effect)))
-    db.execute("UPDATE inbox SET state = 'planned' WHERE message = ?", (id_,))
+    _carry_on(db, id_)
 
 
 def _reopen(db: Db, id_: str, *, event: str, now: datetime) -> tuple[int, Effect] | None:
@@ -124,9 +124,14 @@ def _reopen(db: Db, id_: str, *, event: str, now: datetime) -> tuple[int, Effect
 
 
 def _try_again(db: Db, id_: str) -> None:
-    """Have its Plan carried out with all tries left; without one it is judged first."""
     query = "UPDATE effects SET state = 'planned' WHERE message = ? AND state = 'held'"
     db.execute(query, (id_,))
+    _carry_on(db, id_)
+
+
+def _carry_on(db: Db, id_: str) -> None:
+    """Have the effects that are planned carried out, with as many tries as at first; without a
+    Plan it is judged before."""
     db.execute(
         "UPDATE inbox SET state = iif(plan IS NULL, 'fetched', 'planned'), tries = 0"
         " WHERE message = ?",

@@ -192,6 +192,18 @@ def test_a_plan_that_cannot_be_carried_out_is_held_after_three_tries(store: Stor
     assert scene.perform(id_) == "routed"
 
 
+def test_a_message_may_be_released_again_and_again_until_there_is_a_route(
+    store: Store,
+) -> None:
+    scene = Scene(store, effects=(KEEP,), tenant=replace(ACME, routes={}))
+    id_ = scene.receive()
+    for _ in range(5):
+        assert scene.perform(id_) == "held"
+        store.write_now(holds.release, id_, event="queue.release", now=NOON)
+    scene.tenant = ACME
+    assert scene.perform(id_) == "routed"
+
+
 def test_a_second_mail_of_the_same_sender_has_no_second_answer(store: Store) -> None:
     scene = Scene(store)
     scene.perform(scene.receive(1))

@@ -1,4 +1,4 @@
-"""What is looked at every second, or for each message, costs the same however long a queue is."""
+"""What is looked at every second, or for each message, costs the same in a long queue."""
 
 from __future__ import annotations
 
