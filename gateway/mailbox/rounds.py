@@ -54,13 +54,15 @@ class Rounds:
         if self._awaiting is None:
             return
         found = await find_junk_of(self.session, self._awaiting)
-        if not isinstance(found, str) or found in self.names:
+        if not isinstance(found, str):
             return
-        self._awaiting = self._selected = None
-        self._stays_open = False
+        self._awaiting = None
         self.junk = found
-        self.names.insert(0, found)
-        self.others.append(found)
+        if found not in self.names:  # else it is one of `folders`, and was not there
+            self._selected = None
+            self._stays_open = False
+            self.names.insert(0, found)
+            self.others.append(found)
 
     async def select(self, name: str) -> Folder | ImapRefused:
         """Open a folder; the only one of a session that idles stays open."""

@@ -7,6 +7,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from gateway.mailbox.account import account_of
 from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger, Page, check_all
@@ -62,8 +64,9 @@ async def compared(here: World) -> Page | ImapRefused:
     return await check_all(ledger, account, CODE, pools=here.pools)
 
 
+@pytest.mark.parametrize("folders", [("INBOX",), ("INBOX", "Junk")])
 def test_a_folder_for_junk_that_comes_with_the_first_junk_is_fetched_from_its_beginning(
-    tmp_path: Path,
+    tmp_path: Path, folders: tuple[str, ...]
 ) -> None:
     async def work() -> None:
         server = MailboxServer()
@@ -72,7 +75,7 @@ def test_a_folder_for_junk_that_comes_with_the_first_junk_is_fetched_from_its_be
         mailbox = mailbox_at(server.port, ADDRESS, junk="route")
         async with world(tmp_path, mailbox, CODE) as here:
             del server.account(ADDRESS).folders["Junk"]
-            here.watch()
+            here.watch(folders=folders)
             await until_idle(server)  # else its first round may find Junk, or INBOX alone
             server.account(ADDRESS).create("Junk")
             server.deliver(ADDRESS, MAIL, "Junk")
