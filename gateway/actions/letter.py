@@ -15,6 +15,7 @@ from gateway.mail.message import Message
 
 MAX_LINE_BYTES = 998  # RFC 5322 §2.1.1
 MAX_REFERENCES_BYTES = 1000
+MAX_NAME = 200  # characters
 FOLD = "\r\n "  # RFC 5322 §2.2.3
 TEXT_TYPE = "text/plain; charset=utf-8"
 
@@ -41,8 +42,11 @@ def plain(value: str) -> str:
 
 
 def mailbox(name: str, address: str) -> str:
-    """Return `name <address>` for a header, the name quoted or encoded (RFC 5322 §3.4)."""
-    clean = plain(name)
+    """Return `name <address>` for a header, the name quoted or encoded (RFC 5322 §3.4).
+
+    A stranger's name may be as long as a letter: it is cut, so that its line has an end.
+    """
+    clean = plain(name)[:MAX_NAME].rstrip()
     if not clean:
         return address
     if not clean.isascii():

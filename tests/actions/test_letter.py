@@ -42,6 +42,14 @@ def test_a_display_name_is_quoted(name: str, shown: str) -> None:
     assert mailbox(name, "a@b.example") == shown
 
 
+@pytest.mark.parametrize("name", ["word " * 600, "\\" * 3000, "雷" * 3000])
+def test_a_display_name_without_end_is_cut(name: str) -> None:
+    line = header_block([("From", mailbox(name, "a@b.example"))])
+    assert all(len(one) <= 998 for one in line.split(b"\r\n"))
+    [(shown, address)] = parse_message(line).addresses("From")
+    assert (shown, address) == (name[:200].strip(), "a@b.example")
+
+
 def test_a_display_name_of_any_script_is_read_back() -> None:
     line = header_block([("From", mailbox("李, 雷", "a@b.example"))])
     assert parse_message(line).addresses("From") == [("李, 雷", "a@b.example")]
