@@ -83,12 +83,22 @@ def find_notice_suppression(
     return (
         _find_robot(occasion)
         or _find_automatic(occasion.message)
-        or _find_loop(occasion)
+        or _find_own(occasion)
+        or find_loop(occasion)
         or _find_buyer(occasion)
         or _find_stranger(occasion, addresses)
         or _find_lateness(occasion, settings)
         or _find_doubt(occasion, settings)
     )
+
+
+def find_loop(occasion: Occasion) -> str | None:
+    """Return why a message must not go on or be answered: it has been here before."""
+    if has_own_mark(occasion):
+        return "loop: the message carries our own mark"
+    if sum(1 for _ in occasion.message.all("Received")) > MAX_RECEIVED:
+        return f"loop: more than {MAX_RECEIVED} Received fields"
+    return None
 
 
 def has_own_mark(occasion: Occasion) -> bool:
@@ -212,18 +222,10 @@ def _find_automatic(message: Message) -> str | None:
     return None
 
 
-def _find_loop(occasion: Occasion) -> str | None:
-    message = occasion.message
-    senders = {return_path(occasion) or "", occasion.authenticity.header_from} - {""}
-    for sender in senders:
-        own = is_own(occasion.tenant, sender, also=occasion.own_addresses)
-        if own:
-            return "the sender is an address of ours"
-    if has_own_mark(occasion):
-        return "loop: the message carries our own mark"
-    if sum(1 for _ in message.all("Received")) > MAX_RECEIVED:
-        return f"loop: more than {MAX_RECEIVED} Received fields"
-    return None
+def _find_own(occasion: Occasion) -> str | None:
+    senders = (return_path(occasion) or "", occasion.authenticity.header_from)
+    own = (is_own(occasion.tenant, one, also=occasion.own_addresses) for one in senders if one)
+    return "the sender is an address of ours" if any(own) else None
 
 
 def _find_buyer(occasion: Occasion) -> str | None:

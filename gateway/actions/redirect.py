@@ -7,7 +7,7 @@ reply still reaches the customer.
 from __future__ import annotations
 
 from gateway.actions.answer import Mark, Way, loop_mark
-from gateway.actions.gate import LOOP_FIELD, MAX_RECEIVED, Occasion
+from gateway.actions.gate import LOOP_FIELD, Occasion, find_loop
 from gateway.actions.letter import mailbox, plain
 from gateway.actions.route import return_address
 from gateway.mail.address import parse_address
@@ -17,6 +17,8 @@ from gateway.mail.ids import new_id
 from gateway.mail.message import Edit
 from gateway.mail.plan import Effect
 
+MAX_SHOWN = 100  # characters of the author's name
+
 
 def find_redirect_fault(occasion: Occasion, target: str) -> str | None:
     """Return why the message must not go on to `target`, or None."""
@@ -24,12 +26,7 @@ def find_redirect_fault(occasion: Occasion, target: str) -> str | None:
         parse_address(target)
     except ValueError as error:
         return f"cannot redirect: {error}"
-    marks = occasion.message.all(LOOP_FIELD)
-    if any(occasion.is_own_mark(field.value) for field in marks):
-        return "loop: the message to redirect carries our own mark"
-    if sum(1 for _ in occasion.message.all("Received")) > MAX_RECEIVED:
-        return f"loop: more than {MAX_RECEIVED} Received fields"
-    return None
+    return find_loop(occasion)
 
 
 def write_redirect(occasion: Occasion, effect: Effect, *, way: Way, mark: Mark) -> Outgoing:
@@ -58,7 +55,7 @@ def write_redirect(occasion: Occasion, effect: Effect, *, way: Way, mark: Mark) 
 def _author_edits(occasion: Occasion, mark: Mark) -> tuple[Edit, ...]:
     own, tenant = occasion.mailbox.address, occasion.tenant
     authors = occasion.message.addresses("From") or [("", "")]
-    shown = plain(authors[0][0] or authors[0][1] or "unknown sender")
+    shown = plain(authors[0][0] or authors[0][1] or "unknown sender")[:MAX_SHOWN]
     via = f"{shown} via {tenant.name or tenant.id}"
     edits = [
         Edit("From", None),
