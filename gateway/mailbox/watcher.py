@@ -217,7 +217,6 @@ class Watcher:
         until = begun + self._fresh_seconds()
         while time.monotonic() < until and not await self._is_overtaken():
             self._woken = False
-            self._stirred.clear()
             still_open = await self._look_and_fetch(sent, rounds)
             if isinstance(still_open, ImapRefused):
                 return still_open
@@ -245,6 +244,7 @@ class Watcher:
 
     async def _is_overtaken(self) -> bool:
         """Whether there is another secret now, or a person has paused or resumed it."""
+        self._stirred.clear()  # what stirs while this looks is looked at after it
         if not self._rechecks:
             return False
         self._rechecks = False
@@ -348,7 +348,6 @@ class Watcher:
         """Wait until the next sign-in is due; a wake or a new secret ends it early."""
         self._due = None if wait is None else time.monotonic() + wait.total_seconds()
         while self._due is None or time.monotonic() < self._due:
-            self._stirred.clear()
             if self._woken or await self._is_overtaken():
                 return
             with contextlib.suppress(TimeoutError):

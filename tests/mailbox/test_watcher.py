@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -201,6 +202,41 @@ def test_a_paused_mailbox_is_left_alone(tmp_path: Path) -> None:
             here.watchers.wake(ADDRESS)
             await until(lambda: here.states == ["ok"], what="the other's sign-in")
             assert list(server.logins) == ["other@163.com"]
+
+    run(work)
+
+
+class ChangedWhileRead(dict[str, str]):
+    """Secrets of which one is replaced in the moment that `change` is set for."""
+
+    change: Callable[[], None] | None = None
+
+    def get(self, address: str, default: Any = None) -> Any:
+        found = super().get(address, default)
+        change, self.change = self.change, None
+        if change is not None:
+            change()
+        return found
+
+
+def test_a_code_that_is_changed_while_it_is_looked_at_is_used_at_once(tmp_path: Path) -> None:
+    secrets = ChangedWhileRead({ADDRESS: CODE})
+
+    async def work() -> None:
+        async with (
+            provider(Quirks()) as server,
+            world(tmp_path, mailbox_at(server.port, ADDRESS), CODE, secrets=secrets) as here,
+        ):
+
+            def change() -> None:
+                server.account(ADDRESS).password = secrets[ADDRESS] = "another"
+                here.update()
+
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            secrets.change = change
+            here.update()
+            await until(lambda: len(server.logins) == 2, what="the sign-in with the new code")
 
     run(work)
 

@@ -91,6 +91,7 @@ async def world(
     mailbox: Mailbox,
     password: str,
     *,
+    secrets: dict[str, str] | None = None,
     threads: int = 2,
     fresh_sign_in: timedelta = FRESH_SIGN_IN,
     backoff: Backoff = Backoff(  # noqa: B008 - frozen
@@ -100,7 +101,7 @@ async def world(
     """Everything but the app; nothing is watched before `watch` or `update`."""
     store = Store.open(path / "gateway.db")
     pools = ImapPools.start(sign_in=threads, work=threads)
-    secrets = {mailbox.address: password}
+    secrets = {mailbox.address: password} if secrets is None else secrets
     arrived: list[str] = []
     states: list[str] = []
 
