@@ -21,7 +21,7 @@ from gateway.net.unreachable import Unreachable
 NEWEST = 200  # messages of the folder that are looked through
 SENT = "Sent"
 APPENDED, REFUSED = 250, 451
-MEND = "mend that"
+FIX = "check host, user name, password and folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +99,14 @@ def _result(
     elif timedelta(seconds=delivery.sendable_seconds) >= settings.give_up_after:
         meaning = f"the mailbox did not take it for too long: {attempt.reply.text}"
         verdict = Verdict(
-            decision=Decision.SET_ASIDE, cause="append-failed", meaning=meaning, fix=MEND
+            decision=Decision.SET_ASIDE, cause="append-failed", meaning=meaning, fix=FIX
         )
     else:
         verdict = Verdict(
             decision=Decision.DEFER,
             cause="append-failed",
             meaning=f"the mailbox did not take it: {attempt.reply.text}",
-            fix="check host, user name, password and folder of the route",
+            fix=FIX,
         )
         waits = settings.retry_waits
         next_attempt_at = now + waits[min(delivery.attempts, len(waits) - 1)]

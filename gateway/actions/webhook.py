@@ -39,7 +39,6 @@ NO_ANSWER = 451  # what stands in the place of a status when there was none
 OF_SETTINGS = (
     "mend the url, secret_file or ca_file in the tenant's file, or [routes] private_networks"
 )
-MEND = "mend the webhook"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +136,7 @@ def judge(
             decision=Decision.DELIVERED, cause="accepted", meaning="the webhook took it"
         )
         return _result(delivery, attempt, verdict)
-    meaning = f"the webhook {_said(attempt)}"
+    fix = fix or _fix(code)
     waited = timedelta(seconds=delivery.sendable_seconds)
     if code == GONE or waited >= settings.give_up_after:
         why = "says that it is gone" if code == GONE else f"{_said(attempt)} for too long"
@@ -145,11 +144,14 @@ def judge(
             decision=Decision.SET_ASIDE,
             cause="webhook-failed",
             meaning=f"the webhook {why}",
-            fix=MEND,
+            fix=fix,
         )
         return _result(delivery, attempt, verdict)
     verdict = Verdict(
-        decision=Decision.DEFER, cause="webhook-failed", meaning=meaning, fix=fix or _fix(code)
+        decision=Decision.DEFER,
+        cause="webhook-failed",
+        meaning=f"the webhook {_said(attempt)}",
+        fix=fix,
     )
     waits = settings.retry_waits
     wait = waits[min(delivery.attempts, len(waits) - 1)]
@@ -195,7 +197,11 @@ def _fix(code: int) -> str:
         return "check that both sides have the same secret"
     if code == 404:
         return "check the path of the URL"
-    return "look at the log of the webhook's server; it is tried again by itself"
+    if code == GONE:
+        return "give another url, or take the webhook out of the tenant's file"
+    if code == NO_ANSWER:
+        return "check the host of the url, and that this server may connect there"
+    return "look at the log of the webhook's server"
 
 
 def _none(target: Target, sentence: str, now: datetime) -> Attempt:

@@ -10,13 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway.mail.charset import decode_text
 from gateway.mail.reply import ENHANCED
 from gateway.providers.catalogue import ErrorRow, Provider
 from gateway.providers.causes import CAUSES, Turn
 from gateway.providers.standard import find_standard
-
-__all__ = ["Diagnosis", "decode_text", "diagnose", "explain"]
 
 UNDECIDED = frozenset({"wrong-secret", "login-ambiguous"})
 OF_PASSWORDS = frozenset({"wrong-secret", "login-ambiguous", "needs-app-secret", "needs-oauth"})

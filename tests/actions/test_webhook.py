@@ -130,6 +130,7 @@ def test_gone_is_set_aside_at_once() -> None:
         server.status = 410
         result = deliver(server)
     assert (result.verdict.decision, result.next_attempt_at) == (Decision.SET_ASIDE, None)
+    assert str(result.verdict.fix).startswith("give another url")
     assert not result.give_up
 
 
