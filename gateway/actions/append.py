@@ -16,6 +16,7 @@ from gateway.mail.delivery import Attempt, Batch, Decision, Delivery, Phase, Res
 from gateway.mail.message import apply_edits
 from gateway.mail.reply import Reply
 from gateway.net.imap import Endpoint, FolderName, ImapPools, ImapRefused, ImapSession
+from gateway.net.smtp import NO_REPLY
 from gateway.net.unreachable import Unreachable
 
 NEWEST = 200  # messages of the folder that are looked through
@@ -55,7 +56,7 @@ class Appender:
         try:
             refused = await self._append(batch, shelf, is_repeated=is_repeated)
         except Unreachable as error:
-            reply = Reply(REFUSED, None, f"cannot be reached: {error}")
+            reply = Reply(NO_REPLY, None, f"cannot be reached: {error}")
         else:
             said = f"{refused.code} {refused.text}" if refused else "it is in the folder"
             reply = Reply(REFUSED if refused else APPENDED, None, said)

@@ -30,12 +30,12 @@ from gateway.mail.delivery import (
 from gateway.mail.reply import Reply
 from gateway.net.concurrency import Pool
 from gateway.net.http import Http, HttpReply, Refused
+from gateway.net.smtp import NO_REPLY
 from gateway.net.unreachable import Unreachable
 
 PREFIX = "whsec_"
 MAX_SHOWN = 200  # characters of a reply
 GONE = 410
-NO_ANSWER = 451  # what stands in the place of a status when there was none
 OF_SETTINGS = (
     "mend the url, secret_file or ca_file in the tenant's file, or [routes] private_networks"
 )
@@ -185,7 +185,7 @@ def _result(
 
 
 def _said(attempt: Attempt) -> str:
-    if attempt.reply.code == NO_ANSWER:
+    if attempt.reply.code == NO_REPLY:
         return f"cannot be reached: {attempt.reply.text}"
     return f"answered {attempt.reply.code}"
 
@@ -199,13 +199,13 @@ def _fix(code: int) -> str:
         return "check the path of the URL"
     if code == GONE:
         return "give another url, or take the webhook out of the tenant's file"
-    if code == NO_ANSWER:
+    if code == NO_REPLY:
         return "check the host of the url, and that this server may connect there"
     return "look at the log of the webhook's server"
 
 
 def _none(target: Target, sentence: str, now: datetime) -> Attempt:
-    reply = Reply(NO_ANSWER, None, sentence[:MAX_SHOWN])
+    reply = Reply(NO_REPLY, None, sentence[:MAX_SHOWN])
     return Attempt(at=now, host=_host(target), phase=Phase.HTTP, reply=reply)
 
 

@@ -106,12 +106,13 @@ def test_an_event_is_posted_as_it_was_stored() -> None:
     assert Webhook(SECRET).verify(posted.body, posted.headers)["data"] == {"id": "1"}
 
 
-@pytest.mark.parametrize("status", [300, 302, 400, 401, 404, 429, 500, 503])
+@pytest.mark.parametrize("status", [300, 302, 400, 401, 404, 429, 451, 500, 503])
 def test_whatever_is_not_2xx_is_deferred(status: int) -> None:
     with web_server() as server:
         server.status, server.text = status, b"<b>secret\nstack</b>" * 99
         result = deliver(server)
     assert result.verdict.decision is Decision.DEFER
+    assert result.verdict.meaning == f"the webhook answered {status}"
     assert result.next_attempt_at is not None
     assert result.verdict.fix
     assert len(result.attempt.reply.text) <= 200
@@ -157,6 +158,7 @@ def test_nobody_listening_is_deferred_with_that_reason() -> None:
     result = deliver(server)
     assert result.verdict.decision is Decision.DEFER
     assert "cannot be reached" in result.verdict.meaning
+    assert result.attempt.is_unanswered
 
 
 @pytest.mark.parametrize(
