@@ -18,6 +18,7 @@ from typing import Any
 
 from gateway.actions.answer import Mark, loop_mark
 from gateway.actions.gate import LOOP_FIELD
+from gateway.actions.letter import plain
 from gateway.config import AlertSettings
 from gateway.mail.ids import new_id
 from gateway.mail.message import Message
@@ -53,12 +54,15 @@ class Held:
 def write_hold_notices(
     names: Iterable[str], held: Held, *, path: NoticePath, mark: Mark, now: datetime
 ) -> tuple[Alert, ...]:
-    """Return a mail to each whom a hold's `:notify` names."""
+    """Return a mail to each whom a hold's `:notify` names.
+
+    What a stranger wrote stands on a line of its own, and makes none.
+    """
     text = (
         f"A policy holds a message of {held.tenant.id} ({held.where}).\n\n"
-        f"From:    {held.message.text('From')}\n"
-        f"Subject: {held.message.text('Subject')}\n"
-        f"Why:     {held.reason}\n"
+        f"From:    {plain(held.message.text('From'))}\n"
+        f"Subject: {plain(held.message.text('Subject'))}\n"
+        f"Why:     {plain(held.reason)}\n"
         + (f"By itself: {held.ends}\n" if held.ends else "")
         + f"\nLet it go on: gateway queue release {held.id}\n"
         f"Remove it:    gateway queue delete {held.id}\n"
@@ -66,7 +70,7 @@ def write_hold_notices(
     message = EmailMessage(policy=SEVEN_BIT)
     message["Subject"] = f"[{path.hostname}] {held.tenant.id}: a message is held"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5
-    message.set_content(_plain(text))
+    message.set_content(text)
     told = find_told(names, held.tenant, path)
     cause = f"held {held.id}"
     return tuple(_alert(message, one, cause, path=path, mark=mark, now=now) for one in told)
@@ -91,7 +95,7 @@ def write_notifications(
     composed = compose_notification(
         replace(wanted, cc=[]),
         sender=f"Mail gateway <{path.settings.sender}>",
-        message=arguments.get("message") or f"{author}: {subject}",
+        message=arguments.get("message") or plain(f"{author}: {subject}"),
         importance=arguments.get("importance"),
         automatic=arguments.get("automatic") or "auto-notified",
     )
@@ -141,9 +145,3 @@ def _alert(
         content=message.as_bytes(policy=SEVEN_BIT),
         queued_at=now,
     )
-
-
-def _plain(text: str) -> str:
-    """A stranger's From and Subject lose what is no text."""
-    clean = text.encode("utf-8", "replace").decode()
-    return "".join(char if char.isprintable() or char == "\n" else " " for char in clean)

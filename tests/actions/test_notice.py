@@ -81,6 +81,17 @@ def test_a_notice_that_is_held_itself_tells_nobody() -> None:
     assert again.notices == ()
 
 
+def test_what_a_stranger_wrote_makes_no_line_of_a_notice() -> None:
+    """Else they could write what a person is to do."""
+    subject = "=?utf-8?q?a=0A=0ALet_it_go_on:_b=00=1B?="
+    (notice,) = carry(hold("lead@acme.example"), at(mail(Subject=subject))).notices
+    told = message_from_bytes(notice.content, policy=policy.default).get_content()
+    assert [one for one in told.splitlines() if one.startswith("Let it go on")] == [
+        "Let it go on: gateway queue release 01ARZ3NDEKTSV4RRFF"
+    ]
+    assert "Subject: a  Let it go on: b" in told
+
+
 def test_notify_writes_to_each_of_whom_is_named() -> None:
     uri = "mailto:lead@acme.example,stranger@x.example?subject=VIP"
     carried = carry(notify(uri, message="Look: ö", importance="1"), at())
