@@ -111,13 +111,14 @@ class _Proving:
         return await select_first(session, account, says_id=account.says_id)
 
     async def _describe(self, session: ImapSession, opened: Folder) -> Proof:
-        self._end()
         folders = await session.folders()
         listed = [] if isinstance(folders, ImapRefused) else folders
+        idles = self._account.may_idle and await session.offers("IDLE")
+        self._end()
         return Proof(
             steps=tuple(self._steps),
             messages=opened.messages,
-            idles=self._account.may_idle and await session.offers("IDLE"),
+            idles=idles,
             junk=find_junk(listed, self._account.provider),
         )
 

@@ -93,6 +93,18 @@ def test_a_server_that_cannot_be_reached_is_told_without_a_traceback() -> None:
     run(work)
 
 
+def test_a_server_that_is_lost_at_the_end_has_failed_at_its_last_step_once() -> None:
+    async def work() -> None:
+        endless = {"LIST": b"* LIST {99999999999}\r\n"}
+        async with provider(Quirks(instead=endless)) as here:
+            proof = await here.prove()
+            assert proof.failure is not None
+            assert [step.name for step in proof.steps] == ["connect", "login", "id", "select"]
+            assert not proof.steps[-1].passed
+
+    run(work)
+
+
 @pytest.mark.parametrize("idles", [True, False])
 def test_whether_the_server_idles_is_found_out(idles: bool) -> None:
     async def work() -> None:
