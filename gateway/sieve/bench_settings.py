@@ -38,7 +38,10 @@ class Settings:
 
 
 def read_settings(config: Mapping[str, str]) -> Settings:
-    """Return the settings; names that mean nothing here are ignored."""
+    """Return the settings; names that mean nothing here are ignored.
+
+    Raises ValueError for a number that is none.
+    """
     return Settings(
         limits=_limits(config),
         user_email=config.get("sieve_user_email", "").strip(" <>"),

@@ -53,7 +53,32 @@ def test_a_failure_has_its_line_and_reason(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("body", ['test "a" { keeep; }', "test {", 'fileinto "x";'])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('test_set "now" "noon";', "'noon' is no time; write it like 2025-07-01T12:00:00Z"),
+        ('test_set "now" "0001-01-01T00:00:00+01:00";', "is no time"),
+        ('test_set "thread" "first";', 'this is "new" or "reply", not "first"'),
+        (
+            'test_config_set "sieve_vacation_max_subject_codepoints" "x"; test_config_reload;',
+            "a setting is no number",
+        ),
+    ],
+)
+def test_a_value_that_is_none_is_told_by_its_line(tmp_path: Path, body: str, said: str) -> None:
+    (result,) = run_testsuite(suite(tmp_path, f'test "a" {{ {body} }}'))
+    assert not result.ok
+    assert result.reason.startswith("line 2: ")
+    assert said in result.reason
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'test "a" { keeep; }', "test {", 'fileinto "x";', 'test_set "auth.dkmi" "pass";',
+        'if test_chain_run "in" { keep; }',
+    ],
+)  # fmt: skip
 def test_a_file_that_does_not_compile_says_so(tmp_path: Path, body: str) -> None:
     with pytest.raises(CompileError):
         run_testsuite(suite(tmp_path, body))

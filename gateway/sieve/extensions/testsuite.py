@@ -10,6 +10,8 @@ from gateway.sieve.bench import Bench
 from gateway.sieve.bench_settings import read_settings
 from gateway.sieve.checker import Builder
 from gateway.sieve.comparators import OCTET
+from gateway.sieve.extensions.envelope import ENVELOPE_PARTS
+from gateway.sieve.extensions.gateway_chain import CHAINS, METHODS, THREADS, one_of
 from gateway.sieve.matching import COMPARISON, compile_match
 from gateway.sieve.runtime import Command, Run, RunError, StopScript, Test
 from gateway.sieve.signature import Given, Kind, Positional, Signature, Tagged, command, test
@@ -17,7 +19,7 @@ from gateway.sieve.strings import Expression
 from gateway.sieve.syntax import Number
 
 SUITE, GATEWAY = "vnd.dovecot.testsuite", "vnd.gateway.testsuite"
-_ENVELOPE = ("from", "to", "orig_to", "auth")
+_OTHERS = ("message", "now", "thread", "chain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,8 @@ def _build_set(given: Given, builder: Builder) -> Command:
 
 def _settable(name: str) -> bool:
     space, _, rest = name.partition(".")
-    if space == "envelope":
-        return rest in _ENVELOPE
-    return space == "auth" or name in ("message", "now", "thread", "chain")
+    parts = {"envelope": ENVELOPE_PARTS, "auth": METHODS}
+    return rest in parts[space] if space in parts else name in _OTHERS
 
 
 def _set(run: Run, name: str, value: str) -> None:
@@ -95,11 +96,27 @@ def _set(run: Run, name: str, value: str) -> None:
         result, _, domain = value.partition(" ")
         bench.proven[rest] = [(result, domain)]
     elif name == "now":
-        bench.now = datetime.fromisoformat(value).astimezone(UTC)
+        bench.now = _moment(value)
     elif name == "thread":
-        bench.thread = value
+        bench.thread = _known(value, THREADS)
     else:
-        bench.chain = value
+        bench.chain = _known(value, CHAINS)
+
+
+def _known(value: str, words: Sequence[str]) -> str:
+    if value not in words:
+        allowed = " or ".join(f'"{one}"' for one in words)
+        raise RunError(f'this is {allowed}, not "{value[:40]}"')
+    return value
+
+
+def _moment(value: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(value)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        sentence = f"'{value[:40]}' is no time; write it like 2025-07-01T12:00:00Z"
+        raise RunError(sentence) from error
 
 
 def _build_message(given: Given, builder: Builder) -> Callable[[Run], bool]:
@@ -167,14 +184,14 @@ def _build_multiscript(given: Given, builder: Builder) -> Test:
 
 
 def _build_chain_run(given: Given, builder: Builder) -> Test:
-    direction = builder.text(given.positionals[0])
+    kind = one_of(given, builder, words=CHAINS)
 
     def runs(run: Run) -> bool:
         bench = bench_of(run)
         if bench.run_chain is None:
             raise RunError("there are no policies to run here")
         bench.reset(run)
-        bench.chain = direction.expand(run)
+        bench.chain = kind
         result = bench.run_chain(bench.chain, bench.content, bench)
         bench.take_result(run, result)
         return result.error is None
@@ -236,7 +253,10 @@ def _build_config_unset(given: Given, builder: Builder) -> Command:
 def _build_config_reload(given: Given, builder: Builder) -> Command:
     def reload(run: Run) -> None:
         bench = bench_of(run)
-        bench.settings = read_settings(bench.config)
+        try:
+            bench.settings = read_settings(bench.config)
+        except ValueError as error:
+            raise RunError(f"a setting is no number: {error}") from error
         run.limits = bench.settings.limits
 
     return reload
