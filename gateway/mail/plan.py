@@ -28,7 +28,7 @@ HOLD_ENDS = {"release": "released", "reject": "rejected", "discard": "discarded"
 
 
 Done = tuple[str, str, str, int]
-"""A command that was run, its target, and its file and line."""
+"""A command that was run (`setenvelope` with its part), its target, and its file and line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

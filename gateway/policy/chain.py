@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gateway.mail.footer import is_sealed
 from gateway.mail.message import Edit, apply_edits, parse_message
@@ -24,6 +25,7 @@ from gateway.sieve.interface import (
     Passed,
     Result,
 )
+from gateway.sieve.runtime import ENVELOPE
 from gateway.sieve.script import Script
 
 DEFAULT = "INBOX"
@@ -40,7 +42,6 @@ KINDS = {
     "notify": EffectKind.NOTIFY,
     "discard": EffectKind.DISCARD,
 }
-ENVELOPE = "setenvelope"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +95,12 @@ def run_chain(
     """
     seen = apply_edits(content, context.edits)
     asked = Asked(context=context, content=seen, lists=chain.lists)
+    before = _passed_before(context)
     run = _Run(
         content=seen,
         before=context.edits,
-        passed=_passed_before(context),
+        passed=before,
+        actions=[one for one in before.actions if one.kind in ENVELOPE],
         route=context.tenant.route or DEFAULT,
     )
     outbound = context.chain == "outbound"
@@ -147,16 +150,19 @@ def run_files(
 def _passed_before(context: Context) -> Passed:
     """Return what the files before a hold pass on; nothing for a message that begins."""
     known = dict(context.globals)  # whose text each holds is not known any more
-    actions = (
-        Action(kind=kind, target=target, file=file, line=line)
-        for kind, target, file, line in context.done
-    )
     return Passed(
         flags=context.flags,
         globals=known,
         strangers=frozenset(known),
-        actions=tuple(actions),
+        actions=tuple(map(_action, context.done)),
     )
+
+
+def _action(done: Done) -> Action:
+    command, target, file, line = done
+    kind, _, part = command.partition(" ")
+    arguments = {"part": part} if part else {}
+    return Action(kind=kind, target=target, file=file, line=line, arguments=arguments)
 
 
 def after(chain: Chain, hold: Effect) -> Chain:
@@ -238,19 +244,15 @@ class _Run:
 
     def _effects(self) -> tuple[Effect, ...]:
         """Return what was asked for, each target once, and the default action."""
-        envelope: dict[str, str] = {}
-        found: list[Effect] = []
-        for at, action in enumerate(self.actions):
-            if action.kind == ENVELOPE:
-                envelope[f"envelope_{action.arguments.get('part', 'to')}"] = action.target
-            elif action.kind == "setfrom":
-                envelope["envelope_from"] = action.target
-            elif action.kind in KINDS:
-                found.append(self._effect(action, envelope, before=self.actions[:at]))
+        found = [
+            self._effect(action, before=self.actions[:at])
+            for at, action in enumerate(self.actions)
+            if action.kind in KINDS
+        ]
         if self.hold is not None:
             found.append(self.hold)
         elif self.keep is not None or not self.kept_by or self.errors:
-            found.append(self._default(envelope))
+            found.append(self._default())
         return _each_once(found, route=self.route)
 
     def _fail(self, error: Diagnostic, on_error: str) -> None:
@@ -266,13 +268,17 @@ class _Run:
                 reason=f"the policy failed: {error.message}",
                 flags=self.passed.flags,
                 edits=self._edits(self.passed, self.actions),
-                arguments={"reason": error.message, "failed": True},
+                arguments={
+                    **_envelope(self.actions),
+                    "reason": error.message,
+                    "failed": True,
+                },
                 globals=self._globals(),
                 held_by=self.kept_by,
                 done=_done(self.passed.actions),
             )
 
-    def _default(self, envelope: Mapping[str, str]) -> Effect:
+    def _default(self) -> Effect:
         keep = self.keep or Action(kind="keep", line=0, file=self.kept_by, implicit=True)
         flags = keep.flags if self.keep else self.passed.flags
         made = keep if self.keep and not keep.implicit else self.passed
@@ -284,13 +290,11 @@ class _Run:
             reason="the default action" if keep.implicit else "keep",
             flags=flags or self.passed.flags,
             edits=self._edits(made, self.actions),
-            arguments=dict(envelope),
+            arguments=_envelope(self.actions),
         )
 
-    def _effect(
-        self, action: Action, envelope: Mapping[str, str], *, before: Sequence[Action]
-    ) -> Effect:
-        arguments = {**envelope, **action.arguments}
+    def _effect(self, action: Action, *, before: Sequence[Action]) -> Effect:
+        arguments = {**_envelope(before), **action.arguments}
         if action.kind == "ereject":
             arguments["ereject"] = True
         target = action.target
@@ -334,10 +338,23 @@ class _Run:
         return Diagnostic(file=file.path, line=1, column=1, message=sentence)
 
 
+def _envelope(actions: Sequence[Action]) -> dict[str, Any]:
+    """Return what became of the envelope, as arguments of what is done after `actions`."""
+    return {
+        f"envelope_{one.arguments.get('part', 'from')}": one.target
+        for one in actions
+        if one.kind in ENVELOPE
+    }
+
+
 def _done(actions: Sequence[Action]) -> tuple[Done, ...]:
     """Return what counts for files behind a hold: no effect twice, no two answers."""
-    asked = (one for one in actions if one.kind in KINDS and one.kind != "hold")
-    return tuple((one.kind, one.target, one.file, one.line) for one in asked)
+    asked = [one for one in actions if one.kind in ENVELOPE or one.kind in KINDS]
+    return tuple(
+        (f"{one.kind} {one.arguments.get('part', '')}".strip(), one.target, one.file, one.line)
+        for one in asked
+        if one.kind != "hold"
+    )
 
 
 def _reason(action: Action) -> str:

@@ -16,6 +16,7 @@ GLOBAL = "global."  # before the name of a variable that all files share
 DELIVERING = frozenset({"keep", "fileinto", "route", "redirect"})
 REFUSING = frozenset({"reject", "ereject"})
 ANSWERING = frozenset({"vacation", "agent"})
+ENVELOPE = frozenset({"setenvelope", "setfrom"})
 
 
 class StopScript(Exception):
@@ -58,7 +59,11 @@ class Run:
         self.strangers: set[str] = {f"{GLOBAL}{name}" for name in passed.strangers}
         self.flags: list[str] = [*passed.flags]
         self.actions: list[Action] = []
-        self.envelope: dict[str, str] = {}
+        self.envelope: dict[str, str] = {  # what scripts made of it, by its part
+            one.arguments.get("part", "from"): one.target
+            for one in passed.actions
+            if one.kind in ENVELOPE
+        }
         self.steps = passed.steps
         self.included: set[tuple[str, str]] = set()
         self.results: list[Any] = []  # of a testsuite

@@ -345,6 +345,22 @@ def test_what_was_done_before_a_hold_counts_behind_it() -> None:
     assert "only one vacation" in second.errors[0]
 
 
+def test_what_became_of_the_envelope_is_known_to_later_files_and_over_a_hold() -> None:
+    sets = 'setenvelope "to" "desk@acme.example";'
+    asks = 'if envelope "to" "desk@acme.example" { fileinto "desk"; }'
+    wanted = {"envelope_to": "desk@acme.example"}
+    (effect,) = judge(sets, asks).plan.effects
+    assert (effect.target, effect.arguments["envelope_to"]) == ("desk", "desk@acme.example")
+    for second in ('hold "look";', 'error "broken";'):
+        chain = chain_of(sets, second, asks, "")
+        (hold,) = run_chain(chain, MAIL, CONTEXT).plan.effects
+        assert hold.arguments.items() >= wanted.items()
+        behind = replace(CONTEXT, done=rows.read(Effect, rows.write(hold)).done)
+        (effect,) = run_chain(after(chain, hold), MAIL, behind).plan.effects
+        assert effect.target == "desk"
+        assert effect.arguments.items() >= wanted.items()
+
+
 def test_an_agent_gets_the_global_words_of_an_admin_and_no_strangers() -> None:
     sets = 'global ["own", "theirs"]; set "own" "kind"; set "theirs" "${message.subject}";'
     asks = 'global ["own", "theirs"]; agent "be ${own} ${theirs}";'

@@ -141,6 +141,17 @@ def test_setfrom_changes_from_envelope_and_way() -> None:
     assert outgoing.lane.name == "other"
 
 
+def test_a_failing_file_leaves_the_sender_that_one_before_it_set() -> None:
+    failed = kept('setfrom "sales@acme.example";', 'error "broken";')
+    assert failed.hold
+    assert (failed.header_from, str(failed.envelope.return_path)) == ("sales@acme.example",) * 2
+
+
+def test_a_later_file_sees_the_new_envelope() -> None:
+    later = 'if envelope "from" "sales@acme.example" { hold "seen"; }'
+    assert kept('setfrom "sales@acme.example";', later).hold == "2.sieve:1 seen"
+
+
 def test_setfrom_leaves_a_null_return_path_null() -> None:
     null = replace(OUT, envelope=replace(OUT.envelope, return_path=None))
     assert kept('setfrom "sales@acme.example";', outgoing=null).envelope.return_path is None

@@ -50,6 +50,7 @@ def _build_setfrom(given: Given, builder: Builder) -> Command:
     def setfrom(run: Run) -> None:
         shown = name.expand(run) if name else None
         value = _address(address, run)
+        run.envelope["from"] = value
         run.act("setfrom", value, arguments={"name": shown}, keeps=True)
         _set_field(run, "From", _mailbox(shown or "", value))
 
