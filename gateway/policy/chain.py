@@ -288,7 +288,7 @@ class _Run:
             file=keep.file or self.kept_by,
             line=keep.line,
             reason="the default action" if keep.implicit else "keep",
-            flags=flags or self.passed.flags,
+            flags=flags,
             edits=self._edits(made, self.actions),
             arguments=_envelope(self.actions),
         )

@@ -134,6 +134,12 @@ def test_tags_of_one_file_reach_the_next_and_the_default_action() -> None:
     assert plan.effects[0].flags == ("vip",)
 
 
+def test_a_keep_has_its_own_flags_also_none() -> None:
+    """RFC 5232 §5: `:flags` counts instead of what addflag gave."""
+    assert judge('addflag "vip"; keep :flags "";').plan.effects[0].flags == ()
+    assert judge('addflag "vip"; keep;').plan.effects[0].flags == ("vip",)
+
+
 def test_edits_made_before_the_chain_are_in_every_effect_and_seen_by_it() -> None:
     context = replace(CONTEXT, edits=(Edit("Subject", None), Edit("Subject", "Mapped")))
     test = 'if header "subject" "Mapped" { fileinto "billing"; }'
