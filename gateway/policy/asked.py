@@ -85,7 +85,7 @@ class Asked:
         """The time of this run in the tenant's zone."""
         try:
             return self.context.now.astimezone(ZoneInfo(self.context.tenant.timezone))
-        except (ZoneInfoNotFoundError, ValueError):  # a tenant file may name any
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a tenant file may name any
             return self.context.now
 
     @property
