@@ -120,8 +120,9 @@ class Asked:
 
     def limit(self, *, handle: str, key: str, count: int, seconds: int) -> bool:
         """Whether the key was seen more than `count` times, this time included."""
-        mark = Noted(kind="limit", handle=handle, key=key)
-        before = self.context.count("limit", handle, key, seconds) + self.noted.count(mark)
+        mark = Noted(kind="limit", handle=_distinct(handle), key=_distinct(key))
+        before = self.context.count("limit", mark.handle, mark.key, seconds)
+        before += self.noted.count(mark)
         self.noted.append(mark)
         return before + 1 > count
 
@@ -130,8 +131,8 @@ class Asked:
 
         What this message asked before says nothing: all its tests agree (RFC 7352 §3).
         """
-        seen = self.context.count("duplicate", handle, key, seconds) > 0
-        mark = Noted(kind="duplicate", handle=handle, key=key)
+        mark = Noted(kind="duplicate", handle=_distinct(handle), key=_distinct(key))
+        seen = self.context.count("duplicate", mark.handle, mark.key, seconds) > 0
         if (last or not seen) and mark not in self.noted:
             self.noted.append(mark)
         return seen
@@ -185,3 +186,8 @@ class Asked:
     @cached_property
     def _author(self) -> tuple[str, str]:
         return next(iter(self.message.addresses("From")), ("", ""))
+
+
+def _distinct(key: str) -> str:
+    """Return a key as a database takes it: what is no text in a mail still tells keys apart."""
+    return key.encode("utf-8", "backslashreplace").decode()

@@ -17,6 +17,7 @@ from gateway.mail.plan import Done, Effect, EffectKind, Plan, Step
 from gateway.policy.asked import Asked, Context, Noted
 from gateway.policy.edits import recorded, rewritten
 from gateway.policy.outgoing import find_misuse, footer_edits
+from gateway.sieve.charsets import as_text
 from gateway.sieve.interface import (
     Action,
     Diagnostic,
@@ -256,21 +257,21 @@ class _Run:
         return _each_once(found, route=self.route)
 
     def _fail(self, error: Diagnostic, on_error: str) -> None:
-        where = f"{error.file}:{error.line}"
+        message = as_text(error.message)
         self.failed = error
-        self.errors.append(f"{where}: {error.message}")
+        self.errors.append(f"{error.file}:{error.line}: {message}")
         self.keep = None
         if on_error != "keep":
             self.hold = Effect(
                 kind=EffectKind.HOLD,
                 file=error.file,
                 line=error.line,
-                reason=f"the policy failed: {error.message}",
-                flags=self.passed.flags,
+                reason=f"the policy failed: {message}",
+                flags=_as_text(self.passed.flags),
                 edits=self._edits(self.passed, self.actions),
                 arguments={
                     **_envelope(self.actions),
-                    "reason": error.message,
+                    "reason": message,
                     "failed": True,
                 },
                 globals=self._globals(),
@@ -288,16 +289,16 @@ class _Run:
             file=keep.file or self.kept_by,
             line=keep.line,
             reason="the default action" if keep.implicit else "keep",
-            flags=flags,
+            flags=_as_text(flags),
             edits=self._edits(made, self.actions),
             arguments=_envelope(self.actions),
         )
 
     def _effect(self, action: Action, *, before: Sequence[Action]) -> Effect:
-        arguments = {**_envelope(before), **action.arguments}
+        arguments = {**_envelope(before), **_as_text(dict(action.arguments))}
         if action.kind == "ereject":
             arguments["ereject"] = True
-        target = action.target
+        target = as_text(action.target)
         if KINDS[action.kind] is EffectKind.STORE and target.upper() == DEFAULT:
             target = DEFAULT
         return Effect(
@@ -305,8 +306,8 @@ class _Run:
             target=target,
             file=action.file,
             line=action.line,
-            reason=_reason(action),
-            flags=action.flags,
+            reason=arguments["reason"] if action.kind == "hold" else action.kind,
+            flags=_as_text(action.flags),
             edits=self._edits(action, before),
             arguments=arguments,
             globals=self._globals() if action.kind == "hold" else (),
@@ -341,7 +342,7 @@ class _Run:
 def _envelope(actions: Sequence[Action]) -> dict[str, Any]:
     """Return what became of the envelope, as arguments of what is done after `actions`."""
     return {
-        f"envelope_{one.arguments.get('part', 'from')}": one.target
+        f"envelope_{one.arguments.get('part', 'from')}": as_text(one.target)
         for one in actions
         if one.kind in ENVELOPE
     }
@@ -357,10 +358,15 @@ def _done(actions: Sequence[Action]) -> tuple[Done, ...]:
     )
 
 
-def _reason(action: Action) -> str:
-    if action.kind == "hold":
-        return str(action.arguments.get("reason") or "")
-    return action.kind
+def _as_text(value: Any) -> Any:
+    """Return a value of an action with what is no text in a mail replaced: it is stored."""
+    if isinstance(value, str):
+        return as_text(value)
+    if isinstance(value, tuple):
+        return tuple(map(_as_text, value))
+    if isinstance(value, dict):
+        return {key: _as_text(one) for key, one in value.items()}
+    return value
 
 
 def _each_once(effects: Sequence[Effect], *, route: str) -> tuple[Effect, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from email.header import Header
 
 from gateway.mail.message import Edit, Message
+from gateway.sieve.charsets import as_text
 from gateway.sieve.interface import HeaderEdit
 
 FOREIGN_PREFIX = "x-gateway-"
@@ -110,8 +111,7 @@ def _set_anew(message: Message, name: str, edits: Sequence[HeaderEdit]) -> list[
 def _safe(value: str) -> str:
     """A script's value loses control characters, CR and LF but where it is folded; what is not
     ASCII is encoded."""
-    octets = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    lines = filter(str.strip, octets.split(FOLD))
+    lines = filter(str.strip, as_text(value).split(FOLD))
     clean = FOLD.join("".join(c if c.isprintable() else " " for c in line) for line in lines)
     if clean.isascii():
         return clean

@@ -47,6 +47,13 @@ def decode_octets(octets: bytes, charset: str, *, errors: str = "replace") -> st
     return text if _has_octets(text) else text.encode("utf-8", "replace").decode()
 
 
+def as_text(value: str) -> str:
+    """Return `value` with U+FFFD for what was kept as octets: what a database or JSON takes."""
+    if value.isascii():
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _has_octets(text: str) -> bool:
     """Whether the text can become octets again: some charsets let half a character through."""
     if text.isascii():

@@ -50,6 +50,16 @@ def test_a_duplicate_of_an_earlier_message_is_found() -> None:
     assert asked(seen=1).duplicate(handle="h", key="k", seconds=60, last=False)
 
 
+def test_keys_of_bytes_that_are_no_text_can_be_stored_and_are_told_apart() -> None:
+    one = asked()
+    for octet in (b"\xfc", b"\xe4"):
+        key = octet.decode("utf-8", "surrogateescape")
+        assert not one.duplicate(handle=key, key=key, seconds=60, last=False)
+        assert not one.limit(handle=key, key=key, count=1, seconds=60)
+    assert len({mark.key for mark in one.noted}) == 2
+    assert all((mark.handle + mark.key).encode() for mark in one.noted)
+
+
 def test_a_list_covers_details_and_whole_domains() -> None:
     lists = asked()
     for value in ("Ann@Example.org", "ann+shop@example.org", "any@vip.example"):

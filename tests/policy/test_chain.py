@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
+
+import pytest
 
 from gateway.mail.inbound import Authenticity, AuthResult
 from gateway.mail.message import Edit, apply_edits
@@ -152,6 +155,26 @@ def test_a_hold_gives_its_reason() -> None:
     plan = judge('hold "look at it";').plan
     assert shown(plan) == [("hold", "")]
     assert plan.effects[0].reason == "look at it"
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        'hold "${1}";',
+        'addflag "${1}"; route :fields "a=${1}" "${1}";',
+        'redirect "${1}";',
+        'addflag "${1}"; error "${1}";',
+    ],
+)
+def test_what_is_no_text_in_a_mail_is_stored_as_question_marks(action: str) -> None:
+    """A subject in Latin-1 that does not say so: a database takes no half of a character."""
+    mail = b"Subject: Gr\xfc\xdfe\r\n\r\n"
+    plan = judge(f'if header :matches "Subject" "*" {{ {action} }}', mail=mail).plan
+    stored = json.dumps(
+        [plan.errors, *((e.target, e.reason, e.flags, e.arguments) for e in plan.effects)],
+        ensure_ascii=False,
+    )
+    assert "Gr\ufffd\ufffde" in stored.encode().decode()
 
 
 def test_what_is_held_is_not_kept_too() -> None:
