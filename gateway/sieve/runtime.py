@@ -32,10 +32,10 @@ class Run:
 
     __slots__ = (
         "_began_at", "_deadline", "_last_step", "_most_traced", "_root", "_warned", "accepted",
-        "actions", "bench", "compared", "edits", "envelope", "file", "flags", "globals",
-        "implicit_keep", "included", "limits", "line", "loops", "matches", "message", "outside",
-        "part", "passed", "replaced", "results", "splices", "steps", "strangers", "text_left",
-        "texts", "timed_out", "trace", "traced", "variables",
+        "actions", "bench", "compared", "edits", "enclosed", "envelope", "file", "flags",
+        "globals", "implicit_keep", "included", "limits", "line", "loops", "matches", "message",
+        "outside", "part", "passed", "replaced", "results", "splices", "steps", "strangers",
+        "text_left", "texts", "timed_out", "trace", "traced", "variables",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +49,7 @@ class Run:
         self.matches: Sequence[str] = ()
         self.implicit_keep = True
         self.accepted = False
+        self.enclosed = False  # a script put the message into another one
         self.timed_out = False
         self.bench: Any = None  # the testsuite's, while it runs
         self.compared: tuple[Sequence[str], str] | None = None  # values; the words behind them
@@ -286,6 +287,11 @@ class Run:
         """Take new bytes for the message; edits made so far are in them (RFC 5703 §5)."""
         self.start(content)
         self.replaced = content
+
+    def settle(self) -> None:
+        """Put the parts that a loop replaced so far into the message."""
+        if self.splices:
+            self.rewrite(spliced(self.message, self.splices))
 
     def _ask_again(
         self,

@@ -8,7 +8,7 @@ from gateway.sieve.checker import Builder
 from gateway.sieve.extensions.body import take_text
 from gateway.sieve.extensions.variables import MODIFIERS, modifiers, variable_slot
 from gateway.sieve.mime import Part
-from gateway.sieve.rewriting import enclosed, replaced, splice, spliced
+from gateway.sieve.rewriting import enclosed, replaced, splice
 from gateway.sieve.runtime import Command, Run, RunError
 from gateway.sieve.signature import Given, Kind, Positional, Tagged, command
 from gateway.sieve.strings import Expression
@@ -35,10 +35,10 @@ def _build_foreverypart(given: Given, builder: Builder) -> Command:
     line = builder.source.line_at(given.call.at)
 
     def foreverypart(run: Run) -> None:
-        outer = run.part
-        if run.loops >= MAX_LOOPS:
+        outer, loops = run.part, run.loops
+        if loops >= MAX_LOOPS:
             raise RunError(f"foreverypart is nested deeper than {MAX_LOOPS}")
-        run.loops += 1
+        run.loops = loops + 1
         try:
             for part in _parts(outer, run):
                 run.step(line)
@@ -48,10 +48,9 @@ def _build_foreverypart(given: Given, builder: Builder) -> Command:
             if stop.name is not None and stop.name != name:
                 raise
         finally:
-            run.part = outer
-            run.loops -= 1
-            if outer is None and run.splices:
-                run.rewrite(spliced(run.message, run.splices))
+            if outer is None:
+                run.settle()
+            run.part, run.loops = outer, loops
 
     return foreverypart
 
@@ -102,11 +101,11 @@ def _build_replace(given: Given, builder: Builder) -> Command:
     def replace(run: Run) -> None:
         new, part = text.expand(run), run.part
         if part is not None and part is not run.root:
-            if (
-                part.whole is run.message.original
-            ):  # else what it was in was replaced as a whole
+            if part.whole is run.message.original:
                 run.splices.append(splice(part, text=new, mime=mime))
-            return
+            elif run.enclosed:
+                raise RunError("replace: the message around this part was enclosed before")
+            return  # else what it was in was replaced as a whole
         headers = _headers(run, subject, sender)
         run.rewrite(replaced(run.message, text=new, mime=mime, headers=headers))
 
@@ -119,12 +118,14 @@ def _build_enclose(given: Given, builder: Builder) -> Command:
     text = builder.text(given.positionals[0])
 
     def enclose(run: Run) -> None:
+        run.settle()
         fields = _headers(run, subject, None)
         for line in headers.expand(run):
             name, colon, value = line.partition(":")
             if colon:
                 fields[name.strip()] = value.strip()
         run.rewrite(enclosed(run.message, text=text.expand(run), headers=fields))
+        run.enclosed = True
 
     return enclose
 

@@ -133,17 +133,19 @@ def test_replaced_content_goes_with_later_actions_and_to_the_next_script() -> No
     ]
 
 
+def in_parts(*types: bytes) -> bytes:
+    return b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"".join(
+        b"--x\r\nContent-Type: text/" + one + b"\r\n\r\n" + one * 2 + b"\r\n" for one in types
+    )
+
+
 @pytest.mark.parametrize("action", ['fileinto "b"', 'fileinto :copy "b"', 'hold "look"'])
 def test_an_action_in_a_loop_goes_with_the_parts_replaced_so_far(action: str) -> None:
-    letter = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"".join(
-        b"--x\r\nContent-Type: text/" + one + b"\r\n\r\n" + one * 2 + b"\r\n"
-        for one in (b"bad", b"good")
-    )
     is_bad = 'header :mime :subtype "content-type" "bad"'
     result = run(
         'addheader "X-A" "1"; foreverypart {'
         f' if {is_bad} {{ replace "removed"; {action}; }} }}',
-        letter=letter,
+        letter=in_parts(b"bad", b"good"),
     )
     taken = result.actions[0]
     assert taken.content is not None
@@ -151,6 +153,20 @@ def test_an_action_in_a_loop_goes_with_the_parts_replaced_so_far(action: str) ->
     assert b"removed" in taken.content
     assert b"goodgood" in taken.content
     assert (taken.content.startswith(b"X-A: 1\r\n"), taken.edits) == (True, ())
+
+
+def test_what_is_enclosed_in_a_loop_has_its_parts_replaced_or_the_script_fails() -> None:
+    script = (
+        'foreverypart { if header :mime :subtype "content-type" "bad"'
+        ' { replace "removed"; enclose "see below"; } }'
+    )
+    content = run(script, letter=in_parts(b"bad", b"good")).passed.content
+    assert content is not None
+    assert b"badbad" not in content
+    assert b"goodgood" in content
+    second = run(script, letter=in_parts(b"bad", b"bad")).error
+    assert second is not None
+    assert "was enclosed before" in second.message
 
 
 def test_a_redirect_goes_to_each_address_in_a_list() -> None:
