@@ -300,7 +300,12 @@ def _relation(given: Given, builder: Builder, *, name: str) -> str:
 
 def _value(order: Callable[[str], object], relate: _Relate) -> _Compare:
     def compare(run: Run, values: Sequence[str], keys: Sequence[object]) -> bool:
-        return any(relate(value, key) for value in map(order, values) for key in keys)
+        for value in values:
+            run.check_time()
+            ordered = order(value)
+            if any(relate(ordered, key) for key in keys):
+                return True
+        return False
 
     return compare
 

@@ -106,6 +106,17 @@ def test_the_time_is_looked_at_within_a_step_that_compares_much(
     assert result.timed_out
 
 
+@pytest.mark.parametrize("how", [":is", ":value"])
+def test_the_time_is_looked_at_between_the_many_values_of_a_step(how: str) -> None:
+    keys = ", ".join(f'"{number}"' for number in range(1000))
+    relation = '"eq"' if how == ":value" else ""
+    source = f'if header {how} {relation} "a" [{keys}] {{ keep; }}'
+    script = compile_script(source, name="x", loader=World())
+    assert script.run(
+        b"a: z\r\n" * 20_000, World(), limits=Limits(chain_seconds=0.05)
+    ).timed_out
+
+
 def test_thousands_of_fields_are_deleted_in_no_time() -> None:
     source = 'deleteheader "a"; if exists "a" { discard; }'
     patient = Limits(chain_seconds=20)  # it takes a tenth of one; a copy for each field minutes
