@@ -140,7 +140,7 @@ class Message:
             at += field.key == key
             if field.key != key or at not in places:
                 kept.append(field)
-        self.fields = kept
+        self.fields[:] = kept  # the root of the parts has the same list
 
 
 def edited(content: bytes, edits: Sequence[HeaderEdit]) -> bytes:

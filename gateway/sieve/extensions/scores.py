@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from gateway.sieve.checker import Builder
 from gateway.sieve.comparators import octets
 from gateway.sieve.expressions import BadPattern, search
@@ -51,7 +53,7 @@ def _share(scores: Scores | None, run: Run, *, most: int) -> float | None:
     if scores.maximum_header:
         stated = _extract(scores.maximum_header, run)
         maximum = _number(stated) if stated is not None else None
-    if value is None or not maximum or maximum < 0:
+    if value is None or maximum is None or not 0 < maximum < inf:
         return None
     return min(max(value / maximum, 0.0), 1.0)
 

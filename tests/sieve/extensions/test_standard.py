@@ -23,6 +23,12 @@ def test_an_action_keeps_the_header_as_it_was_then() -> None:
     assert [len(action.edits) for action in result.actions] == [0, 1, 1]
 
 
+def test_the_header_of_the_whole_is_the_edited_one_for_mime_tests_too() -> None:
+    asked = 'header :mime :contains "subject" "lamp"'
+    source = f'if {asked} {{ deleteheader "subject"; }} if {asked} {{ discard; }}'
+    assert kinds(run(source)) == ["keep?"]
+
+
 def test_a_deleted_header_is_counted_before_the_edit() -> None:
     result = run('deleteheader :index 1 :last "to"; deleteheader "subject";')
     assert [(one.name, one.index) for one in result.passed.edits] == [("to", 1), ("subject", 1)]
@@ -68,7 +74,8 @@ def test_a_block_that_needs_what_is_missing_compiles_and_never_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "value"), [("0", "1"), ("2.5", "5"), ("9", "10"), ("x", "0")]
+    ("header", "value"),
+    [("0", "1"), ("2.5", "5"), ("9", "10"), ("x", "0"), ("9" * 400, "10")],
 )
 def test_a_filters_score_is_one_to_ten_and_zero_is_untested(header: str, value: str) -> None:
     assert scores.SIGNATURES
@@ -80,6 +87,14 @@ def test_a_filters_score_is_one_to_ten_and_zero_is_untested(header: str, value: 
     assert kinds(script.run(letter, World(), limits=limits)) == ["discard"]
     believed = World(filtered=[header])
     assert kinds(script.run(LETTER, believed, limits=limits)) == ["discard"]
+
+
+def test_a_score_of_an_endless_maximum_is_none() -> None:
+    limits = Limits(spam=Scores(header="X-Score", maximum_header="X-Most"))
+    endless = "9" * 400
+    letter = f"X-Score: {endless}\r\nX-Most: {endless}\r\n".encode() + LETTER
+    script = compile_script('if spamtest "0" { discard; }', name="x", loader=World())
+    assert kinds(script.run(letter, World(), limits=limits)) == ["discard"]
 
 
 def test_a_strangers_score_says_nothing() -> None:
