@@ -37,7 +37,7 @@ from gateway.policy.suite import chain_runner, suites
 from gateway.sieve.diagnostics import render, suggest
 from gateway.sieve.editor import words_of_language
 from gateway.sieve.interface import CompileError, Diagnostic, Limits
-from gateway.sieve.language import language_of
+from gateway.sieve.language import LANGUAGE, language_of
 from gateway.sieve.script import compile_script
 from gateway.sieve.testsuite import run_testsuite
 from gateway.store import journal, plans, tenants
@@ -84,7 +84,7 @@ def check(
     elif directory.is_dir():
         found = _faults_below(directory, place)
     else:
-        raise Refusal(f"{directory}: is not a directory of policies")
+        raise Refusal(f"{directory}: there is no such file or directory")
     errors, warnings = found.errors, found.warnings
     if as_json:
         rows = {"errors": fault_rows(CompileError(errors))}
@@ -264,9 +264,9 @@ def _faults_of_file(path: Path, place: _Place) -> Faults:
     """Return the faults of one script by itself, also of one that is switched off."""
     errors: dict[Diagnostic, None] = {}
     warnings: dict[Diagnostic, None] = {}
-    kind = next(
-        (one for one in KINDS[1:] if path.resolve().parent.name.startswith(one)), KINDS[0]
-    )
+    folder = path.resolve().parent.name
+    kind = next((one for one in KINDS if folder in (one, f"{one}-after")), None)
+    language = language_of(kind) if kind else LANGUAGE  # of lib/: either chain may include it
     for owner in place.owners:
         texts = Texts(place.directory, owner)
         try:
@@ -275,7 +275,7 @@ def _faults_of_file(path: Path, place: _Place) -> Faults:
                 name=str(path),
                 loader=texts,
                 limits=place.limits,
-                language=language_of(kind),
+                language=language,
             )
         except CompileError as error:
             errors |= dict.fromkeys(error.diagnostics)

@@ -22,7 +22,7 @@ def write_kept(chain: Chain) -> str:
 def read_kept(kept: str, tenant: Tenant, kind: str, *, limits: Limits) -> Chain | None:
     """Return the chain that was written, None when this release cannot compile it any more.
 
-    Names of routes and hooks are not checked again: they were known when it was kept.
+    Names of routes and senders are not checked again: they were known when it was kept.
     """
     found = json.loads(kept)
     texts = _KeptTexts(tenant, found["texts"])

@@ -64,6 +64,10 @@ def test_one_file_or_one_folder_is_checked_by_itself(policies: Cli) -> None:
     assert "1 fault" in policies.refused("policy", "check", "policies/inbound/30-off.sieve.off")
     assert "1 fault" in policies.refused("policy", "check", "policies/inbound")
     assert "compiles" in policies.say("policy", "check", "policies/tests")
+    (policies.home / "policies" / "lib").mkdir()
+    policies.write("policies/lib/foot.sieve", 'footer "Acme";\n')
+    assert "it compiles" in policies.say("policy", "check", "policies/lib/foot.sieve")
+    assert "there is no such file" in policies.refused("policy", "check", "policies/lbi")
 
 
 def test_a_file_of_a_tenant_that_is_not_there_never_runs(policies: Cli) -> None:

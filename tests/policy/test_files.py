@@ -282,8 +282,3 @@ def test_no_shipped_file_that_is_switched_on_answers_a_customer() -> None:
     assert texts
     words = ("vacation", "reject", "agent", "redirect", "notify ")
     assert not any(word in text for text in texts for word in words)
-
-
-def test_every_shipped_file_has_a_test() -> None:
-    files = {one.name.split(".")[0] for one in SHIPPED.glob("*/*.sieve*")}
-    assert files == {one.stem for one in (SHIPPED / "tests").glob("*.svtest")}
