@@ -162,7 +162,7 @@ def test_a_connection_that_died_in_silence_is_noticed_when_idle_ends() -> None:
         await server.start()
         server.add_account("a@x.example", CODE)
         endpoint = Endpoint(
-            host="127.0.0.1", port=server.port, security=Security.NONE, read_seconds=0.5
+            host="127.0.0.1", port=server.port, security=Security.NONE, read_seconds=2
         )
         session = await ImapSession.connect(endpoint, pools)
         assert isinstance(session, ImapSession)

@@ -15,15 +15,16 @@ from gateway.sandbox.mailbox import MailboxServer
 from gateway.sandbox.quirks import NETEASE, Quirks
 from gateway.store.states import MailboxState, mailbox_state, revive, save_mailbox_state
 from tests.mailbox.world import World, mailbox_at, run, until, until_idle, world
+from tests.servers.ports import free_ports
 
 ADDRESS, CODE = "shop@163.com", "authorization-code"
 MAIL = b"From: ann@example.net\r\nSubject: 1\r\n\r\nWhere is my order?\r\n"
 
 
 @asynccontextmanager
-async def provider(quirks: Quirks) -> AsyncIterator[MailboxServer]:
+async def provider(quirks: Quirks, port: int = 0) -> AsyncIterator[MailboxServer]:
     server = MailboxServer()
-    await server.start()
+    await server.start(port)
     server.add_account(ADDRESS, CODE)
     server.quirks = quirks
     try:
@@ -95,7 +96,7 @@ def test_idle_is_tried_again_by_a_fresh_sign_in(tmp_path: Path) -> None:
             ) as here,
         ):
             here.watch()
-            await until(lambda: len(server.logins) == 4, what="three sessions cut short")
+            await until(lambda: len(server.logins) >= 4, what="three sessions cut short")
             server.quirks = Quirks()
             await until_idle(server)
 
@@ -264,20 +265,23 @@ def test_a_connection_whose_code_died_meanwhile_is_found_out_by_a_fresh_sign_in(
     assert timedelta(days=1) == FRESH_SIGN_IN
 
     async def work() -> None:
-        fresh = timedelta(seconds=2)
-        async with (
-            provider(Quirks()) as server,
-            world(
-                tmp_path, mailbox_at(server.port, ADDRESS), CODE, fresh_sign_in=fresh
-            ) as here,
-        ):
-            here.watch()
-            await until(lambda: here.states == ["ok"], what="the sign-in")
-            server.quirks = Quirks(code_expired=True)
-            server.deliver(ADDRESS, MAIL)
-            await here.messages(1)
-            assert (here.states, len(server.logins)) == (["ok"], 1)
-            await until(lambda: here.states == ["ok", "suspect", "dead"], what="the refusals")
+        async with provider(Quirks()) as server:
+            mailbox = mailbox_at(server.port, ADDRESS)
+            async with world(tmp_path, mailbox, CODE) as here:
+                here.watch()
+                await until(lambda: here.states == ["ok"], what="the sign-in")
+                server.quirks = Quirks(code_expired=True)
+                server.deliver(ADDRESS, MAIL)
+                await here.messages(1)
+                assert (here.states, len(server.logins)) == (["ok"], 1)
+            server.quirks = Quirks()
+            fresh = timedelta(milliseconds=200)
+            (tmp_path / "soon").mkdir()
+            async with world(tmp_path / "soon", mailbox, CODE, fresh_sign_in=fresh) as here:
+                here.watch()
+                await until(lambda: here.states == ["ok"], what="the sign-in")
+                server.quirks = Quirks(code_expired=True)
+                await until(lambda: here.states == ["ok", "suspect", "dead"], what="refusals")
 
     run(work)
 
@@ -307,7 +311,7 @@ def test_when_a_host_answers_again_all_its_mailboxes_are_back_soon(tmp_path: Pat
 
     async def work() -> None:
         async with (
-            provider(Quirks()) as server,
+            provider(Quirks(), port=free_ports(1)[0]) as server,
             world(tmp_path, mailbox_at(server.port, ADDRESS), CODE, backoff=day) as here,
         ):
             for address in others:

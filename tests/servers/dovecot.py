@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -199,8 +200,10 @@ class Dovecot:
     def contents(self, user: str, folder: str = "INBOX") -> list[bytes]:
         """Return what lies in a Maildir folder, oldest first, line ends as on disk."""
         maildir = self.maildir(user, folder)
-        files = [*maildir.glob("new/*"), *maildir.glob("cur/*")]
-        return [one.read_bytes() for one in sorted(files, key=lambda one: one.name)]
+        while True:
+            files = [*maildir.glob("new/*"), *maildir.glob("cur/*")]
+            with suppress(FileNotFoundError):  # Dovecot gave one another name meanwhile
+                return [one.read_bytes() for one in sorted(files, key=lambda one: one.name)]
 
     def renumber(self, user: str, folder: str = "INBOX") -> None:
         """Give the folder another UIDVALIDITY and its messages new UIDs.
