@@ -142,9 +142,9 @@ class Gateway:
         )
 
     def log(self) -> str:
-        """Return the end of what it has logged."""
+        """Return what it has logged so far."""
         log = self.home / "gateway.log"
-        return log.read_text("utf-8", "replace")[-8000:] if log.exists() else ""
+        return log.read_text("utf-8", "replace") if log.exists() else ""
 
     def _is_ready(self) -> bool:
         assert self.process is not None

@@ -17,6 +17,7 @@ BELOW_CLIENTS = (20_000, 32_000)
 CHANCE = random.SystemRandom()  # no seed: two processes would look at the same ports
 GIVEN = (Path(tempfile.gettempdir()) / f"gateway-tests-{os.getuid()}.ports").open("ab")
 MINE: set[int] = set()
+SHOWN = 20_000  # characters of what was waited for: mostly the end of a log
 
 
 def free_ports(count: int) -> tuple[int, ...]:
@@ -46,5 +47,5 @@ def wait_until(
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:.0f} s for {what()}")
+            raise TimeoutError(f"waited {seconds:.0f} s for {what()[-SHOWN:]}")
         select.select([], [], [], 0.02)
