@@ -13,7 +13,7 @@ from twisted.internet import asyncioreactor
 
 T = TypeVar("T")
 
-SECONDS = 20
+SECONDS = 60
 hypothesis.settings.register_profile("any machine", deadline=None)  # 200 ms are of a quiet one
 hypothesis.settings.load_profile("any machine")
 LONG = ("tests/journeys/test_crash_", "tests/sieve/test_fuzz", "tests/sieve/test_differential")

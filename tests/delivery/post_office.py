@@ -23,7 +23,14 @@ from gateway.mail.delivery import Batch, Kind, Lane, LaneKind, Outgoing, Recorde
 from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.ids import new_id
 from gateway.mail.tenant import Route, Security, Tenant
-from gateway.net.smtp import Endpoint, Login, Timeouts
+from gateway.net.smtp import (
+    Endpoint,
+    Login,
+    Session,
+    SessionRefused,
+    Timeouts,
+    open_session,
+)
 from gateway.providers.catalogue import load_catalogue
 from gateway.sandbox.misbehaviour import Misbehaviour
 from gateway.sandbox.upstream import Upstream, UpstreamSettings
@@ -31,10 +38,11 @@ from gateway.store import lanes, queue
 from gateway.store.sqlite import Db, Store
 
 CATALOGUE = load_catalogue()
-QUICK = Timeouts(
-    connect_seconds=5, greeting_seconds=5, command_seconds=5, data_seconds=5, block_seconds=5,
-    dot_seconds=1, quit_seconds=1,
+PATIENT = Timeouts(
+    connect_seconds=30, greeting_seconds=30, command_seconds=30, data_seconds=30,
+    block_seconds=30, dot_seconds=30, quit_seconds=1,
 )  # fmt: skip
+SECONDS = 30
 LANE = Lane("acme", LaneKind.UPSTREAM, "own")
 TENANT = Tenant(
     id="acme",
@@ -47,10 +55,13 @@ LIMITS = LaneLimits(connections=4)
 class PostOffice:
     """Everything, with the sandbox's `provider` at the other end of every upstream lane."""
 
-    def __init__(self, store: Store, provider: Upstream, *, timeouts: Timeouts = QUICK) -> None:
+    def __init__(
+        self, store: Store, provider: Upstream, *, timeouts: Timeouts = PATIENT
+    ) -> None:
         self.store = store
         self.provider = provider
-        self.pool = SessionPool(local_name="gw.example", timeouts=timeouts)
+        self.timeouts = timeouts  # of the sessions that are opened from now on
+        self.pool = SessionPool(local_name="gw.example", open_session=self._open_session)
         self.leases = Leases(store)
         self.limits = {LANE: LIMITS}
         self.revision = 0  # of the tenants, as attempts know them
@@ -135,7 +146,7 @@ class PostOffice:
 
     async def wait_until(self, holds: Callable[[dict[str, str]], bool]) -> dict[str, str]:
         """Return the states of the deliveries once `holds` is true of them."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             while not holds(states := await self.states()):
                 await self.recorded()
         return states
@@ -150,6 +161,9 @@ class PostOffice:
     def misbehave(self, **how: Any) -> None:
         """Let the provider misbehave from now on."""
         self.provider.misbehaviour = Misbehaviour(**how)
+
+    async def _open_session(self, endpoint: Endpoint, **how: Any) -> Session | SessionRefused:
+        return await open_session(endpoint, **(how | {"timeouts": self.timeouts}))
 
     def _record(
         self, db: Db, batch: Batch, results: Sequence[Result], *, now: datetime
@@ -170,7 +184,7 @@ async def open_post_office(
     *,
     started: bool = True,
     settings: UpstreamSettings | None = None,
-    timeouts: Timeouts = QUICK,
+    timeouts: Timeouts = PATIENT,
 ) -> AsyncIterator[PostOffice]:
     """Open everything, and end it in order; `settings` are the provider's."""
     store = Store.open(directory / "gateway.db")

@@ -14,7 +14,7 @@ from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.tenant import Security
 from gateway.net.smtp import Endpoint, Login
 from gateway.providers.catalogue import Limits, Provider
-from tests.delivery.post_office import CATALOGUE, LANE, QUICK, PostOffice, open_post_office
+from tests.delivery.post_office import CATALOGUE, LANE, PATIENT, PostOffice, open_post_office
 
 Run = Callable[[Awaitable[Any]], Any]
 OTHER = Lane("zeta", LaneKind.UPSTREAM, "own")
@@ -82,7 +82,7 @@ def test_a_session_ends_after_its_share_of_messages(run: Run, tmp_path: Path) ->
 def test_a_session_at_rest_is_closed_after_a_while(run: Run, tmp_path: Path) -> None:
     async def work() -> None:
         async with open_post_office(tmp_path, started=False) as office:
-            office.pool = SessionPool(local_name="gw", timeouts=QUICK, idle_seconds=0.05)
+            office.pool = SessionPool(local_name="gw", timeouts=PATIENT, idle_seconds=0.05)
             pooled = await _take(office)
             office.pool.give_back(LANE, pooled)
             while office.provider.sessions:  # until the client has said QUIT
