@@ -15,7 +15,7 @@ from gateway.delivery.upstream import Account
 from gateway.mail.address import parse_address
 from gateway.mail.reply import Reply
 from gateway.mail.tenant import Security
-from gateway.net.smtp import Endpoint, Login, TlsPolicy
+from gateway.net.smtp import Endpoint, Login, Timeouts, TlsPolicy
 from gateway.net.tls import own_certificate
 from gateway.providers.catalogue import load_catalogue
 from gateway.sandbox.misbehaviour import Fault, Misbehaviour, Phase
@@ -24,7 +24,7 @@ from tests.servers.ports import free_ports
 
 Run = Callable[[Awaitable[Any]], Any]
 CATALOGUE = load_catalogue()
-QUICK = replace(PATIENCE, connect_seconds=2.0, greeting_seconds=1.0, command_seconds=2.0)
+SILENT = replace(PATIENCE, greeting_seconds=1.0)  # for a server that says nothing
 
 
 @asynccontextmanager
@@ -51,10 +51,12 @@ async def provider(
         await upstream.stop()
 
 
-async def tried(account: Account, *, letter: Letter | None = None) -> list[Step]:
+async def tried(
+    account: Account, *, letter: Letter | None = None, timeouts: Timeouts = PATIENCE
+) -> list[Step]:
     path = parse_address("support@acme.example")
     return await probe(
-        account, CATALOGUE, return_path=path, local_name="gw.example", timeouts=QUICK,
+        account, CATALOGUE, return_path=path, local_name="gw.example", timeouts=timeouts,
         letter=letter,
     )  # fmt: skip
 
@@ -114,7 +116,8 @@ def test_a_port_that_waits_for_tls_is_told_whatever_its_number(
                 (Security.STARTTLS, account.tls),
                 (Security.NONE, TlsPolicy()),
             ):
-                *_, last = await tried(replace(at(account, security=security), tls=tls))
+                other = replace(at(account, security=security), tls=tls)
+                *_, last = await tried(other, timeouts=SILENT)
                 assert last.cause == "security-mismatch"
                 assert last.fix
                 assert last.fix.startswith('Set security to "tls"')
@@ -256,7 +259,7 @@ def test_a_server_that_says_nothing_is_told_as_a_time_out(run: Run) -> None:
             provider=CATALOGUE["generic"],
         )
         async with silent:
-            *_, last = await tried(account)
+            *_, last = await tried(account, timeouts=replace(SILENT, command_seconds=1.0))
         assert (last.name, last.cause) == ("ehlo", "timed-out")
 
     run(work())

@@ -48,7 +48,7 @@ def test_a_running_scheduler_goes_its_rounds(run: Run, tmp_path: Path) -> None:
             await office.accept(lane=NOWHERE)
             await office.store.write(_age, days=8)
             await office.scheduler.start()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while await _state(office) != "held":
                     await office.recorded()
             await office.scheduler.stop()

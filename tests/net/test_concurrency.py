@@ -20,7 +20,7 @@ def test_work_that_must_last_outlives_its_faults_and_each_is_told(
             raise TypeError("a row that nobody thought of")
 
     async def scenario() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await spawn_lasting(work, name="delivery scheduler", rest_seconds=0.0)
 
     asyncio.run(scenario())

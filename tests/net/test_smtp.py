@@ -35,9 +35,9 @@ ANN, BEN, CAT = (
 ENVELOPE = Envelope(return_path=parse_address("support@acme.example"), recipients=(ANN,))
 CONTENT = b"Subject: hello\r\n\r\nText.\r\n"
 LOGIN = Login(username="relay", secret="s3cret")
-QUICK = Timeouts(
-    connect_seconds=5, greeting_seconds=5, command_seconds=5, data_seconds=5, block_seconds=5,
-    dot_seconds=5, quit_seconds=1,
+PATIENT = Timeouts(
+    connect_seconds=30, greeting_seconds=30, command_seconds=30, data_seconds=30,
+    block_seconds=30, dot_seconds=30, quit_seconds=5,
 )  # fmt: skip
 
 HELLO = """
@@ -65,7 +65,8 @@ Run = Callable[[Awaitable[Any]], Any]
 
 async def _open(script: Any, **changes: Any) -> Session | SessionRefused:
     given: dict[str, Any] = {
-        "credentials": None, "tls": TlsPolicy(), "timeouts": QUICK, "local_name": "gw.example",
+        "credentials": None, "tls": TlsPolicy(), "timeouts": PATIENT,
+        "local_name": "gw.example",
     }  # fmt: skip
     security = changes.pop("security", Security.NONE)
     endpoint = Endpoint(host="localhost", port=script.port, security=security,
@@ -366,7 +367,7 @@ def test_a_silent_server_is_given_up(run: Run) -> None:
     async def work() -> None:
         async with Script("S: <silence>").serve() as script:
             with pytest.raises(SessionLost) as caught:
-                await _open(script, timeouts=replace(QUICK, greeting_seconds=0.05))
+                await _open(script, timeouts=replace(PATIENT, greeting_seconds=0.05))
             assert caught.value.phase is Phase.GREETING
             assert "did not answer within 0.05 s" in str(caught.value)
 
@@ -558,7 +559,7 @@ def test_a_certificate_for_another_name_is_refused(run: Run, tmp_path: Path) -> 
             endpoint = Endpoint(host="mx.example", port=script.port, addresses=("127.0.0.1",),
                                 security=Security.STARTTLS)  # fmt: skip
             with pytest.raises(SessionLost, match="not for this name"):
-                await open_session(endpoint, credentials=None, tls=policy, timeouts=QUICK,
+                await open_session(endpoint, credentials=None, tls=policy, timeouts=PATIENT,
                                    local_name="gw.example")  # fmt: skip
 
     run(work())

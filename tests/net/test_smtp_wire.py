@@ -14,9 +14,9 @@ Run = Callable[[Awaitable[Any]], Any]
 
 async def _replies(dialogue: str, count: int) -> list[str]:
     async with Script(dialogue).serve() as script:
-        wire = await connect("localhost", script.port, seconds=5)
+        wire = await connect("localhost", script.port, seconds=30)
         try:
-            found = await wire.replies(count, phase=Phase.GREETING, seconds=5)
+            found = await wire.replies(count, phase=Phase.GREETING, seconds=30)
         finally:
             wire.abort()
         return [one.as_line() for one in found]
@@ -45,8 +45,8 @@ def test_the_first_address_that_takes_a_connection_is_used(run: Run) -> None:
     async def work() -> None:
         async with Script("S: 220 hi").serve() as script:
             addresses = ("127.0.0.2", "127.0.0.1")  # nobody listens on the first
-            wire = await connect("localhost", script.port, addresses=addresses, seconds=5)
-            [reply] = await wire.replies(1, phase=Phase.GREETING, seconds=5)
+            wire = await connect("localhost", script.port, addresses=addresses, seconds=30)
+            [reply] = await wire.replies(1, phase=Phase.GREETING, seconds=30)
             assert reply.code == 220
             wire.abort()
 
@@ -55,10 +55,10 @@ def test_the_first_address_that_takes_a_connection_is_used(run: Run) -> None:
 
 def test_a_host_without_an_address_is_lost_before_connecting(run: Run) -> None:
     with pytest.raises(SessionLost, match="no address") as caught:
-        run(connect("host.invalid", 25, seconds=5))
+        run(connect("host.invalid", 25, seconds=30))
     assert caught.value.phase is Phase.CONNECT
     assert "Errno" not in str(caught.value)
     with pytest.raises(SessionLost, match="has no address now: it is no host name"):
-        run(connect("a" * 64 + ".invalid", 25, seconds=5))
+        run(connect("a" * 64 + ".invalid", 25, seconds=30))
     with pytest.raises(SessionLost, match="has no address now: no answer in 1e-09 s"):
         run(connect("host.invalid", 25, seconds=1e-9))
