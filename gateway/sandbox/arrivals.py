@@ -35,7 +35,7 @@ class Arrivals(Generic[T]):
         self._kept.clear()
 
     async def wait_for(
-        self, wanted: Callable[[T], bool] = lambda _: True, *, seconds: float = 10.0
+        self, wanted: Callable[[T], bool] = lambda _: True, *, seconds: float = 30.0
     ) -> T:
         """Return the first arrival that is `wanted`, past ones included.
 

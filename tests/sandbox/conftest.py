@@ -21,7 +21,7 @@ from twisted.internet import asyncioreactor
 from gateway.net.tls import Certificate, own_certificate
 
 T = TypeVar("T")
-SECONDS = 10
+SECONDS = 60
 
 if "twisted.internet.reactor" not in sys.modules:
     install: Any = asyncioreactor.install  # it has no annotations

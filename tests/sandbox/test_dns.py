@@ -25,7 +25,7 @@ def zone(serve: Any) -> ZoneServer:
 
 def ask(zone: ZoneServer, name: str, kind: str, *, tcp: bool = False) -> list[str]:
     resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers, resolver.port, resolver.lifetime = ["127.0.0.1"], zone.port, 5
+    resolver.nameservers, resolver.port, resolver.lifetime = ["127.0.0.1"], zone.port, 30
     answer = resolver.resolve(name, kind, tcp=tcp)
     return [record.to_text() for record in answer]
 

@@ -66,11 +66,12 @@ def test_it_redirects(serve: Any) -> None:
     assert (answer.status_code, answer.headers["location"]) == (302, "http://127.0.0.1:1/")
 
 
-def test_it_may_answer_nothing(serve: Any) -> None:
+def test_it_may_answer_nothing(serve: Any, loop: Any) -> None:
     desk: Helpdesk = serve(Helpdesk())
     desk.status = None
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(desk.url, content=BODY, timeout=0.2)
+    loop.run(desk.received.wait_for())
     assert len(desk.received) == 1
 
 

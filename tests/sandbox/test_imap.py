@@ -27,7 +27,7 @@ def mailboxes(serve: Any, loop: Any) -> MailboxServer:
 
 @pytest.fixture
 def client(mailboxes: MailboxServer) -> Iterator[Any]:
-    client: Any = IMAPClient("127.0.0.1", mailboxes.port, ssl=False, timeout=5)
+    client: Any = IMAPClient("127.0.0.1", mailboxes.port, ssl=False, timeout=30)
     client.login(ADDRESS, "p")
     client.select_folder("INBOX")
     yield client
@@ -70,7 +70,7 @@ def test_header_and_text_are_fetched_apart(client: Any) -> None:
 )
 def test_ranges_of_uids_are_fetched(mailboxes: MailboxServer, wanted: str, found: int) -> None:
     """RFC 9051 §6.4.9: a range to the star names the last mail at least."""
-    with imaplib.IMAP4("127.0.0.1", mailboxes.port, timeout=5) as client:
+    with imaplib.IMAP4("127.0.0.1", mailboxes.port, timeout=30) as client:
         client.login(ADDRESS, "p")
         client.select("INBOX")
         lines = client.uid("FETCH", wanted, "(FLAGS)")[1]
@@ -108,13 +108,13 @@ def test_a_missing_folder_is_refused(client: Any, command: str) -> None:
 def test_an_expunged_mail_is_gone_and_others_are_told(
     client: Any, mailboxes: MailboxServer
 ) -> None:
-    other: Any = IMAPClient("127.0.0.1", mailboxes.port, ssl=False, timeout=5)
+    other: Any = IMAPClient("127.0.0.1", mailboxes.port, ssl=False, timeout=30)
     other.login(ADDRESS, "p")
     other.select_folder("INBOX")
     other.idle()
     client.delete_messages([2])
     client.expunge()
-    assert other.idle_check(timeout=5) == [(2, b"EXPUNGE")]
+    assert other.idle_check(timeout=30) == [(2, b"EXPUNGE")]
     assert client.search() == [1, 3]
     other.shutdown()
 
@@ -169,7 +169,7 @@ def test_something_else_is_said_to_a_command_where_that_is_wanted(
     mailboxes: MailboxServer,
 ) -> None:
     mailboxes.account(ADDRESS).quirks = Quirks(instead={"FETCH": b"* 1 FETCH (UID {90}\r\n"})
-    with imaplib.IMAP4("127.0.0.1", mailboxes.port, timeout=5) as client:
+    with imaplib.IMAP4("127.0.0.1", mailboxes.port, timeout=30) as client:
         client.login(ADDRESS, "p")
         client.select("INBOX")
         client.send(b"x UID FETCH 1 (FLAGS)\r\n")

@@ -6,6 +6,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import DatagramProtocol, ServerFactory
 
 from gateway.sandbox.listening import listen, listen_both
+from tests.servers.ports import free_ports
 
 
 def test_tcp_and_udp_have_one_number(loop: Any) -> None:
@@ -24,7 +25,7 @@ def test_a_port_that_is_taken_is_refused(loop: Any) -> None:
 
 
 def test_a_closed_port_can_be_taken_again(loop: Any) -> None:
-    port = loop.call(listen, ServerFactory())
+    port = loop.call(listen, ServerFactory(), free_ports(1)[0])
     loop.run(port.close())
     again = loop.call(listen, ServerFactory(), port.port)
     assert again.port == port.port

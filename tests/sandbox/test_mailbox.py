@@ -27,7 +27,7 @@ def mailboxes(serve: Any, loop: Any) -> MailboxServer:
 
 @contextmanager
 def connected(server: MailboxServer, *, login: bool = True) -> Iterator[Any]:
-    client: Any = IMAPClient("127.0.0.1", server.port, ssl=False, timeout=5)
+    client: Any = IMAPClient("127.0.0.1", server.port, ssl=False, timeout=30)
     try:
         if login:
             client.login(ADDRESS, "code")
@@ -62,7 +62,7 @@ def test_an_idle_client_hears_of_new_mail(mailboxes: MailboxServer, loop: Any) -
         client.select_folder("INBOX")
         client.idle()
         loop.call(mailboxes.deliver, ADDRESS, MAIL)
-        assert client.idle_check(timeout=5) == [(1, b"EXISTS")]
+        assert client.idle_check(timeout=30) == [(1, b"EXISTS")]
         client.idle_done()
         assert client.search() == [1]
 
@@ -72,12 +72,12 @@ def test_tls_from_the_first_byte(
 ) -> None:
     server = serve(MailboxServer(security=Security.TLS, certificate=certificate))
     loop.call(server.add_account, ADDRESS, "code")
-    client: Any = IMAPClient("localhost", server.port, ssl_context=trust, timeout=5)
+    client: Any = IMAPClient("localhost", server.port, ssl_context=trust, timeout=30)
     client.login(ADDRESS, "code")
     client.select_folder("INBOX")
     client.idle()
     loop.call(server.deliver, ADDRESS, MAIL)
-    assert client.idle_check(timeout=5) == [(1, b"EXISTS")]
+    assert client.idle_check(timeout=30) == [(1, b"EXISTS")]
     client.shutdown()
 
 
@@ -86,7 +86,7 @@ def test_starttls_comes_before_login(
 ) -> None:
     server = serve(MailboxServer(security=Security.STARTTLS, certificate=certificate))
     loop.call(server.add_account, ADDRESS, "code")
-    client: Any = IMAPClient("localhost", server.port, ssl=False, timeout=5)
+    client: Any = IMAPClient("localhost", server.port, ssl=False, timeout=30)
     with pytest.raises(LoginError, match="PRIVACYREQUIRED"):
         client.login(ADDRESS, "code")
     client.starttls(trust)
@@ -155,7 +155,7 @@ def test_an_open_idle_outlives_its_code(mailboxes: MailboxServer, loop: Any) -> 
         client.idle()
         loop.call(mailboxes.account, ADDRESS).quirks = Quirks(code_expired=True)
         loop.call(mailboxes.deliver, ADDRESS, MAIL)
-        assert client.idle_check(timeout=5) == [(1, b"EXISTS")]
+        assert client.idle_check(timeout=30) == [(1, b"EXISTS")]
 
 
 def test_a_new_uidvalidity_renumbers_and_ends_sessions(
@@ -184,7 +184,7 @@ def test_mail_for_nobody_is_refused_with_a_sentence(
 def test_stopping_ends_open_sessions(loop: Any) -> None:
     server = MailboxServer()
     loop.run(server.start())
-    client: Any = IMAPClient("127.0.0.1", server.port, ssl=False, timeout=5)
+    client: Any = IMAPClient("127.0.0.1", server.port, ssl=False, timeout=30)
     loop.run(server.stop())
     with pytest.raises((IMAPClientError, OSError)):
         client.noop()

@@ -26,7 +26,7 @@ def upstream(serve: Any) -> Upstream:
 
 def submit(upstream: Upstream, content: bytes = MAIL) -> str:
     """Send one mail and return the text of the last reply."""
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.login("u", "p")
         for command in ("MAIL FROM:<a@acme.example>", "RCPT TO:<b@example.net>"):
             expect(client.docmd(command))
@@ -75,7 +75,7 @@ def test_another_250_keeps_the_mail(upstream: Upstream) -> None:
 
 def test_one_recipient_of_two_is_refused(upstream: Upstream) -> None:
     upstream.misbehaviour = Misbehaviour(recipients={"x@example.net": "550 5.1.1 No such user"})
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.login("u", "p")
         refused = client.sendmail("a@acme.example", ["x@example.net", "b@example.net"], MAIL)
     assert refused == {"x@example.net": (550, b"5.1.1 No such user")}
@@ -112,7 +112,7 @@ def test_a_server_that_hangs_answers_nothing(upstream: Upstream, phase: Phase) -
 
 def test_garbage_is_answered(upstream: Upstream) -> None:
     upstream.misbehaviour = Misbehaviour(at={Phase.MAIL: Fault.GARBAGE})
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.login("u", "p")
         client.putcmd("MAIL", "FROM:<a@acme.example>")
         assert client.file is None or b"what?" in client.file.readline()
@@ -129,7 +129,7 @@ def test_garbage_is_answered(upstream: Upstream) -> None:
 )
 def test_an_answer_has_no_end(upstream: Upstream, fault: Fault, begin: bytes) -> None:
     upstream.misbehaviour = Misbehaviour(at={Phase.EHLO: fault})
-    with socket.create_connection(("127.0.0.1", upstream.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", upstream.port), timeout=30) as client:
         stream = client.makefile("rb")
         stream.readline()
         client.sendall(b"EHLO x\r\n")
@@ -138,7 +138,7 @@ def test_an_answer_has_no_end(upstream: Upstream, fault: Fault, begin: bytes) ->
 
 def test_an_answer_runs_ahead(upstream: Upstream) -> None:
     upstream.misbehaviour = Misbehaviour(at={Phase.DATA: Fault.EARLY})
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.login("u", "p")
         client.mail("a@acme.example")
         client.rcpt("b@example.net")
@@ -176,15 +176,15 @@ def test_a_second_signature_is_refused(upstream: Upstream) -> None:
 
 def test_one_connection_too_many_is_greeted_with_421(upstream: Upstream) -> None:
     upstream.misbehaviour = Misbehaviour(max_connections=1)
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5):
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30):
         with pytest.raises(smtplib.SMTPConnectError) as refused:
-            smtplib.SMTP("127.0.0.1", upstream.port, timeout=5)
+            smtplib.SMTP("127.0.0.1", upstream.port, timeout=30)
         assert refused.value.smtp_code == 421
 
 
 @pytest.mark.parametrize("extension", ["8BITMIME", "SMTPUTF8", "DSN", "PIPELINING", "SIZE"])
 def test_an_extension_is_left_out(upstream: Upstream, extension: str) -> None:
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.ehlo()
         assert client.has_extn(extension)
         upstream.misbehaviour = Misbehaviour(without=frozenset({extension}))
@@ -200,7 +200,7 @@ def test_without_8bitmime_8_bit_content_is_refused(upstream: Upstream) -> None:
 
 
 def test_slow_replies_take_their_time(upstream: Upstream) -> None:
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         upstream.misbehaviour = Misbehaviour(slow_seconds=0.2)
         before = time.monotonic()
         client.noop()
@@ -209,7 +209,7 @@ def test_slow_replies_take_their_time(upstream: Upstream) -> None:
 
 def test_a_misbehaviour_ends_while_the_session_goes_on(upstream: Upstream) -> None:
     upstream.misbehaviour = Misbehaviour(at={Phase.MAIL: "451 4.3.0 Later"})
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.login("u", "p")
         assert client.mail("a@acme.example")[0] == 451
         upstream.misbehaviour = Misbehaviour()

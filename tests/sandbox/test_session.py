@@ -20,7 +20,7 @@ def upstream(serve: Any) -> Upstream:
 
 
 def test_the_extensions_of_a_provider_are_offered(upstream: Upstream) -> None:
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.ehlo()
         assert set(client.esmtp_features) == {
             "size", "pipelining", "8bitmime", "smtputf8", "enhancedstatuscodes", "dsn", "auth"
@@ -28,7 +28,7 @@ def test_the_extensions_of_a_provider_are_offered(upstream: Upstream) -> None:
 
 
 def test_dsn_parameters_are_kept_as_written(upstream: Upstream) -> None:
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.ehlo()
         client.mail("a@acme.example", ["RET=HDRS", "ENVID=QQ314159", "BODY=8BITMIME"])
         client.rcpt("b@example.net", ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;Bob@b.example"])
@@ -41,7 +41,7 @@ def test_dsn_parameters_are_kept_as_written(upstream: Upstream) -> None:
 
 
 def test_a_pipelined_envelope_is_answered_in_order(upstream: Upstream) -> None:
-    with socket.create_connection(("127.0.0.1", upstream.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", upstream.port), timeout=30) as client:
         replies = client.makefile("rb")
         client.sendall(
             b"EHLO us\r\nMAIL FROM:<a@acme.example>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n"
@@ -76,7 +76,7 @@ def replies_of(replies: Any, count: int) -> list[bytes]:
 def test_what_is_wrong_is_refused_with_an_enhanced_code(
     upstream: Upstream, command: str, code: bytes
 ) -> None:
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.ehlo()
         client.send(command.encode() + b"\r\n")
         number, text = client.getreply()

@@ -18,7 +18,7 @@ ACCOUNTS = {"apikey": "secret"}
 
 def test_a_submitted_mail_is_captured_with_its_envelope_and_user(serve: Any) -> None:
     upstream: Upstream = serve(Upstream(UpstreamSettings(accounts=ACCOUNTS)))
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.login("apikey", "secret")
         client.sendmail("a@acme.example", ["b@example.net", "c@example.net"], MAIL)
     (captured,) = upstream.captured
@@ -32,7 +32,7 @@ def test_a_submitted_mail_is_captured_with_its_envelope_and_user(serve: Any) -> 
 
 def test_a_null_return_path_is_taken(serve: Any) -> None:
     upstream: Upstream = serve(Upstream(UpstreamSettings(require_login=False)))
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.sendmail("", ["b@example.net"], MAIL)
     (captured,) = upstream.captured
     assert captured.envelope.return_path is None
@@ -42,7 +42,7 @@ def test_it_may_keep_nothing_in_memory_and_hand_all_on(serve: Any) -> None:
     handed: list[Captured] = []
     settings = UpstreamSettings(require_login=False, kept=0)
     upstream: Upstream = serve(Upstream(settings, deliver=handed.append))
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.sendmail("a@acme.example", ["b@example.net"], MAIL)
     assert [one.content for one in handed] == [MAIL]
     assert len(upstream.captured) == 0
@@ -58,7 +58,7 @@ def test_starttls_comes_before_login(
             )
         )
     )
-    with smtplib.SMTP("localhost", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("localhost", upstream.port, timeout=30) as client:
         client.ehlo()
         assert not client.has_extn("auth")
         client.starttls(context=trust)
@@ -76,7 +76,7 @@ def test_tls_from_the_first_byte(
             UpstreamSettings(accounts=ACCOUNTS, security=Security.TLS, certificate=certificate)
         )
     )
-    with smtplib.SMTP_SSL("localhost", upstream.port, timeout=5, context=trust) as client:
+    with smtplib.SMTP_SSL("localhost", upstream.port, timeout=30, context=trust) as client:
         client.login("apikey", "secret")
         client.sendmail("a@acme.example", ["b@example.net"], MAIL)
     (captured,) = upstream.captured
@@ -86,7 +86,7 @@ def test_tls_from_the_first_byte(
 @pytest.mark.parametrize("mechanism", ["auth_plain", "auth_login"])
 def test_a_wrong_password_is_refused(serve: Any, mechanism: str) -> None:
     upstream: Upstream = serve(Upstream(UpstreamSettings(accounts=ACCOUNTS)))
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.ehlo()
         client.user, client.password = "apikey", "wrong"
         with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
@@ -97,14 +97,14 @@ def test_a_wrong_password_is_refused(serve: Any, mechanism: str) -> None:
 
 def test_mail_without_a_login_is_refused(serve: Any) -> None:
     upstream: Upstream = serve(Upstream(UpstreamSettings(accounts=ACCOUNTS)))
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.ehlo()
         assert client.docmd("MAIL", "FROM:<a@acme.example>")[0] == 530
 
 
 def test_any_login_is_taken_when_there_are_no_accounts(serve: Any) -> None:
     upstream: Upstream = serve(Upstream(UpstreamSettings()))
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         assert client.login("whoever", "whatever")[0] == 235
 
 
@@ -115,7 +115,7 @@ def test_a_capture_can_be_waited_for(serve: Any, loop: Any) -> None:
         return str(captured.envelope.recipients[0].address) == "ann@example.net"
 
     waiting = loop.begin(upstream.captured.wait_for(to_ann))
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.sendmail("a@acme.example", ["bob@example.net"], MAIL)
         client.sendmail("a@acme.example", ["ann@example.net"], MAIL)
     assert to_ann(waiting.result(5))
@@ -125,7 +125,7 @@ def test_each_message_is_handed_to_the_callable(serve: Any) -> None:
     taken: list[Captured] = []
     deliver: Callable[[Captured], None] = taken.append
     upstream: Upstream = serve(Upstream(UpstreamSettings(require_login=False), deliver=deliver))
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.sendmail("a@acme.example", ["b@example.net"], MAIL)
     assert [one.content for one in taken] == [MAIL]
 
@@ -133,7 +133,7 @@ def test_each_message_is_handed_to_the_callable(serve: Any) -> None:
 def test_stopping_resets_open_sessions(loop: Any) -> None:
     upstream = Upstream(UpstreamSettings())
     loop.run(upstream.start())
-    client = smtplib.SMTP("127.0.0.1", upstream.port, timeout=5)
+    client = smtplib.SMTP("127.0.0.1", upstream.port, timeout=30)
     loop.run(upstream.stop())
     with pytest.raises((smtplib.SMTPServerDisconnected, ConnectionResetError)):
         client.ehlo()

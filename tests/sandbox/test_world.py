@@ -37,7 +37,7 @@ def world(loop: Any, tmp_path: Path) -> Iterator[World]:
 
 
 def send(world: World, recipient: str = ANN) -> None:
-    with smtplib.SMTP("127.0.0.1", world.upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", world.upstream.port, timeout=30) as client:
         client.login("u", "p")
         client.sendmail(SHOP, [recipient], MAIL)
 
@@ -89,9 +89,9 @@ def test_an_expired_code_is_refused_both_ways_until_there_is_a_new_one(
     opened = open_world(WorldSettings(directory=tmp_path, logins={SHOP: "old", "else": "e"}))
     world: World = loop.run(opened.__aenter__())
     loop.call(world.mailboxes.add_account, SHOP, "old")
-    smtp = smtplib.SMTP("127.0.0.1", world.upstream.port, timeout=5)
+    smtp = smtplib.SMTP("127.0.0.1", world.upstream.port, timeout=30)
     smtp.login(SHOP, "old")
-    imap: Any = IMAPClient("127.0.0.1", world.mailboxes.port, ssl=False, timeout=5)
+    imap: Any = IMAPClient("127.0.0.1", world.mailboxes.port, ssl=False, timeout=30)
     imap.login(SHOP, "old")
     imap.select_folder("INBOX")
     loop.run(world.end_code(SHOP))
@@ -109,7 +109,7 @@ def test_an_expired_code_is_refused_both_ways_until_there_is_a_new_one(
 
 
 def may_send(world: World, user: str, password: str) -> bool:
-    with smtplib.SMTP("127.0.0.1", world.upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", world.upstream.port, timeout=30) as client:
         try:
             client.login(user, password)
         except smtplib.SMTPAuthenticationError:
@@ -159,4 +159,4 @@ def test_it_runs_until_it_is_cancelled(loop: Any, tmp_path: Path) -> None:
 
     stopped: World = loop.run(run())
     with pytest.raises(ConnectionRefusedError):
-        smtplib.SMTP("127.0.0.1", stopped.upstream.port, timeout=5)
+        smtplib.SMTP("127.0.0.1", stopped.upstream.port, timeout=30)

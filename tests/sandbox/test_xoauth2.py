@@ -67,7 +67,7 @@ def test_a_password_signs_nobody_in_where_passwords_are_over(
 
 
 def test_another_client_signs_in_by_a_token(mailboxes: MailboxServer) -> None:
-    client: Any = IMAPClient("127.0.0.1", mailboxes.port, ssl=False, timeout=5)
+    client: Any = IMAPClient("127.0.0.1", mailboxes.port, ssl=False, timeout=30)
     assert client.has_capability("AUTH=XOAUTH2")
     client.oauth2_login(BOX, TOKEN)
     client.shutdown()
@@ -75,7 +75,7 @@ def test_another_client_signs_in_by_a_token(mailboxes: MailboxServer) -> None:
 
 def test_mail_is_submitted_by_a_token(serve: Any) -> None:
     upstream: Upstream = serve(Upstream(UpstreamSettings(accounts={}, opens=opens)))
-    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=5) as client:
+    with smtplib.SMTP("127.0.0.1", upstream.port, timeout=30) as client:
         client.ehlo()
         assert "XOAUTH2" in client.esmtp_features["auth"]
         with pytest.raises(smtplib.SMTPAuthenticationError):

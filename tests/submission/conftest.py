@@ -33,7 +33,7 @@ from gateway.submission.tally import Tally
 
 T = TypeVar("T")
 PASSWORD = "correct-horse-battery-staple"
-SECONDS = 10.0
+SECONDS = 60.0
 WAIT_SECONDS = 0.2  # for room in memory
 
 ACME = Tenant(

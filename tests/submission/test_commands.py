@@ -98,7 +98,7 @@ def test_a_handshake_does_not_keep_the_server_from_stopping(stage: Stage) -> Non
     client = stage.connect(Security.STARTTLS)
     offered(client)
     client.say("STARTTLS")
-    stage.run(stage.listeners.stop(seconds=5))
+    stage.run(stage.listeners.stop(seconds=30))
     assert stage.listeners.sessions == 0
 
 

@@ -60,10 +60,10 @@ def test_one_address_may_hold_fifty_sessions_by_default(stage: Stage) -> None:
 
 def test_stop_says_goodbye_to_idle_sessions(stage: Stage) -> None:
     client = stage.signed_in()
-    stopping = stage.begin(stage.listeners.stop(seconds=5))
+    stopping = stage.begin(stage.listeners.stop(seconds=30))
     assert client.read().startswith("421 4.3.2 ")
     client.close()
-    stopping.result(5)
+    stopping.result(30)
     assert stage.listeners.sessions == 0
     with pytest.raises(ConnectionError):
         stage.connect()
@@ -73,13 +73,13 @@ def test_stop_waits_for_a_message_that_is_being_taken(stage: Stage) -> None:
     client = stage.signed_in()
     client.send(BEGIN)
     assert [client.read()[:3] for _ in range(3)] == ["250", "250", "354"]
-    stopping = stage.begin(stage.listeners.stop(seconds=5))
+    stopping = stage.begin(stage.listeners.stop(seconds=30))
     client.send(LETTER[:20])
     client.send(LETTER[20:])
     assert client.read().startswith("250 2.0.0 queued as ")
     assert client.read().startswith("421 4.3.2 ")
     client.close()
-    stopping.result(5)
+    stopping.result(30)
     assert len(stage.accepted) == 1
 
 

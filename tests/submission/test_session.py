@@ -36,8 +36,8 @@ def letter(**headers: str) -> EmailMessage:
 def connected(stage: Stage, security: Security) -> smtplib.SMTP:
     port = stage.port(security)
     if security is Security.TLS:
-        return smtplib.SMTP_SSL("localhost", port, context=stage.trust, timeout=10)
-    client = smtplib.SMTP("localhost", port, timeout=10)
+        return smtplib.SMTP_SSL("localhost", port, context=stage.trust, timeout=30)
+    client = smtplib.SMTP("localhost", port, timeout=30)
     if security is Security.STARTTLS:
         client.starttls(context=stage.trust)
     return client

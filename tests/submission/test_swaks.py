@@ -26,7 +26,7 @@ def swaks(stage: Stage, security: Security, *words: str) -> subprocess.Completed
         ["swaks", "--server", "127.0.0.1", "--port", str(stage.port(security)),
          "--from", "support@acme.example", "--to", "ann@example.org",
          "--auth-user", "acme.zammad", "--ehlo", "desk.example", *TLS[security], *words],
-        capture_output=True, text=True, timeout=20, check=False,
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
 

@@ -139,11 +139,12 @@ def test_an_idle_client_is_told_421(open_stage: Callable[..., Stage]) -> None:
 def test_a_client_that_reads_nothing_is_dropped_when_idle(
     open_stage: Callable[..., Stage],
 ) -> None:
-    stage = open_stage(idle_timeout_seconds=0.2)
+    commands = b"EHLO x\r\n" * 5_000_000
+    stage = open_stage(idle_timeout_seconds=0.5)
     client = stage.connect()
     client.socket.setblocking(False)
     with pytest.raises(BlockingIOError):
-        client.socket.sendall(b"EHLO x\r\n" * 5_000_000)
+        client.socket.sendall(commands)
     stage.wait_until(lambda: stage.listeners.sessions == 0)
 
 
