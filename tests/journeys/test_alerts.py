@@ -188,6 +188,7 @@ def test_what_is_wrong_with_the_server_itself_is_told_and_when_it_is_mended(
     )
     assert "the books do not balance" in gateway.run("status", check=False).stderr
     wait_for(alert_host, gateway, begun[-1], to=BOSS)
+    wait_until(lambda: len(subjects(alert_host, BOSS)) >= 3, what=gateway.log)
     assert len(subjects(alert_host, BOSS)) == 3  # what is the tenant's
     gateway.stop()
     gateway.config.write_text(roomy)
@@ -234,7 +235,8 @@ def set_passwords(gateway: Gateway, *, upstream: str, mailbox: str) -> None:
 
 
 def check_metrics(gateway: Gateway, *, sent: int) -> None:
-    assert gateway.figure("alerts_waiting") == 0
+    """What has arrived is recorded a moment later."""
+    wait_until(lambda: gateway.figure("alerts_waiting") == 0, what=gateway.log)
     assert gateway.figure("alerts_total", outcome="sent") == sent
 
 

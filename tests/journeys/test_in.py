@@ -219,6 +219,7 @@ def test_a_policy_holds_a_mail_with_file_and_line(
     assert held["detail"]["file"] == "inbound/50-received.sieve"
     assert held["detail"]["line"] == 5
     assert helpdesk.of_type("message.received") == []
+    gateway.wait_for_empty_queue()  # the event has arrived, and soon that is recorded
     [waiting] = gateway.json("queue", "list")
     assert (waiting["id"], waiting["direction"]) == (id_, "in")
     assert waiting["reason"] == "inbound/50-received.sieve:5 a person decides"

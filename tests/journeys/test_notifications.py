@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import Message
 from email.policy import SMTP
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -98,9 +99,15 @@ def late_ones(helpdesk: Helpdesk) -> list[str]:
     return [one.payload["data"]["recipient"] for one in helpdesk.of_type("message.deferred")]
 
 
-def tries(gateway: Gateway, address: str) -> int:
-    (waiting,) = gateway.json("queue", "list")
-    return sum(one["attempts"] for one in waiting["recipients"] if one["address"] == address)
+def late_mail(gateway: Gateway) -> dict[str, Any]:
+    """Return what waits of the letter; an event that has just arrived may be listed, too."""
+    (waiting,) = gateway.json("queue", "list", "--state", "deferred")
+    return dict(waiting)
+
+
+def tries(gateway: Gateway, id_: str, address: str) -> int:
+    waiting = gateway.json("queue", "show", id_)["recipients"]
+    return sum(one["attempts"] for one in waiting if one["address"] == address)
 
 
 def test_an_upstream_without_dsn_leaves_the_three_notifications_to_us(
@@ -130,9 +137,9 @@ def test_an_upstream_without_dsn_leaves_the_three_notifications_to_us(
     assert "Will-Retry-Until" in fields(told["rfc822; late@example.net"])
     assert fields(told["rfc822; late@example.net"])["Status"] == "4.2.0"
     wait_until(lambda: late_ones(helpdesk) == ["late@example.net"], what=gateway.log)
-    (waiting,) = gateway.json("queue", "list")
-    gateway.run("queue", "retry", waiting["id"])
-    wait_until(lambda: tries(gateway, "late@example.net") == 2, what=gateway.log)
+    late = late_mail(gateway)["id"]
+    gateway.run("queue", "retry", late)
+    wait_until(lambda: tries(gateway, late, "late@example.net") == 2, what=gateway.log)
     assert len(gateway.json("log", "search", "mailer-daemon@gateway.example")) == 3
 
 

@@ -83,6 +83,7 @@ def test_a_submitted_mail_arrives_signed_and_the_signature_passes_in_opendkim(
     assert b"From: Acme Support <support@acme.example>" in arrived
     assert arrived.count(b"DKIM-Signature:") == 2
     assert "succeeded" in verify(arrived, keys=dkim_records(gateway))
+    gateway.wait_for_empty_queue()
     assert gateway.json("queue", "list") == []
 
 
@@ -141,8 +142,12 @@ def test_a_wrong_upstream_password_pauses_the_queue_and_drains_after_repair(
     submit(gateway, letter(), security="starttls")
 
     def waits_with_a_reason() -> bool:
+        """While it is tried it is claimed, and may have the reason already."""
         queue = gateway.json("queue", "list")
-        return bool(queue) and queue[0]["reason"] is not None
+        return any(
+            one["reason"] is not None and one["recipients"][0]["state"] == "queued"
+            for one in queue
+        )
 
     wait_until(waits_with_a_reason, what=lambda: f"a reason\n{gateway.log()}")
     (waiting,) = gateway.json("queue", "list")

@@ -41,7 +41,7 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 
 def wait_until(
-    condition: Callable[[], object], *, what: Callable[[], str], seconds: float = 30.0
+    condition: Callable[[], object], *, what: Callable[[], str], seconds: float = 60.0
 ) -> None:
     """Return once `condition` holds; raises TimeoutError that says what was waited for."""
     deadline = time.monotonic() + seconds

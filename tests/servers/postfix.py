@@ -176,7 +176,7 @@ class Postfix:
 
         What it took before is delivered by then: its 250 comes a moment earlier.
         """
-        wait_until(lambda: not (self._is_busy and self._greets()), what=self.log, seconds=60)
+        wait_until(lambda: not (self._is_busy and self._greets()), what=self.log)
         return [one.read_bytes() for one in (self.home / "mail/inbox/new").glob("*")]
 
     def log(self) -> str:
