@@ -9,7 +9,6 @@ import subprocess
 import sys
 from urllib.parse import parse_qs
 
-import httpx
 import pytest
 
 from gateway.cli.permission import AWAITED
@@ -27,6 +26,7 @@ from tests.net.test_imap_oauth2 import BOX as DOVECOTS
 from tests.net.test_imap_oauth2 import dovecot, introspection
 from tests.net.test_service_account import PRIVATE, ROBOT, key_file
 from tests.net.web_server import WebServer
+from tests.servers import browser
 from tests.servers.dovecot import Dovecot
 from tests.servers.gateway import Gateway
 from tests.servers.ports import wait_until
@@ -64,7 +64,7 @@ def test_a_person_is_asked_and_the_running_server_takes_the_yes(
     gateway: Gateway, world: World
 ) -> None:
     def say_yes(said: str) -> str:
-        page = httpx.get(page_in(said), follow_redirects=True)
+        page = browser.get(page_in(said), follow_redirects=True)
         assert f"{BOX}: your answer was taken" in page.text
         return ""
 
@@ -95,7 +95,7 @@ def test_a_person_is_asked_and_the_running_server_takes_the_yes(
 
 def test_where_no_server_runs_the_answer_is_pasted(gateway: Gateway, world: World) -> None:
     def paste(said: str) -> str:
-        return str(httpx.get(page_in(said)).headers["location"])
+        return str(browser.get(page_in(said)).headers["location"])
 
     gateway.run("tenant", "add", "acme")
     alone = gateway.run(*script(gateway, world), check=False)
@@ -136,7 +136,7 @@ def run_script(
         told = ""
         while not PAGE.search(told):
             told += process.stderr.readline()
-        httpx.get(page_in(told), follow_redirects=True)
+        browser.get(page_in(told), follow_redirects=True)
         printed, rest = process.communicate(timeout=60)
     done = subprocess.CompletedProcess(command, process.returncode, printed)
     return done, told + rest

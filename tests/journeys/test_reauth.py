@@ -6,12 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from tests.journeys.customer import Customer
 from tests.journeys.test_in import BOX, RECEIVED, apply_tenant, write_policy
 from tests.journeys.test_mailbox_connect import CODE, options
+from tests.servers import browser
 from tests.servers.dovecot import Dovecot
 from tests.servers.gateway import Gateway
 from tests.servers.ports import wait_until
@@ -81,13 +81,13 @@ def test_the_owner_is_reminded_once_and_repairs_it_by_the_link(
     wait_until(lambda: reminders(helpdesk), what=gateway.log, seconds=60)
     ((kind, link),) = reminders(helpdesk)
     assert kind == "dead"
-    assert httpx.get(link).status_code == 200
-    refused = httpx.post(link, data={"code": "not-the-code"})
+    assert browser.get(link).status_code == 200
+    refused = browser.post(link, data={"code": "not-the-code"})
     assert (refused.status_code, "not-the-code" in refused.text) == (200, False)
     assert state_of(gateway) == "dead"
-    assert "is in use" in httpx.post(link, data={"code": "the-second-code"}, timeout=30).text
+    assert "is in use" in browser.post(link, data={"code": "the-second-code"}).text
     wait_until(lambda: state_of(gateway) == "ok", what=gateway.log)
-    assert httpx.get(link).status_code == 410
+    assert browser.get(link).status_code == 410
     assert len(reminders(helpdesk)) == 1
     mark = link.partition("mark=")[2]
     assert mark not in gateway.log()

@@ -71,7 +71,7 @@ def test_a_no_is_told_with_its_cause_and_its_fix(gateway: Gateway, postfix: Post
     apply_tenant(gateway, postfix)
     postfix.add_user("relay", "another-password")
     gateway.start()
-    paused, said = not_sent(gateway, "--to", ANN, "--wait", "5")
+    paused, said = not_sent(gateway, "--to", ANN, "--wait", "30")
     assert (paused["state"], paused["cause"]) == ("queued", "wrong-secret")
     assert paused["reply"].startswith("535 5.7.8")
     assert paused["fix"]

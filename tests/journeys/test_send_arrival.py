@@ -115,8 +115,8 @@ def test_junk_and_a_message_id_of_the_provider_are_told(gateway: Gateway, world:
     assert (arrived["folder"], arrived["junk"], arrived["rewritten"]) == ("Junk", True, True)
     assert arrived["message_id"] == f"<{sent['remote_id']}@eu-west-1.amazonses.com>"
     world.filed[BOX] = "Sent"  # where nobody looks
-    done = gateway.run("send", "--to", BOX, "--wait", "1", check=False)
+    done = gateway.run("send", "--to", BOX, "--wait", "4", check=False)
     assert (done.returncode, "upstream   ses" in done.stdout) == (1, True)
     assert done.stderr == (
-        f"gateway: the upstream took it, but it has not come into {BOX} in 1 s\n"
+        f"gateway: the upstream took it, but it has not come into {BOX} in 4 s\n"
     )

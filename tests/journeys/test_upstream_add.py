@@ -17,7 +17,7 @@ from tests.servers.postfix import Postfix
 pytestmark = pytest.mark.servers
 
 PASSWORD = "the-upstream-password"
-SECONDS = 15.0
+SECONDS = 60.0
 Answer = str | Callable[[str], str]
 
 
@@ -131,6 +131,6 @@ def _read(terminal: int) -> str:
     if not select.select([terminal], [], [], SECONDS)[0]:
         return ""
     try:
-        return os.read(terminal, 4096).decode()
+        return os.read(terminal, 4096).decode("utf-8", "replace")
     except OSError:  # the other end is closed
         return ""
