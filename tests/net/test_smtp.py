@@ -578,7 +578,7 @@ def test_tls_that_cannot_begin_is_a_lost_session(
             endpoint = Endpoint(host=host, port=script.port, addresses=("127.0.0.1",),
                                 security=Security.STARTTLS)  # fmt: skip
             with pytest.raises(SessionLost, match=ca_file or host) as caught:
-                await open_session(endpoint, credentials=None, tls=policy, timeouts=QUICK,
+                await open_session(endpoint, credentials=None, tls=policy, timeouts=PATIENT,
                                    local_name="gw.example")  # fmt: skip
             assert caught.value.reason is reason
 
