@@ -23,10 +23,10 @@ def test_it_stays_in_the_foreground_until_it_is_told_to_stop(cli: Cli) -> None:
         text=True,
     )
     try:
-        assert cli.json("status", "--wait", "30")["ready"] is True
+        assert cli.json("status", "--wait", "60")["ready"] is True
     finally:
         server.send_signal(signal.SIGTERM)
-        _, said = server.communicate(timeout=30)
+        _, said = server.communicate(timeout=60)
     assert server.returncode == 0
     assert "server.started" in said
 
