@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from time import thread_time
 
 import pytest
 
@@ -92,6 +92,6 @@ def test_a_buyer_is_written_to_from_the_mailbox_that_is_registered() -> None:
 @pytest.mark.parametrize("made", ["1 " * 200_000, "0." * 200_000, "a@" * 200_000, "(" * 300_000,
                                   "+1" * 200_000, "x-" * 200_000 + ".com"])  # fmt: skip
 def test_a_text_that_is_made_for_it_takes_no_long_time(made: str) -> None:
-    began = monotonic()
+    began = thread_time()
     find_forbidden(mail(made))
-    assert monotonic() - began < ENDLESS_SECONDS
+    assert thread_time() - began < ENDLESS_SECONDS

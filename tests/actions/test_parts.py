@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.message import EmailMessage
-from time import monotonic
+from time import thread_time
 
 import pytest
 from hypothesis import example, given
@@ -153,9 +153,9 @@ def test_a_deep_nest_of_parts_is_cut() -> None:
     "piece", ["<", "<!--", "<a ", "&", "<a href='", "<![CDATA[", "</", "<script>", "</script "]
 )
 def test_markup_that_is_made_to_be_slow_is_read_in_time(piece: str) -> None:
-    started = monotonic()
+    started = thread_time()
     text_of_html(piece * 100_000)
-    assert monotonic() - started < 5
+    assert thread_time() - started < 5
 
 
 def test_a_mail_of_hundreds_of_pages_is_read_in_time() -> None:
@@ -163,9 +163,9 @@ def test_a_mail_of_hundreds_of_pages_is_read_in_time() -> None:
         b"--b\r\nContent-Type: text/html\r\n\r\n%d" % number + b" x" * 20_000 + b"\r\n"
         for number in range(200)
     )
-    started = monotonic()
+    started = thread_time()
     parts = read_parts(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + pages)
-    assert monotonic() - started < 5
+    assert thread_time() - started < 5
     assert len(parts.text.splitlines()) == 200
 
 

@@ -77,8 +77,8 @@ def _on_a_terminal(
 def test_a_time_ahead_is_said_as_a_distance() -> None:
     now = datetime.now(UTC)
     assert output.until(now) == "now"
-    assert output.until(now + timedelta(minutes=5, seconds=50)) == "in 5 min"
-    assert output.until(now + timedelta(days=2, seconds=50)) == "in 2 d"
+    assert output.until(now + timedelta(minutes=5, seconds=1)) == "in 5 min"
+    assert output.until(now + timedelta(days=2, seconds=1)) == "in 2 d"
     assert output.until(None) == "-"
 
 

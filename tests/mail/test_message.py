@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from time import monotonic
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -41,13 +41,13 @@ def test_a_comment_is_no_part_of_a_message_id(value: str, found: str) -> None:
 
 
 def test_a_header_that_is_made_to_be_slow_is_read_in_time() -> None:
-    started = monotonic()
+    started = thread_time()
     many = "".join(f"u{number}@x.example, " for number in range(50_000)).encode()
     listed = parse_message(b"To: " + many + b"\r\n\r\n").addresses("To")
     assert listed[:2] == [("", "u0@x.example"), ("", "u1@x.example")]
     assert 1000 < len(listed) < 50_000
     assert decode_words("=?utf-8?q?a?= " * 50_000) == "a" * 50_000 + " "
-    assert monotonic() - started < 5
+    assert thread_time() - started < 5
 
 
 def test_thousands_of_nested_comments_hold_no_address() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given, settings
@@ -72,6 +72,6 @@ def test_any_text_is_read_to_its_end(value: str) -> None:
 
 @pytest.mark.parametrize("piece", ["[a]", "<@", "(", '"', "a:", "<,", "@,", "\\", ";"])
 def test_a_hostile_field_is_read_quickly(piece: str) -> None:
-    begun = perf_counter()
+    begun = thread_time()
     parse_mailboxes(piece * 50_000)
-    assert perf_counter() - begun < 2
+    assert thread_time() - begun < 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -36,6 +36,6 @@ def test_what_is_no_expression_is_told(pattern: str) -> None:
 
 
 def test_what_takes_others_forever_is_quick() -> None:
-    begun = perf_counter()
+    begun = thread_time()
     assert found("^(a+)+$", "a" * 100_000 + "b") is None
-    assert perf_counter() - begun < 2
+    assert thread_time() - begun < 2

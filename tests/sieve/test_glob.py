@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given, settings
@@ -52,9 +52,9 @@ def test_it_says_what_trying_everything_says(pattern: str, value: str) -> None:
 
 def test_many_stars_on_a_long_text_are_quick() -> None:
     value = "a" * 200_000
-    begun = perf_counter()
+    begun = thread_time()
     assert captures("*a" * 50 + "*a?b", value) is None
-    assert perf_counter() - begun < 2
+    assert thread_time() - begun < 2
 
 
 def matches_slowly(pattern: str, value: str) -> bool:

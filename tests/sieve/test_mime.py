@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given, settings
@@ -64,9 +64,9 @@ def test_text_is_decoded(encoding: str, body: bytes, text: str) -> None:
 
 def test_a_line_of_nothing_but_delimiters_is_read_once() -> None:
     letter = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n" + b"--a" * 500_000
-    begun = perf_counter()
+    begun = thread_time()
     assert len(parts(letter)) == 1
-    assert perf_counter() - begun < 3  # a look for the line's end from each takes a minute
+    assert thread_time() - begun < 3  # a look for the line's end from each takes a minute
 
 
 def test_no_more_than_the_limit_is_decoded() -> None:
