@@ -167,7 +167,7 @@ def test_children_run_under_twisteds_asyncio_reactor(zone: Zone, tmp_path: Path)
     )
     ended = subprocess.run(
         [sys.executable, str(program), zone.address],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=60, check=False,
         env={"PYTHONPATH": ":".join(filter(None, sys.path))},
     )  # fmt: skip
     assert (ended.stdout, ended.stderr) == ("pass\n", "")

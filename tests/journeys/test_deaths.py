@@ -151,7 +151,7 @@ def test_each_death_is_told_once_and_a_new_code_brings_everything(
     links = reminders(world)
     for box in boxes:
         loop.call(box.heal, world)
-        page = httpx.post(links[box.address], data={"code": NEW}, timeout=30)
+        page = httpx.post(links[box.address], data={"code": NEW}, timeout=60)
         assert "is in use" in page.text
     wait_until(lambda: all(len(box.upstream.captured) == 1 for box in boxes), what=gateway.log)
     wait_until(lambda: received(world) == sorted(links), what=gateway.log)
@@ -182,7 +182,7 @@ def submit(gateway: Gateway, box: Box) -> None:
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Subject"] = box.address, "ann@example.net", "Your order"
     mail.set_content("On its way.")
-    with smtplib.SMTP("127.0.0.1", gateway.plain, timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", gateway.plain, timeout=60) as client:
         client.login("acme.helpdesk", LOGIN)
         client.send_message(mail)
 

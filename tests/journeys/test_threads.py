@@ -115,11 +115,11 @@ def upstream() -> Iterator[Upstream]:
     thread.start()
     server = Upstream(UpstreamSettings())
     server.misbehaviour = Misbehaviour(rewrite_message_id="eu-west-1.amazonses.com")
-    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(server.start(), loop).result(60)
     yield server
-    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(60)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(60)
     loop.close()
 
 

@@ -75,7 +75,7 @@ def live(directory: Path, port: int, user: str, *, until_said: str) -> int:
         for line in process.stdout:
             if line.strip() == until_said:
                 process.stdin.close()
-        return process.wait(20)
+        return process.wait(60)
 
 
 @pytest.mark.servers

@@ -33,7 +33,7 @@ if "twisted.internet.reactor" not in sys.modules:
     install(asyncio.new_event_loop())
 
 CATALOGUE = load_catalogue()
-SECONDS = 25.0
+SECONDS = 60.0
 
 
 @dataclass

@@ -24,7 +24,7 @@ from tests.servers.need import PATH, need
 from tests.servers.ports import free_ports, wait_until
 
 PROGRAM = shutil.which("dovecot", path=PATH)
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 CONFIGURATION = """
 base_dir = {home}/run

@@ -33,7 +33,7 @@ def need(*wanted: str, root: bool = False, mount: bool = False) -> None:
 
 def _may_mount() -> bool:
     words = ["unshare", "--mount", "true"]
-    return subprocess.run(words, capture_output=True, check=False, timeout=10).returncode == 0
+    return subprocess.run(words, capture_output=True, check=False, timeout=60).returncode == 0
 
 
 def _is_installed(wanted: str) -> bool:

@@ -25,5 +25,5 @@ def verify(content: bytes, *, keys: Mapping[str, str]) -> str:
         message.write_bytes(content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
         settings.write_text(f"Mode v\nTestDNSData {published}\n")
         words = [program, "-v", "-x", str(settings), "-t", str(message)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     return done.stdout + done.stderr

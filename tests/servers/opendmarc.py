@@ -99,7 +99,7 @@ class OpenDmarc:
         """Stop both and the zone, and remove what they had."""
         for one in self._filters:
             one.kill()  # told to end, they look up five seconds later
-            one.wait(20)
+            one.wait(60)
         self.zone.close()
         shutil.rmtree(self.home, ignore_errors=True)
 

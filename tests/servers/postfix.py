@@ -20,7 +20,7 @@ import trustme
 from tests.servers.ports import free_ports, wait_until
 
 PROGRAM = shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 MAIN = """
 compatibility_level = 3.6

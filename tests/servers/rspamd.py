@@ -39,7 +39,7 @@ class Rspamd:
         need("rspamd")
         self.home = Path(tempfile.mkdtemp(prefix="rspamd-"))
         (port,) = free_ports(1)
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
         (self.home / "tld").write_text("example\n")  # the whole list takes it ten seconds
         settings = self.home / "rspamd.conf"
         settings.write_text(SETTINGS.format(home=self.home, nameserver=zone.address, port=port))
@@ -71,7 +71,7 @@ class Rspamd:
     def close(self) -> None:
         """Stop it and remove everything it had."""
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)
         self._client.close()
         shutil.rmtree(self.home, ignore_errors=True)
 

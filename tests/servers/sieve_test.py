@@ -25,7 +25,7 @@ plugin {{
 }}
 """
 PROGRAM = "sieve-test"
-SECONDS = 20.0
+SECONDS = 60.0
 DISCARD = ("discard", "")
 _ACTION = re.compile(
     r"^ \* (?:(?P<store>store message in folder): (?P<folder>.*)"
