@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import traceback
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TextIO
 
+from gateway.mail.charset import without_controls
 from gateway.postfix_log import PostfixFormatter
 
 LOGGER = logging.getLogger("gateway")
 LOGGER.addHandler(logging.NullHandler())  # a verb without a log tells its end by itself
+BLANK = re.compile(r"[\t\r\n]")
 LIBRARIES = (
     "mail.log", "imapclient", "httpx", "httpcore", "asyncio", "uvicorn", "uvicorn.error",
     "uvicorn.access", "twisted", "dkimpy",
@@ -53,7 +56,7 @@ say_error = partial(say, logging.ERROR)
 
 
 def name_fault(error: BaseException) -> str:
-    """Name the fault and where it happened, without values that may hold a secret."""
+    """Name the fault, in its own words, and where it happened; no value beside them."""
     frames = traceback.extract_tb(error.__traceback__)
     where = (
         f" at {frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
@@ -98,5 +101,7 @@ def _stamp(record: logging.LogRecord) -> str:
 
 
 def _word(value: Any) -> str:
-    text = str(value).replace("\r", " ").replace("\n", " ")
-    return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
+    """Return a value as one word, in quotes where it must be; a client may have said it."""
+    text = without_controls(BLANK.sub(" ", str(value)))
+    is_bare = text and " " not in text and '"' not in text
+    return text if is_bare else json.dumps(text, ensure_ascii=False)

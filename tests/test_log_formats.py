@@ -37,7 +37,18 @@ def test_json_is_one_object_a_line(log: io.StringIO) -> None:
     assert (found["level"], found["event"]) == ("info", "server.stopping")
 
 
-def test_no_value_can_begin_a_line_of_its_own(log: io.StringIO) -> None:
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("a\r\n2026 error", '"a  2026 error"'),
+        ("a\treason=none", '"a reason=none"'),
+        ("a\x1b[2J\x9b2J", "a?[2J?2J"),
+        ('"a', r'"\"a"'),
+    ],
+)
+def test_what_a_client_says_is_one_word_and_no_more(
+    log: io.StringIO, said: str, shown: str
+) -> None:
     log_formats.set_up(log_format="text", stream=log)
-    events.sign_in_refused(client="192.0.2.1", username="a\r\n2026 error", reason="x")
-    assert log.getvalue().count("\n") == 1
+    events.sign_in_refused(client="192.0.2.1", username=said, reason="x")
+    assert log.getvalue().endswith(f" username={shown} reason=x mechanism=PLAIN\n")
