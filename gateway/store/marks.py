@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gateway.store.sqlite import Db
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """One thing that a policy run saw: kind `limit` or `duplicate`."""
+    """One thing that is counted: of a policy run (kind `limit`, `duplicate`), or a `notice`."""
 
     tenant: str
     kind: str
@@ -43,7 +43,7 @@ def last_answer(db: Db, *, tenant: str, handle: str, sender: str) -> datetime | 
         "SELECT max(at) FROM answers WHERE tenant = ? AND sender = ? AND handle = ?",
         (tenant, sender, handle),
     ).fetchone()
-    return datetime.fromtimestamp(row[0]).astimezone() if row[0] is not None else None
+    return datetime.fromtimestamp(row[0], UTC) if row[0] is not None else None
 
 
 def answers_to(db: Db, *, tenant: str, sender: str, since: datetime) -> int:

@@ -149,12 +149,6 @@ def renew(db: Db, batch: Batch, *, now: datetime, lease: timedelta) -> bool:
     return changed.rowcount > 0
 
 
-def is_current(db: Db, batch: Batch) -> bool:
-    """Whether the lease still holds; asked just before the final dot."""
-    query = "SELECT 1 FROM delivery WHERE token = ? AND state = 'claimed' LIMIT 1"
-    return db.execute(query, (batch.token,)).fetchone() is not None
-
-
 def record(db: Db, batch: Batch, results: Sequence[Result], *, now: datetime) -> Recorded:
     """Keep what became of a batch; a stale token changes nothing."""
     by_number = {one.number: one for one in batch.deliveries}

@@ -107,7 +107,7 @@ def test_what_is_rejected_is_leased_whole_to_be_recorded(store: Store) -> None:
     store.write_now(outbound_holds.end_due, now=NOON)
     batch = store.write_now(outbound_holds.take, ended(store), now=NOON, lease=HOUR)
     assert len(batch.deliveries) == 2
-    assert store.read_now(queue.is_current, batch)
+    assert store.write_now(queue.renew, batch, now=NOON, lease=HOUR)
     assert store.read_now(outbound_holds.ending) == []
 
 
