@@ -9,8 +9,8 @@ from datetime import datetime
 ID_FIELD = "X-Gateway-Id"  # the header field that names a message of ours
 REF_FIELD = "X-Gateway-Conversation-Ref"  # what a helpdesk calls a conversation
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's Base32: no I, L, O, U
-NEWEST = [0]  # of this process, as a number
 SECOND = 1000 << 40  # what is further ahead was made before the clock was set back
+_newest = [0]  # of this process, as a number
 
 
 def new_id() -> str:
@@ -19,11 +19,16 @@ def new_id() -> str:
     It sorts after the one before, so that mail of one millisecond keeps its order, unless
     the clock was set back.
     """
-    found, before = (time.time_ns() // 1_000_000 << 40) | secrets.randbits(40), NEWEST[0]
-    if found <= before < found + SECOND:
-        found = before + 1 + secrets.randbits(30)
-    NEWEST[0] = found
-    return _base32(found, 18)
+    number = number_after(_newest[0], at_ms=time.time_ns() // 1_000_000)
+    _newest[0] = number
+    return _base32(number, 18)
+
+
+def number_after(before: int, *, at_ms: int) -> int:
+    """Return the number of an id that follows another one; `at_ms` is since 1970."""
+    number = (at_ms << 40) | secrets.randbits(40)
+    is_late = number <= before < number + SECOND
+    return before + 1 + secrets.randbits(30) if is_late else number
 
 
 def first_id(at: datetime) -> str:
