@@ -50,7 +50,11 @@ class ChildFault(Exception):
 class ChainRunner:
     """Runs chains: on small mail in `pool`, what takes longer in so many `processes`."""
 
-    def __init__(self, pool: Pool, *, processes: int) -> None:
+    def __init__(
+        self, pool: Pool, *, processes: int, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        """Mail that took a thread `patience_seconds` is given to a process."""
+        self._patience_seconds = patience_seconds
         self._small = pool
         self._large = Pool("policy processes", threads=processes)
         self._idle: LifoQueue[Child] = LifoQueue()
@@ -64,7 +68,8 @@ class ChainRunner:
         Raises ChildLost when two processes in a row gave no answer, and ChildFault.
         """
         if not is_large(chain, content):
-            least = replace(limits, chain_seconds=min(limits.chain_seconds, PATIENCE_SECONDS))
+            seconds = min(limits.chain_seconds, self._patience_seconds)
+            least = replace(limits, chain_seconds=seconds)
             judgement = await self._small.run(
                 run_chain, chain, content, context, on_error=on_error, limits=least
             )

@@ -45,7 +45,10 @@ class Workers:
         count: int,
         sockets: Sequence[socket],
         queued: Callable[[], None],
+        start_seconds: float = START_SECONDS,
     ) -> None:
+        """All of them together have `start_seconds` to listen."""
+        self._start_seconds = start_seconds
         self._settings = settings
         self._count = count
         self._sockets = sockets
@@ -57,10 +60,11 @@ class Workers:
     async def start(self) -> None:
         """Return when each of them listens; raises ConfigError when one cannot."""
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(self._start_seconds):
                 started = [await self._start_one(part) for part in range(self._count)]
         except TimeoutError as error:
-            late = f"the processes that take mail were not up in {START_SECONDS:.0f} seconds"
+            seconds = f"{self._start_seconds:g} seconds"
+            late = f"the processes that take mail were not up in {seconds}"
             raise ConfigError(f"{late}: write fewer [server] workers") from error
         self._tasks = [
             spawn_lasting(partial(self._keep_up, process, part), name=f"worker {process.pid}")
@@ -118,7 +122,7 @@ class Workers:
         while True:
             await asyncio.sleep(REST_SECONDS)
             try:
-                async with asyncio.timeout(START_SECONDS):
+                async with asyncio.timeout(self._start_seconds):
                     return await self._start_one(part)
             except (ConfigError, OSError, TimeoutError) as error:
                 events.task_failed(task="start of a worker", error=error)

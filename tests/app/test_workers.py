@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import workers
-from gateway.app.workers import count_workers
+from gateway.app.workers import Workers, count_workers
 from gateway.config import ConfigError, ServerSettings, Settings
 from tests.servers.gateway import Gateway
 from tests.servers.ports import wait_until
@@ -151,20 +150,17 @@ def sign_in(gateway: Gateway, password: str) -> int:
         return client.docmd("AUTH PLAIN", given)[0]
 
 
-def test_processes_that_are_not_up_in_time_are_told_in_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "START_SECONDS", 0.01)
+def test_processes_that_are_not_up_in_time_are_told_in_words(tmp_path: Path) -> None:
     settings = Settings(path=tmp_path / "gateway.conf")
 
     async def begin() -> None:
-        late = workers.Workers(settings, count=1, sockets=(), queued=lambda: None)
+        late = Workers(settings, count=1, sockets=(), queued=lambda: None, start_seconds=0.01)
         try:
             await late.start()
         finally:
             await late.stop()
 
-    with pytest.raises(ConfigError, match="were not up in 0 seconds: write fewer"):
+    with pytest.raises(ConfigError, match=r"were not up in 0\.01 seconds: write fewer"):
         asyncio.run(begin())
 
 
