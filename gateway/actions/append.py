@@ -1,8 +1,9 @@
 """To the helpdesk by IMAP: the message is appended to a folder that it reads.
 
-A repeated attempt first looks for the Message-ID among the newest of the folder: what was in
-flight when a connection broke, or when we ended, is not appended twice. Nothing is ever
-bounced to a customer: what is refused for days is set aside.
+A repeated attempt first looks for the message among the newest of the folder: what was in
+flight when a connection broke, or when we ended, is not appended twice. It is known by our id,
+since some write one Message-ID into many mails; a copy of sent mail by its Message-ID. Nothing
+is ever bounced to a customer: what is refused for days is set aside.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from gateway.actions.route import told
 from gateway.config import RouteSettings
 from gateway.mail.delivery import Attempt, Batch, Decision, Delivery, Phase, Result, Verdict
+from gateway.mail.ids import ID_FIELD
 from gateway.mail.message import apply_edits
 from gateway.mail.reply import Reply
 from gateway.net.imap import Endpoint, FolderName, ImapPools, ImapRefused, ImapSession
@@ -74,7 +77,7 @@ class Appender:
                 return refused
             folder = shelf.folder or await _named(session, shelf)
             looks = is_repeated or shelf.is_copy
-            if looks and await _holds(session, folder, batch.message_id):
+            if looks and await _holds(session, folder, *_mark_of(batch)):
                 return None
             content = apply_edits(batch.content, batch.edits)
             return await session.append(folder, content, at=batch.accepted_at)
@@ -129,16 +132,22 @@ async def _named(session: ImapSession, shelf: Shelf) -> str:
     return SENT
 
 
-async def _holds(session: ImapSession, name: str, message_id: str) -> bool:
+def _mark_of(batch: Batch) -> tuple[str, str]:
+    """Return the header field that tells a message from others, and its value there."""
+    ours = told(batch.edits, ID_FIELD)
+    return (ID_FIELD, ours[-1]) if ours else ("Message-ID", batch.message_id)
+
+
+async def _holds(session: ImapSession, name: str, field: str, value: str) -> bool:
     """Whether a message is among the newest of a folder; where that cannot be told, no."""
     folder = await session.select(name)
-    if isinstance(folder, ImapRefused) or not message_id:
+    if isinstance(folder, ImapRefused) or not value:
         return False
     newest = max(0, (folder.next_uid or 0) - 1 - NEWEST)
     listed = await session.messages_above(newest, sizes=False)
     if isinstance(listed, ImapRefused):
         return False
-    headers = await session.headers([one.uid for one in listed], "Message-ID")
+    headers = await session.headers([one.uid for one in listed], field)
     if isinstance(headers, ImapRefused):
         return False
-    return any(one.message_id == message_id for one in headers.values())
+    return any(one.text(field) == value for one in headers.values())
