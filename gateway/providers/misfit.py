@@ -17,7 +17,7 @@ from gateway.providers.catalogue import Provider
 
 BY_MAILBOX = 'takes no password: connect its mailbox, and write mailbox = "ADDRESS" here'
 NO_DETAIL = "delivers no mail to name+detail@: answers to a token would be lost, leave it out"
-UNPROVEN = "answers of customers come back if +detail is not delivered: write to"
+UNPROVEN = "answers of customers bounce where +detail is not delivered: send a mail to"
 BY_CLIENT = (
     "takes no password here: give client_id in the tenant's file, and gateway mailbox authorize"
     " afterwards"
@@ -79,7 +79,7 @@ def _unproven_tokens(tenant: Tenant, catalogue: Mapping[str, Provider]) -> Itera
         if sender.reply_tokens and not (provider and provider.behaviour.subaddresses is True):
             local, _, domain = sender.address.rpartition("@")
             tried = f"{'name' if local == '*' else local}+test@{domain}"
-            yield f"{_tokens_of(sender)}: {UNPROVEN} {tried} and see it come in"
+            yield f"{_tokens_of(sender)}: {UNPROVEN} {tried} and see whether it arrives"
 
 
 def _provider_of(

@@ -39,7 +39,7 @@ def test_what_may_not_work_is_told_by_apply_and_check(cli: Cli) -> None:
     text = TENANT.replace(tokens, f"{tokens}\nreply_tokens = true")
     cli.apply(text)
     [note] = cli.json("apply", "acme.toml")["notes"]
-    assert note.startswith(f"{tokens} reply_tokens: answers of customers come back if")
+    assert note.startswith(f"{tokens} reply_tokens: answers of customers bounce where")
     assert any(one.endswith(note) for one in cli.json("check", "acme.toml")["warnings"])
 
 

@@ -177,7 +177,7 @@ def test_a_token_that_may_be_in_vain_is_to_be_tried_first() -> None:
 
     [sentence] = told("gmx")
     assert sentence.startswith('[senders."a@acme.example"] reply_tokens: ')
-    assert sentence.endswith("write to a+test@acme.example and see it come in")
+    assert sentence.endswith("send a mail to a+test@acme.example and see whether it arrives")
     [sentence] = told("gmail", address="*@acme.example")
-    assert sentence.endswith("write to name+test@acme.example and see it come in")
+    assert sentence.endswith("send a mail to name+test@acme.example and see whether it arrives")
     assert told("gmail") == []
