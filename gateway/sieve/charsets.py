@@ -6,8 +6,6 @@ import codecs
 from functools import lru_cache
 
 _NOT_OF_MAIL = ("escape", "idna", "punycode")  # codecs of the language
-
-
 _MEANT = {  # by the name of a small charset real mail means the larger one that grew out of it
     "gb2312": "gb18030",
     "gbk": "gb18030",
@@ -16,11 +14,6 @@ _MEANT = {  # by the name of a small charset real mail means the larger one that
     "big5": "big5hkscs",
 }
 _ALIASES = {"x-gbk": "gb18030", "gb_2312-80": "gb18030", "x-sjis": "cp932"}
-
-
-def is_charset(name: str) -> bool:
-    """Whether text can be decoded by that name."""
-    return _codec(name) is not None
 
 
 @lru_cache(maxsize=256)

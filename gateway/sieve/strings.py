@@ -9,7 +9,6 @@ from typing import TypeVar
 from gateway.sieve.runtime import Run, RunError
 
 _IDENTIFIER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
-_BLANK = " \t\r\n"
 T = TypeVar("T")
 
 
@@ -68,10 +67,6 @@ class Expression:
     def has_stranger(self, run: Run) -> bool:
         """Whether it holds text that came from the message."""
         return any(isinstance(part, Reference) and part.stranger(run) for part in self.parts)
-
-    def references(self) -> list[str]:
-        """Return the names in it."""
-        return [part.name for part in self.parts if isinstance(part, Reference)]
 
 
 def _checked(value: str, most: int) -> str:
