@@ -111,6 +111,7 @@ class Judge:
             # where no provider wrote a Return-Path, an empty one would pass for a bounce's
             mail_from=authenticity.mail_from or authenticity.header_from,
             rcpt_to=(await self._pool.run(_received_by, fetched, tenant),),
+            route=tenant.route_of(fetched.mailbox),
             thread="reply" if thread.is_reply else "new",
             conversation=thread.conversation,
             hostname=self._base.settings.server.hostname,

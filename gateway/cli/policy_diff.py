@@ -137,6 +137,7 @@ class _Again:
             if inbound
             else message.mail_from,
             rcpt_to=rcpt_to,
+            route=tenant.route_of(next(iter(message.rcpt_to), "")),
             chain=message.chain,
             thread="reply" if message.is_reply else "new",
             conversation=message.conversation,

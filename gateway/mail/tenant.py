@@ -153,6 +153,11 @@ class Tenant:
         """Every address that policies may tell."""
         return (*([self.owner] if self.owner else []), *self.notify)
 
+    def route_of(self, mailbox: str) -> str | None:
+        """Return the default route of what comes to a mailbox: its own, else the tenant's."""
+        found = self.mailboxes.get(mailbox)
+        return (found.route if found else None) or self.route
+
     def find_sender(self, address: str) -> Sender | None:
         """Return the sender entry that covers `address`: itself, its base, its domain's."""
         local, _, domain = address.casefold().rpartition("@")

@@ -48,6 +48,7 @@ class Context:
     now: datetime
     mail_from: str = ""  # a null return path is empty
     rcpt_to: tuple[str, ...] = ()
+    route: str | None = None  # the default one, where it came to; None: the tenant's
     chain: str = "inbound"  # inbound | outbound
     thread: str = "new"  # new | reply
     conversation: str = ""

@@ -102,7 +102,7 @@ def run_chain(
         before=context.edits,
         passed=before,
         actions=[one for one in before.actions if one.kind in ENVELOPE],
-        route=context.tenant.route or DEFAULT,
+        route=context.route or context.tenant.route or DEFAULT,
     )
     outbound = context.chain == "outbound"
     timed_out = False

@@ -52,6 +52,7 @@ def trial_context(message: Message, tenant: Tenant, given: Given, *, now: dateti
         now=now,
         mail_from=sender,
         rcpt_to=(recipient,) if recipient else (),
+        route=tenant.route_of(recipient),
         chain=given.chain,
     )
 

@@ -247,6 +247,14 @@ def test_the_default_route_by_its_name_and_a_keep_are_one_delivery() -> None:
     ]
 
 
+def test_a_mailbox_with_a_route_of_its_own_has_that_one_for_a_keep() -> None:
+    """The tenant's is another delivery then: it must not take the place of the keep."""
+    own = replace(CONTEXT, route="billing")
+    plan = judge('fileinto :copy "desk";', context=own).plan
+    assert shown(plan) == [("store", "desk"), ("store", "INBOX")]
+    assert shown(judge('fileinto :copy "billing";', context=own).plan) == [("store", "billing")]
+
+
 def leaving(plan: Plan, mail: bytes = MAIL) -> list[bytes]:
     return [apply_edits(mail, effect.edits) for effect in plan.effects]
 
