@@ -22,7 +22,7 @@ from gateway.sieve.strings import (
 from gateway.sieve.syntax import Argument, Call, Number, Text, Texts, shown
 
 UNKNOWN = {
-    "notify": "nobody whom policies may tell, by the tenant's 'notify', is called",
+    "notify": "policies may tell only whom the tenant's 'notify' names, not",
     "sender": "the tenant has no sender",
 }
 

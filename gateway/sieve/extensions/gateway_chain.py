@@ -69,7 +69,7 @@ def _build_limit(given: Given, builder: Builder) -> Test:
     handle = builder.optional_text(given, "handle")
     key = builder.text(given.positionals[0])
     if count is None or not seconds:
-        builder.error(given.call, "'limit' needs ':count' and ':seconds' above zero")
+        builder.error(given.call, "'limit' needs ':count', and ':seconds' above zero")
     default = f"{builder.source.file}:{builder.source.line_at(given.call.at)}"
 
     def test_limit(run: Run) -> bool:
