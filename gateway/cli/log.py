@@ -40,11 +40,10 @@ def search(
     """Find messages by address, id or reply; parts of three characters and more are found."""
     if short := [word for word in words if len(word) < SHORTEST_WORD]:
         raise Refusal(f"'{short[0]}' is too short: give at least {SHORTEST_WORD} characters")
-    text = " ".join(words)
     with opened(config) as gateway:
         gateway.check_tenant(tenant)
         # A write, since it brings the index up to what came since the last search.
-        found = gateway.store.write_now(journal.search, text, tenant=tenant, limit=limit)
+        found = gateway.store.write_now(journal.search, words, tenant=tenant, limit=limit)
     if as_json:
         print_json([_summary(one) for one in found])
         return

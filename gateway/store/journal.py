@@ -7,6 +7,7 @@ somebody searches, so that the hot path never pays for it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -144,14 +145,19 @@ def last_number(db: Db) -> int:
     return int(db.execute("SELECT coalesce(max(number), 0) FROM journal").fetchone()[0])
 
 
-def search(db: Db, words: str, *, tenant: str | None = None, limit: int = 50) -> list[Summary]:
-    """Return the newest messages whose addresses, ids or replies hold every word."""
+def search(
+    db: Db, words: Sequence[str], *, tenant: str | None = None, limit: int = 50
+) -> list[Summary]:
+    """Return the newest messages whose addresses, ids or replies hold each of `words`.
+
+    One may have blanks in it; it has three characters at least, for parts are found by those.
+    """
     _fill_index(db)
-    terms = " AND ".join('"' + word.replace('"', '""') + '"' for word in words.split())
+    terms = " AND ".join('"' + word.replace('"', '""') + '"' for word in words)
     query = (
         "SELECT message FROM found WHERE found MATCH ? GROUP BY message ORDER BY message DESC"
     )
-    ids = [row[0] for row in db.execute(query, (terms,))] if terms else _newest(db, limit)
+    ids = [row[0] for row in db.execute(query, (terms,)).fetchall()]
     summaries = (_summary(db, id_) for id_ in ids)
     wanted = (one for one in summaries if one and tenant in (None, one.tenant))
     return [one for one, _ in zip(wanted, range(limit), strict=False)]

@@ -77,7 +77,7 @@ def test_a_search_does_not_take_a_capture_for_a_delivery(store: Store) -> None:
     )  # fmt: skip
     results = result(batch, Decision.DELIVERED)
     store.write_now(queue.record, batch, results, now=NOON)
-    (found,) = store.write_now(journal.search, id_)
+    (found,) = store.write_now(journal.search, [id_])
     assert found.states == ("captured",)
 
 

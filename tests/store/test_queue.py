@@ -245,8 +245,8 @@ def test_an_upstream_that_counts_anew_gives_the_newest_by_its_id(store: Store) -
 def test_a_search_finds_part_of_an_address(store: Store) -> None:
     id_ = store.write_now(queue.accept, outgoing("ann.smith@example.org"), now=NOON)
     store.write_now(queue.accept, outgoing("bob@example.org"), now=NOON)
-    assert [one.id for one in store.write_now(journal.search, "smith@exam")] == [id_]
-    assert store.write_now(journal.search, "nobody@") == []
+    assert [one.id for one in store.write_now(journal.search, ["smith@exam"])] == [id_]
+    assert store.write_now(journal.search, ["nobody@"]) == []
 
 
 def test_a_scheduled_message_waits_for_its_hour_and_says_so(store: Store) -> None:

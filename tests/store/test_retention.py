@@ -143,11 +143,11 @@ def test_the_journal_goes_at_its_age_with_its_index_and_keeps_what_waits(store: 
     deliver(store, at=NOON)
     waits = accept(store)
     accept(store, at=NOON + 10 * DAY)
-    assert len(store.write_now(journal.search, "ann@example.org")) == 3
+    assert len(store.write_now(journal.search, ["ann@example.org"])) == 3
     step = store.write_now(retention.remove_journal, after=0, before=NOON + DAY)
     assert (step.removed, step.next_after) == (2, None)
     assert store.read_now(rows) == ["message.accepted", "message.accepted"]
-    found = [one.id for one in store.write_now(journal.search, "ann@example.org")]
+    found = [one.id for one in store.write_now(journal.search, ["ann@example.org"])]
     assert len(found) == 2
     assert waits in found
 

@@ -87,7 +87,7 @@ def test_a_refused_recipient_is_found_and_counts_in_no_book(store: Store) -> Non
         fix="gateway suppression remove acme ann@example.org",
     )
     id_ = store.write_now(suppressions.note_refusal, refused, now=NOON)
-    (summary,) = store.write_now(journal.search, "ann@example.org")
+    (summary,) = store.write_now(journal.search, ["ann@example.org"])
     assert (summary.id, summary.kind, summary.tenant) == (id_, "refused", "acme")
     assert (summary.recipients, summary.states) == (("Ann@example.org",), ("failed",))
     timeline = store.read_now(journal.timeline, id_)
