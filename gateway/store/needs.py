@@ -72,8 +72,8 @@ def _waiting_in(db: Db, lane: Lane) -> int:
 def _hold_lane(db: Db, lane: Lane, *, now: datetime) -> None:
     """Hold what waits in a lane that is removed, for a person to release.
 
-    What left by an upstream waits without one from now on, as its sender's mail does: the
-    one that the sender is given takes it.
+    What left by an upstream, held before or now, waits without one from now on, as its
+    sender's mail does: the one that the sender is given takes it.
     """
     is_of_sender = lane.kind in (LaneKind.UPSTREAM, LaneKind.NONE)
     to = Lane(lane.tenant, LaneKind.NONE, "") if is_of_sender else lane
@@ -96,6 +96,11 @@ def _hold_lane(db: Db, lane: Lane, *, now: datetime) -> None:
             db, message, "delivery.held", now=now, recipients=count,
             lane=f"{lane.kind}/{lane.name}", meaning=NO_WAY, fix=fix,
         )  # fmt: skip
+    db.execute(
+        "UPDATE delivery SET lane_kind = ?, lane = ? WHERE tenant = ? AND lane_kind = ?"
+        " AND lane = ? AND state = 'held'",
+        (to.kind.value, to.name, *_key(lane)),
+    )
 
 
 def _unfinished_of(db: Db, address: str) -> list[str]:

@@ -29,6 +29,13 @@ HOOK = """
 url = "https://desk.example/events"
 events = ["message.bounced"]
 """
+OTHER = """
+tenant = "acme"
+[upstreams.other]
+host = "smtp.other.example"
+[senders."support@acme.example"]
+upstream = "other"
+"""
 HOUR = timedelta(hours=1)
 OWN = Lane("acme", LaneKind.UPSTREAM, "own")
 CAPTURED = Lane("acme", LaneKind.CAPTURE, "own")
@@ -112,3 +119,16 @@ def test_a_hook_that_events_wait_for_is_removed_by_force_alone(
         recipients=9,
     )  # fmt: skip
     assert batch.deliveries[0].sendable_seconds == pytest.approx(3600)  # before it was held
+
+
+def test_what_was_held_before_its_upstream_is_removed_waits_for_another_one(
+    store: Store, acme: Tenants
+) -> None:
+    id_ = store.write_now(queue.accept, outgoing(lane=OWN, hold="look"), now=NOON)
+    acme.apply('tenant = "acme"', prune=True)
+    store.write_now(people.release, id_, now=NOON)
+    (entry,) = store.read_now(people.entries)
+    assert entry.reason == "its sender has no upstream"
+    acme.apply(OTHER)
+    (due,) = store.read_now(lanes.due_lanes, now=NOON)
+    assert due.lane == Lane("acme", LaneKind.UPSTREAM, "other")
