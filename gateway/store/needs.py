@@ -70,7 +70,7 @@ def _waiting_in(db: Db, lane: Lane) -> int:
 
 
 def _hold_lane(db: Db, lane: Lane, *, now: datetime) -> None:
-    """Hold what waits in a lane that is removed, for a person to release.
+    """Hold what waits in a lane that is removed, for a person to release, and forget the lane.
 
     What left by an upstream, held before or now, waits without one from now on, as its
     sender's mail does: the one that the sender is given takes it.
@@ -101,6 +101,7 @@ def _hold_lane(db: Db, lane: Lane, *, now: datetime) -> None:
         " AND lane = ? AND state = 'held'",
         (to.kind.value, to.name, *_key(lane)),
     )
+    db.execute("DELETE FROM lanes WHERE tenant = ? AND kind = ? AND name = ?", _key(lane))
 
 
 def _unfinished_of(db: Db, address: str) -> list[str]:

@@ -96,6 +96,12 @@ def test_another_setting_does_not_end_the_pause_of_a_person(acme: Tenants) -> No
     assert acme.paused() == [OWN]
 
 
+def test_a_way_that_is_removed_is_not_paused_any_more(acme: Tenants) -> None:
+    acme.pause(OWN, DESK)
+    acme.apply('tenant = "acme"', prune=True)
+    assert acme.paused() == []
+
+
 @pytest.mark.parametrize(("kind", "lane"), [("upstream", OWN), ("route", DESK)])
 def test_a_new_password_opens_its_way_alone(acme: Tenants, kind: str, lane: Lane) -> None:
     acme.pause(OWN, DESK)
