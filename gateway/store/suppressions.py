@@ -80,6 +80,12 @@ def lift(db: Db, tenant: str, address: str) -> bool:
     return changed.rowcount > 0
 
 
+def forget(db: Db, tenant: str) -> None:
+    """A tenant is gone: nothing stands against anybody for it any more."""
+    db.execute("DELETE FROM suppressions WHERE tenant = ?", (tenant,))
+    _count_change(db)
+
+
 def note_refusal(db: Db, refused: Refused, *, now: datetime) -> str:
     """Keep that a recipient was not taken, so that people find it; return the id of that.
 

@@ -15,7 +15,7 @@ from typing import Any
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant import Tenant
 from gateway.mail.tenant_file import Items, TenantFile, build_tenant
-from gateway.store import codes, needs, states
+from gateway.store import codes, needs, states, suppressions
 from gateway.store.errors import Conflict
 from gateway.store.lanes import resume_lane, resume_refused, resume_way
 from gateway.store.sealing import Seal
@@ -203,7 +203,7 @@ def remove_tenant(db: Db, id_: str, *, force: bool = False, now: datetime) -> No
     needs.free_lane(db, Lane(id_, LaneKind.NONE, ""), force=force, now=now)
     db.execute("DELETE FROM tenants WHERE id = ?", (id_,))
     db.execute("DELETE FROM secrets WHERE tenant = ? AND kind <> 'dkim'", (id_,))
-    db.execute("DELETE FROM suppressions WHERE tenant = ?", (id_,))
+    suppressions.forget(db, id_)
     bump(db)
 
 

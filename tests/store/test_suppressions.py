@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 from gateway.mail.address import parse_address
 from gateway.mail.envelope import Refused
 from gateway.mail.reply import Reply
 from gateway.mail.suppression import Suppression, SuppressionReason
-from gateway.store import books, journal, suppressions
+from gateway.mail.tenant_file import read_tenant_file
+from gateway.store import books, journal, suppressions, tenants
+from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
 from tests.store.values import NOON
 
@@ -28,6 +31,18 @@ def found(store: Store, tenant: str = "acme", *, days: int = 0) -> Suppression |
     now = NOON + days * DAY
     entries = store.read_now(suppressions.entries, tenant=tenant, now=now)
     return next((one for one in entries if one.address == "ann@example.org"), None)
+
+
+def test_what_was_against_it_for_a_tenant_that_is_gone_is_read_anew(
+    store: Store, tmp_path: Path
+) -> None:
+    file, seal = read_tenant_file({"tenant": "acme"}), Seal.load(tmp_path / "secret.key")
+    store.write_now(tenants.apply_tenant, file, {}, seal, now=NOON)
+    store.write_now(suppressions.suppress, BOUNCED, now=NOON)
+    before = store.read_now(suppressions.revision)
+    store.write_now(tenants.remove_tenant, "acme", now=NOON)
+    assert found(store) is None
+    assert store.read_now(suppressions.revision) > before
 
 
 def test_an_address_is_suppressed_for_its_tenant_alone(store: Store) -> None:
