@@ -62,7 +62,8 @@ class AccessTokens:
     async def get(
         self, tenant: str, mailbox: Mailbox, *, refused: str | None = None
     ) -> str | TokenRefused:
-        """Return an access token that is good for some time, and not the `refused` one.
+        """Return an access token that is good for some time, and not the `refused` one, if the
+        provider has another.
 
         Its refresh token, where it came with a new one, is on disk. Raises Unreachable when
         the token endpoint gives no answer, which says nothing of the permission.
@@ -73,10 +74,11 @@ class AccessTokens:
         if usable is not None and revision == self._directory.revision:
             return usable
         while True:
+            begins = key not in self._renewals  # else one who may not know what was refused
             renewed = await asyncio.shield(self._renewal(key, mailbox, refused))
             if isinstance(renewed, Unreachable):
                 raise Unreachable(str(renewed)) from renewed
-            if renewed != refused:  # else it was begun by one who did not know
+            if begins or renewed != refused:
                 return renewed
 
     async def mark(self, tenant: str, mailbox: Mailbox) -> str | None:
@@ -150,22 +152,26 @@ class AccessTokens:
 
     async def _renew_held(
         self, key: Key, mailbox: Mailbox, held: Grant, refused: str | None
-    ) -> TokenRefused | Unreachable | None:
-        """Renew under our lease; None when the store has something good now."""
+    ) -> Renewed | None:
+        """Renew under our lease; None when somebody else put something newer into the store.
+
+        What the provider gave is the answer, however short it lives, and were it the refused
+        one: to ask again at once would bring the same.
+        """
         try:
             if held.usable(now=_now(), refused=refused) is not None:
                 return None  # another process was faster
             said = await self._ask(key[0], mailbox, held)
             if isinstance(said, TokenRefused):
                 return said
-            await self._store.write(
+            is_kept = await self._store.write(
                 grants.keep, self._seal, *key, said, holder=self._holder, now=_now()
             )
         except Unreachable as error:
             return error
         finally:
             await self._store.write(grants.give_back, *key, holder=self._holder)
-        return None
+        return said.access if is_kept else None
 
     async def _ask(self, tenant: str, mailbox: Mailbox, held: Grant) -> Tokens | TokenRefused:
         if not mailbox.needs_person:

@@ -49,8 +49,9 @@ class TokenServer:
     """A provider's authorization server on loopback, with one client.
 
     May be changed at any time: `life_seconds` of access tokens, whether it `rotates` refresh
-    tokens, whether the owner `says_yes`, whether it is `down` (a page instead of JSON), which
-    `service_accounts` there are and what is `delegated` to them.
+    tokens, whether it `repeats` an access token that it gave, whether the owner `says_yes`,
+    whether it is `down` (a page instead of JSON), which `service_accounts` there are and what
+    is `delegated` to them.
     `asked` holds the grant types that were asked for.
     """
 
@@ -59,6 +60,7 @@ class TokenServer:
         self.secret = "s"  # noqa: S105 (of a server on loopback that keeps nothing)
         self.life_seconds = 3600
         self.rotates = True
+        self.repeats = False
         self.says_yes = True
         self.down = False
         self.asked: Arrivals[str] = Arrivals()
@@ -181,7 +183,8 @@ class TokenServer:
         return token
 
     def _grant(self, address: str, *, refresh: str | None) -> Said:
-        token = f"access-{secrets.token_urlsafe(24)}"
+        given = [one for one, (of, _) in self._access.items() if self.repeats and of == address]
+        token = given[0] if given else f"access-{secrets.token_urlsafe(24)}"
         self._access[token] = (address, time.monotonic() + self.life_seconds)
         granted: dict[str, Any] = {
             "access_token": token,

@@ -117,6 +117,25 @@ def test_a_token_is_asked_for_once_by_however_many(run: Run, tmp_path: Path) -> 
     run(work())
 
 
+def test_a_provider_without_another_token_is_asked_once_and_not_for_ever(
+    run: Run, tmp_path: Path
+) -> None:
+    """Some give the same one while it lives, or one that lives for no time."""
+
+    async def work() -> None:
+        async with place(tmp_path) as here, asyncio.timeout(5):
+            await here.say_yes()
+            here.server.repeats = True
+            token = str(await here.get())
+            assert await here.get(refused=token) == token
+            here.server.life_seconds = 0
+            assert await here.get(refused=token) == token
+            assert await here.get() == token
+            assert list(here.server.asked) == ["refresh_token"] * 4
+
+    run(work())
+
+
 def test_a_rotated_refresh_token_is_on_disk_before_its_access_token_is_used(
     run: Run, tmp_path: Path
 ) -> None:
