@@ -59,7 +59,7 @@ class HookCarrier:
 
 
 def without_target(delivery: int, now: datetime) -> Result:
-    """Return the result of a delivery whose lane leads nowhere now."""
+    """Return the result of a delivery whose route, hook or mailbox is not there now."""
     reply = Reply(0, None, NO_ACCOUNT.meaning)
     attempt = Attempt(at=now, host="", phase=Phase.CONNECT, reply=reply)
     return Result(delivery=delivery, attempt=attempt, verdict=NO_ACCOUNT, next_attempt_at=None)

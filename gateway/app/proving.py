@@ -60,7 +60,8 @@ class MailboxTrial:
     ) -> list[Step]:
         account = await self._accounts.of_mailbox(tenant, mailbox, secret=secret)
         if account is None:
-            raise ValueError(f"{mailbox.address}: the upstream it answers by leads nowhere")
+            fix = "give it password_file, then gateway apply"
+            raise ValueError(f"{mailbox.address}: its upstream has no password yet: {fix}")
         return await probe(
             account,
             self._base.catalogue,

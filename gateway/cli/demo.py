@@ -67,7 +67,8 @@ def run_demo(*, once: bool, as_json: bool = False) -> None:
     try:
         reactor.run(begin, demo.close)
     except (TimeoutError, OSError, smtplib.SMTPException) as error:
-        reason = str(error) or "a step did not happen in time"
+        said = getattr(error, "strerror", None) or str(error)
+        reason = said or "a step did not happen in time"
         raise Refusal(f"the demo stopped: {reason}") from error
 
 
