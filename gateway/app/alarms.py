@@ -30,7 +30,6 @@ from gateway.store.waiting import Held, held_aside, held_stale
 
 LOOK_EVERY_SECONDS = 1.0
 COUNT_EVERY_LOOKS = 60  # what reads the whole queue
-PAGES = ("out", "route", "hook", "sent", "capture")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,5 +152,5 @@ def _see(db: Db) -> _Seen:
 
 
 def _differences(db: Db) -> dict[str, int]:
-    pages = {page: books.outbound(db, page=page).difference for page in PAGES}
+    pages = {page: books.outbound(db, page=page).difference for page in books.PAGES}
     return pages | {"in": books.inbound(db).difference}

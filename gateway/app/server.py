@@ -58,7 +58,6 @@ from gateway.web.renewal import RenewalLinks
 from gateway.web.serving import serve_web
 
 LOOK_SECONDS = 0.5
-PAGES = ("out", "route", "hook", "sent", "capture")
 
 
 def serve(settings: Settings, *, capture: bool = False) -> None:
@@ -291,7 +290,7 @@ def _lock(settings: Settings, stack: AsyncExitStack) -> None:
 
 def _measure(db: Db, *, now: datetime) -> Figures:
     pages: dict[str, books.Outbound | books.Inbound] = {
-        page: books.outbound(db, page=page) for page in PAGES
+        page: books.outbound(db, page=page) for page in books.PAGES
     }
     pages["in"] = books.inbound(db)
     counts = figures.count(db, now=now)

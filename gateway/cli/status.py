@@ -26,8 +26,8 @@ from gateway.store.capturing import is_capturing
 from gateway.store.lanes import lane_states
 from gateway.store.waiting import ASIDE_REASON, held_aside, release_all
 
-PAGES = ("out", "route", "hook", "sent")
 CAPTURE = "capture"  # shown where something was ever captured
+PAGES = tuple(page for page in books.PAGES if page != CAPTURE)
 NOTHING_LEAVES = (
     "CAPTURE: nothing leaves this machine. What is accepted now is captured, what waited before"
     " waits, mailboxes are not fetched; gateway serve without --capture ends it"

@@ -12,6 +12,7 @@ from gateway.mail.delivery import OF_SENDERS, LaneKind
 from gateway.store.sqlite import Db
 
 WAITING = "('scheduled', 'queued', 'claimed', 'deferred', 'held')"
+PAGES = ("out", "route", "hook", "sent", "capture")  # of what leaves
 OUTCOMES = ("routed", "answered", "held", "discarded", "set_aside")
 
 
@@ -66,7 +67,7 @@ def add(db: Db, tenant: str, entry: str, count: int) -> None:
 
 
 def outbound(db: Db, *, page: str = "out") -> Outbound:
-    """Return the books of what leaves (page `out`, `route`, `hook`), or was to (`capture`)."""
+    """Return a page of what leaves, or was to (`capture`); see `PAGES`."""
     kinds = "('upstream', 'none')" if page == "out" else f"('{page}')"
     waiting = db.execute(
         f"SELECT count(*) FROM delivery WHERE state IN {WAITING} AND lane_kind IN {kinds}"
