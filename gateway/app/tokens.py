@@ -19,6 +19,7 @@ from gateway.net.http import Http
 from gateway.net.oauth import (
     MAX_REPLY_BYTES,
     Client,
+    NoTokens,
     TokenRefused,
     Tokens,
     ask_without_person,
@@ -26,7 +27,6 @@ from gateway.net.oauth import (
     refresh_tokens,
 )
 from gateway.net.service_account import ask_as_service, read_key
-from gateway.net.unreachable import Unreachable
 from gateway.providers.oauth import client_of
 from gateway.store import grants
 from gateway.store.authorizations import Pending
@@ -37,7 +37,7 @@ NO_KEY = TokenRefused(400, "invalid_client: there is no key_file yet")
 NOT_AUTHORIZED = TokenRefused(400, "not authorized yet")
 
 Key = tuple[str, str]
-Renewed = str | TokenRefused | Unreachable
+Renewed = str | TokenRefused | NoTokens
 
 
 class AccessTokens:
@@ -65,7 +65,7 @@ class AccessTokens:
         """Return an access token that is good for some time, and not the `refused` one, if the
         provider has another.
 
-        Its refresh token, where it came with a new one, is on disk. Raises Unreachable when
+        Its refresh token, where it came with a new one, is on disk. Raises NoTokens when
         the token endpoint gives no answer, which says nothing of the permission.
         """
         key = (tenant, mailbox.address)
@@ -76,8 +76,8 @@ class AccessTokens:
         while True:
             begins = key not in self._renewals  # else one who may not know what was refused
             renewed = await asyncio.shield(self._renewal(key, mailbox, refused))
-            if isinstance(renewed, Unreachable):
-                raise Unreachable(str(renewed)) from renewed
+            if isinstance(renewed, NoTokens):
+                raise NoTokens(str(renewed)) from renewed
             if begins or renewed != refused:
                 return renewed
 
@@ -93,7 +93,7 @@ class AccessTokens:
     async def exchange(
         self, mailbox: Mailbox, pending: Pending, *, code: str
     ) -> Tokens | TokenRefused:
-        """Return the tokens of a code; nothing is kept yet. Raises Unreachable."""
+        """Return the tokens of a code; nothing is kept yet. Raises NoTokens."""
         client = await self.client(pending.tenant, mailbox)
         return await exchange_code(
             self._http,
@@ -104,7 +104,7 @@ class AccessTokens:
         )
 
     async def ask(self, tenant: str, mailbox: Mailbox) -> Tokens | TokenRefused:
-        """Return a token that needs nobody's yes; it is not kept. Raises Unreachable."""
+        """Return a token that needs nobody's yes; it is not kept. Raises NoTokens."""
         client = await self.client(tenant, mailbox)
         if not mailbox.by_service_account:
             return await ask_without_person(self._http, client)
@@ -167,7 +167,7 @@ class AccessTokens:
             is_kept = await self._store.write(
                 grants.keep, self._seal, *key, said, holder=self._holder, now=_now()
             )
-        except Unreachable as error:
+        except NoTokens as error:
             return error
         finally:
             await self._store.write(grants.give_back, *key, holder=self._holder)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gateway.config import ConfigError
 from gateway.mail.tenant import Security
 from gateway.net.imap import Endpoint
+from gateway.net.oauth import NoTokens
 from gateway.net.unreachable import Unreachable
 
 TLS_PORT = 993  # RFC 8314 §7.3
@@ -34,6 +35,8 @@ def explain_outage(error: Unreachable, endpoint: Endpoint) -> Obstacle:
     is_silent = isinstance(reason, TimeoutError | imaplib.IMAP4.abort)
     if is_silent and endpoint.port == TLS_PORT and endpoint.security is not Security.TLS:
         return SPEAKS_TLS
+    if isinstance(error, NoTokens):
+        return NO_TOKENS
     return next((found for kind, found in KINDS if isinstance(reason, kind)), ANYTHING)
 
 
@@ -58,6 +61,11 @@ NO_TLS = Obstacle(
 SPEAKS_TLS = Obstacle(
     "security-mismatch",
     'Port 993 speaks TLS from the first byte: set security to "tls", or use port 143.',
+)
+NO_TOKENS = Obstacle(
+    "no-tokens",
+    "It is the sign-in by OAuth2 that gives no access token now. If it lasts, check that this"
+    " server may reach it by https, and token_url and directory where they are given.",
 )
 ANYTHING = Obstacle(
     "unreachable", "Check host, port and security, and that this server may connect there."

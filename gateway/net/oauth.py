@@ -1,7 +1,7 @@
 """OAuth 2.0 as mail needs it: a person's yes once, access tokens from then on (RFC 6749).
 
 A token endpoint's refusal is a value. What is no answer of a token endpoint, a page above
-all, is `Unreachable`: it says nothing of the permission.
+all, is `NoTokens`: it says nothing of the permission.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ HEADERS = {
     "Content-Type": "application/x-www-form-urlencoded",
     "Accept": "application/json",
 }
+
+
+class NoTokens(Unreachable):
+    """A token endpoint gave no usable answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,7 @@ def authorization_url(
 async def exchange_code(
     http: Http, client: Client, *, code: str, verifier: str, redirect_uri: str
 ) -> Tokens | TokenRefused:
-    """Return the tokens of a code (RFC 6749 §4.1.3, RFC 7636 §4.5); raises Unreachable."""
+    """Return the tokens of a code (RFC 6749 §4.1.3, RFC 7636 §4.5); raises NoTokens."""
     fields = {"code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
     return await _ask(http, client, "authorization_code", fields)
 
@@ -99,12 +103,12 @@ async def exchange_code(
 async def refresh_tokens(
     http: Http, client: Client, *, refresh_token: str
 ) -> Tokens | TokenRefused:
-    """Return new tokens by the refresh token (RFC 6749 §6); raises Unreachable."""
+    """Return new tokens by the refresh token (RFC 6749 §6); raises NoTokens."""
     return await _ask(http, client, "refresh_token", {"refresh_token": refresh_token})
 
 
 async def ask_without_person(http: Http, client: Client) -> Tokens | TokenRefused:
-    """Return a token by the client's own credentials (RFC 6749 §4.4); raises Unreachable."""
+    """Return a token by the client's own credentials (RFC 6749 §4.4); raises NoTokens."""
     fields = {"scope": " ".join(client.scopes)}
     return await _ask(http, client, "client_credentials", fields)
 
@@ -112,17 +116,17 @@ async def ask_without_person(http: Http, client: Client) -> Tokens | TokenRefuse
 def read_reply(reply: HttpReply, *, host: str) -> Tokens | TokenRefused:
     """Return what a token endpoint answered (RFC 6749 §5).
 
-    Raises Unreachable for what is not its answer, and where it asks to try again later.
+    Raises NoTokens for what is not its answer, and where it asks to try again later.
     """
     said = _document(reply.text)
     if reply.status == 200 and isinstance(said.get("access_token"), str):
         return _granted(said)
     error = str(said.get("error", ""))
     if reply.status >= 500 or reply.status == 429 or error in PASSING:
-        raise Unreachable(f"{host} gives no tokens now: {reply.status} {error}".rstrip())
+        raise NoTokens(f"{host} gives no tokens now: {reply.status} {error}".rstrip())
     if not error or reply.status < 400:
         sentence = f"{host} answered {reply.status} with something that is not a token"
-        raise Unreachable(f"{sentence}: check token_url, directory and any proxy on the way")
+        raise NoTokens(f"{sentence}: check token_url, directory and any proxy on the way")
     return TokenRefused(reply.status, _sentence(error, said.get("error_description")))
 
 
@@ -138,7 +142,7 @@ async def _ask(
 async def ask_endpoint(
     http: Http, client: Client, fields: Mapping[str, str]
 ) -> Tokens | TokenRefused:
-    """Return what the token endpoint answers to these fields alone; raises Unreachable."""
+    """Return what the token endpoint answers to these fields alone; raises NoTokens."""
     body = urlencode(fields).encode("ascii")
     host = urlsplit(client.token_url).hostname or client.token_url
     try:
@@ -146,9 +150,9 @@ async def ask_endpoint(
             client.token_url, body=body, headers=HEADERS, ca_file=client.ca_file
         )
     except (Refused, ConfigError) as error:
-        raise Unreachable(f"token_url: {error}") from error
+        raise NoTokens(f"token_url: {error}") from error
     except Unreachable as error:
-        raise Unreachable(f"{host} gives no tokens now: {error}") from error
+        raise NoTokens(f"{host} gives no tokens now: {error}") from error
     return read_reply(reply, host=host)
 
 

@@ -71,7 +71,7 @@ def write_assertion(key: ServiceKey, client: Client, *, mailbox: str, now: datet
 async def ask_as_service(
     http: Http, client: Client, key: ServiceKey, *, mailbox: str, now: datetime
 ) -> Tokens | TokenRefused:
-    """Return a token for one mailbox (RFC 7523 §2.1); raises Unreachable."""
+    """Return a token for one mailbox (RFC 7523 §2.1); raises NoTokens."""
     assertion = write_assertion(key, client, mailbox=mailbox, now=now)
     return await ask_endpoint(http, client, {"grant_type": GRANT_TYPE, "assertion": assertion})
 

@@ -9,6 +9,7 @@ import pytest
 from gateway.mail.tenant import Security
 from gateway.mailbox.reach import explain_outage
 from gateway.net.imap import Endpoint, ImapPools, ImapRefused, ImapSession
+from gateway.net.oauth import NoTokens
 from gateway.net.unreachable import Unreachable
 from tests.mailbox.world import run
 from tests.servers.dovecot import Dovecot
@@ -57,3 +58,10 @@ def test_silence_at_the_port_for_tls_is_told_as_that(port: int, cause: str) -> N
     error.__cause__ = TimeoutError()
     endpoint = Endpoint(host="imap.x.example", port=port, security=STARTTLS)
     assert explain_outage(error, endpoint).cause == cause
+
+
+def test_a_token_endpoint_that_is_away_is_no_fault_of_the_mailboxs_server() -> None:
+    endpoint = Endpoint(host="imap.x.example", port=993, security=TLS)
+    error = NoTokens("login.x.example gives no tokens now: 503")
+    error.__cause__ = TimeoutError()
+    assert explain_outage(error, endpoint).cause == "no-tokens"
