@@ -8,7 +8,7 @@ is never bounced because the helpdesk is down.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -46,11 +46,8 @@ class Target:
     """Where a lane of webhooks leads. `secrets`: two during a rotation, the new one first."""
 
     url: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
     ca_file: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Target(url={self.url!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +72,10 @@ class Webhooks:
                 target.url, body=body, headers=headers, ca_file=target.ca_file
             )
         except (Refused, WrongSecret, ConfigError) as error:  # a person's turn
-            attempt = _none(target, str(error), now)
+            attempt = _unanswered(target, str(error), now)
             return self._results(batch, attempt, fix=OF_SETTINGS, now=now)
         except Unreachable as error:
-            return self._results(batch, _none(target, str(error), now), now=now)
+            return self._results(batch, _unanswered(target, str(error), now), now=now)
         return self._results(batch, _answered(target, reply, now), now=now)
 
     def _results(
@@ -204,7 +201,7 @@ def _fix(code: int) -> str:
     return "look at the log of the webhook's server"
 
 
-def _none(target: Target, sentence: str, now: datetime) -> Attempt:
+def _unanswered(target: Target, sentence: str, now: datetime) -> Attempt:
     reply = Reply(NO_REPLY, None, sentence[:MAX_SHOWN])
     return Attempt(at=now, host=_host(target), phase=Phase.HTTP, reply=reply)
 

@@ -63,8 +63,8 @@ T = TypeVar("T")
 LOGOUT_SECONDS = 5.0
 PIECE_BYTES = 1024 * 1024
 STATUS_ITEMS = "(UIDVALIDITY UIDNEXT MESSAGES)"
+# What is told with neither was not asked for, and may be told without its UID, too.
 PROOFS = frozenset({b"INTERNALDATE", b"RFC822.SIZE"})
-# of what was asked for: an entry without is an unasked-for one, which may lack the UID, too
 UIDS_AT_ONCE = 50  # Yahoo takes commands of 1,000 bytes, QQ short sets only
 CLIENT = {  # what NetEase wants to know before the first SELECT (RFC 2971)
     "name": "mail-gateway",
