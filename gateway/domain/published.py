@@ -80,7 +80,7 @@ def _difference(kind: str, wanted: str, fitting: Sequence[str]) -> str | None:
     if kind == "v=dmarc1":
         return None if "p" in _tags(fitting[0].lower()) else "it lacks p="
     if kind == "v=spf1":
-        said = fitting[0].lower().split()
+        said = [one.removeprefix("+") for one in fitting[0].lower().split()]  # RFC 7208 §4.6.2
         lacking = [one for one in wanted.split()[1:-1] if one.lower() not in said]
         return f"it lacks {' '.join(lacking)}" if lacking else None
     if any(_tags(one) == _tags(wanted) for one in fitting):

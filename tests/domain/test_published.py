@@ -23,6 +23,7 @@ DMARC = DnsRecord(name="_dmarc.acme.example", type="TXT", value="v=DMARC1; p=non
         (KEY, [b"v=DKIM1; k=rsa; p=BBBB"], "wrong"),
         (KEY, [], "missing"),
         (SPF, [b"other", b"v=spf1 mx include:a.example -all"], "published"),
+        (SPF, [b"v=spf1 +include:A.example ~all"], "published"),
         (SPF, [b"v=spf1 mx -all"], "wrong"),
         (SPF, [b"v=spf1 include:a.example ~all", b"v=spf1 -all"], "wrong"),
         (SPF, [b"other"], "missing"),
