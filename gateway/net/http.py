@@ -205,5 +205,7 @@ async def _first_bytes(reply: httpx.Response, most: int) -> str:
 
 def _sentence(error: Exception) -> str:
     """Name what failed; the library's text may be empty, its class never is."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
     text = " ".join(str(error).split())[:200]
     return text or type(error).__name__
