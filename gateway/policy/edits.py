@@ -111,8 +111,11 @@ def _set_anew(message: Message, name: str, edits: Sequence[HeaderEdit]) -> list[
 def _safe(value: str) -> str:
     """A script's value loses control characters, CR and LF but where it is folded; what is not
     ASCII is encoded."""
-    lines = filter(str.strip, as_text(value).split(FOLD))
-    clean = FOLD.join("".join(c if c.isprintable() else " " for c in line) for line in lines)
+    lines = (
+        "".join(c if c.isprintable() else " " for c in one)
+        for one in as_text(value).split(FOLD)
+    )
+    clean = FOLD.join(line for line in lines if line.strip())
     if clean.isascii():
         return clean
     return Header(clean, "utf-8").encode(linesep="\r\n")  # RFC 2047
