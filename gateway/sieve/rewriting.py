@@ -10,7 +10,7 @@ from gateway.sieve.message import Field, Message
 from gateway.sieve.mime import Part
 
 _TEXT = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-_OWN = ("content-type", "content-transfer-encoding", "content-disposition", "mime-version")
+OWN = ("content-type", "content-transfer-encoding", "content-disposition", "mime-version")
 
 
 Splice = tuple[int, int, bytes]  # start and end of a part, and what stands there instead
@@ -21,7 +21,7 @@ def replaced(message: Message, *, text: str, mime: bool, headers: Mapping[str, s
 
     With `mime` the text has header fields of its own. `headers` replaces fields of the message.
     """
-    kept = _kept(message, {*_OWN, *(name.lower() for name in headers)})
+    kept = _kept(message, {*OWN, *(name.lower() for name in headers)})
     return kept + _fields({**headers, "MIME-Version": "1.0"}) + _with_type(text, mime=mime)
 
 
@@ -43,7 +43,7 @@ def spliced(message: Message, splices: Sequence[Splice]) -> bytes:
 def enclosed(message: Message, *, text: str, headers: Mapping[str, str]) -> bytes:
     """Return a message with `text` and the old one attached, unchanged (RFC 5703 §6)."""
     boundary = "=_" + sha256(message.original).hexdigest()[:32]
-    keys = {*_OWN, *(name.lower() for name in headers)}
+    keys = {*OWN, *(name.lower() for name in headers)}
     kept = _kept(message, keys)
     top = _fields(
         {

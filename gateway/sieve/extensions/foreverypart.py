@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gateway.sieve.checker import Builder
 from gateway.sieve.extensions.body import take_text
+from gateway.sieve.extensions.editheader import is_field_name, is_protected
 from gateway.sieve.extensions.variables import MODIFIERS, modifiers, variable_slot
 from gateway.sieve.mime import Part
-from gateway.sieve.rewriting import enclosed, replaced, splice
+from gateway.sieve.rewriting import OWN, enclosed, replaced, splice
 from gateway.sieve.runtime import Command, Run, RunError
 from gateway.sieve.signature import Given, Kind, Positional, Tagged, command
 from gateway.sieve.strings import Expression
@@ -119,15 +120,27 @@ def _build_enclose(given: Given, builder: Builder) -> Command:
 
     def enclose(run: Run) -> None:
         run.settle()
-        fields = _headers(run, subject, None)
-        for line in headers.expand(run):
-            name, colon, value = line.partition(":")
-            if colon:
-                fields[name.strip()] = value.strip()
+        own = _headers(run, subject, None)
+        others = _fields(headers.expand(run), run)
+        fields = {**own, **{n: v for n, v in others.items() if n.capitalize() not in own}}
         run.rewrite(enclosed(run.message, text=text.expand(run), headers=fields))
         run.enclosed = True
 
     return enclose
+
+
+def _fields(lines: Sequence[str], run: Run) -> dict[str, str]:
+    """Return the fields among lines `name: value` that a script may give its message."""
+    found: dict[str, str] = {}
+    for name, colon, value in (line.partition(":") for line in lines):
+        field = name.strip().lower()
+        if not colon or not is_field_name(field) or field in OWN:
+            run.warn(f"enclose: '{name[:40]!a}' is no field that can be given")
+        elif is_protected(field, run.limits, adding=True):
+            run.warn(f"enclose: the header '{name.strip()}' must not be changed")
+        else:
+            found[name.strip()] = value.strip()
+    return found
 
 
 def _headers(run: Run, subject: Expression | None, sender: Expression | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.mail.message import parse_message
 from gateway.sieve.extensions import editheader, scores, surroundings
 from gateway.sieve.interface import CompileError, Limits, Scores
 from gateway.sieve.script import compile_script
@@ -182,6 +183,19 @@ def test_what_is_enclosed_in_a_loop_has_its_parts_replaced_or_the_script_fails()
     second = run(script, letter=in_parts(b"bad", b"bad")).error
     assert second is not None
     assert "was enclosed before" in second.message
+
+
+def test_a_message_that_encloses_has_no_field_that_a_script_must_not_write() -> None:
+    lines = ("X-A: 1", "x-gateway-tags: vip", "content-type: a/b", "no\r\nfield: x", "none")
+    headers = ", ".join(f'"{one}"' for one in lines)
+    result = run(f'enclose :subject "s" :headers [{headers}, "SUBJECT: t"] "x";')
+    message = parse_message(result.passed.content or b"")
+    given = {one.name: one.value for one in message.fields}
+    assert (given["X-A"], given["Subject"], "SUBJECT" in given) == ("1", "s", False)
+    assert [one.name for one in message.fields].count("Content-Type") == 1
+    assert message.first("X-Gateway-Tags") is None
+    assert message.first("field") is None
+    assert sum("warning: enclose" in text for _, _, text in result.trace) == 4
 
 
 def test_a_redirect_goes_to_each_address_in_a_list() -> None:
