@@ -68,11 +68,15 @@ def check(
     path: Annotated[
         Path | None,
         typer.Argument(
-            show_default=False, help="A policy directory, or one file; else the configured one."
+            metavar="PATH",
+            show_default=False,
+            help="A directory of policies, or one file; else the configured directory.",
         ),
     ] = None,
     *,
-    warnings_as_errors: Annotated[bool, typer.Option("--warnings-as-errors")] = False,
+    warnings_as_errors: Annotated[
+        bool, typer.Option("--warnings-as-errors", help="Exit 1 on a warning, too.")
+    ] = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -104,7 +108,12 @@ def check(
 
 def run_tests(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE.svtest", show_default=False)
+        list[Path] | None,
+        typer.Argument(
+            metavar="FILE.svtest",
+            show_default=False,
+            help="Files of tests; else all below tests/ of the policies.",
+        ),
     ] = None,
     *,
     tenant: OfTenant = None,
@@ -160,7 +169,8 @@ def explain(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
 
 def commands(
     name: Annotated[
-        str | None, typer.Argument(show_default=False, help="A command or test; else all.")
+        str | None,
+        typer.Argument(metavar="NAME", show_default=False, help="A command or test; else all."),
     ] = None,
     *,
     config: Config = None,

@@ -52,21 +52,49 @@ Message = Annotated[
 ]
 Script = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", show_default=False, help="This file instead of the chain."),
+    typer.Option(
+        metavar="FILE", show_default=False, help="Try this file instead of the chain."
+    ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="The rules of the RFCs alone.")]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Only the rules of the RFCs: require what is used, prove no sender."
+    ),
+]
 From = Annotated[
-    str | None, typer.Option("--from", metavar="ADDRESS", show_default=False, help="Envelope.")
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="ADDRESS",
+        show_default=False,
+        help="The envelope's sender, <> for none; else Return-Path or From.",
+    ),
 ]
 To = Annotated[
-    str | None, typer.Option("--to", metavar="ADDRESS", show_default=False, help="Envelope.")
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="ADDRESS",
+        show_default=False,
+        help="The envelope's recipient; else Delivered-To, X-Original-To or To.",
+    ),
 ]
 Auth = Annotated[
-    str, typer.Option(metavar="RESULTS", show_default=False, help="Such as dkim=pass,spf=fail.")
+    str,
+    typer.Option(
+        metavar="RESULTS",
+        show_default=False,
+        help="What is proven of it, such as dkim=pass,spf=fail; else nothing.",
+    ),
 ]
 Now = Annotated[
     str | None,
-    typer.Option(metavar="TIME", show_default=False, help="ISO 8601; else this moment."),
+    typer.Option(
+        metavar="TIME",
+        show_default=False,
+        help="When it comes, as 2025-07-01T12:00:00Z; else this moment.",
+    ),
 ]
 
 
