@@ -22,6 +22,7 @@ from pathlib import Path
 from gateway.mail.tenant import Tenant
 from gateway.policy.chain import Chain
 from gateway.policy.compiling import compile_chain, read_list
+from gateway.sieve.charsets import as_text
 from gateway.sieve.interface import CompileError, Diagnostic, Included, Limits
 
 CHECK_SECONDS = 0.75  # so that a change runs within a second
@@ -42,7 +43,7 @@ Recall = Callable[[Tenant, str], Chain | None]
 def chain_paths(directory: Path, tenant: str, kind: str) -> list[Path]:
     """Return the files of a tenant's chain in their order: before, own, after, by name.
 
-    Raises CompileError for a folder that is there and cannot be read.
+    Raises CompileError for a folder that cannot be read and a name that is no text.
     """
     folders = (kind, f"tenants/{tenant}/{kind}", f"{kind}-after")
     return [path for folder in folders for path in _scripts(directory, folder)]
@@ -246,6 +247,7 @@ class Texts:
         """Return the entries of each list; raises CompileError where one cannot be read."""
         found: dict[str, frozenset[str]] = {}
         for name in self._lists():
+            _check_name(f"lists/{name}.txt")
             if (text := self.text(f"lists/{name}.txt")) is None:
                 raise _unreadable(f"lists/{name}.txt", UNREAD)
             found[name] = read_list(text)
@@ -269,7 +271,15 @@ def _scripts(directory: Path, folder: str) -> list[Path]:
     except OSError as error:
         raise _unreadable(folder, f"the folder cannot be read: {error.strerror}") from error
     names = [one.name for one in found if one.is_file() or one.is_symlink()]
+    for name in names:
+        _check_name(f"{folder}/{name}")
     return [directory / folder / name for name in sorted(names, key=os.fsencode)]
+
+
+def _check_name(shown: str) -> None:
+    """Raise CompileError for a name that no log and no database can hold."""
+    if (text := as_text(shown)) != shown:
+        raise _unreadable(text, "the file's name is not UTF-8; give it another one")
 
 
 def _is_script(name: str) -> bool:

@@ -156,6 +156,16 @@ def test_what_is_there_and_cannot_be_read_is_an_error_and_not_left_out(
     assert caught.value.diagnostics[0].file == link
 
 
+@pytest.mark.parametrize(
+    "name", [b"inbound/\xff.sieve", b"lists/\xff.txt"], ids=["script", "list"]
+)
+def test_a_name_that_is_no_text_is_an_error(tmp_path: Path, name: bytes) -> None:
+    write(tmp_path, os.fsdecode(name))
+    with pytest.raises(CompileError, match="name is not UTF-8") as caught:
+        load_chain(tmp_path, ACME, "inbound")
+    assert caught.value.diagnostics[0].file == name.decode("utf-8", "replace")
+
+
 def test_what_an_editor_leaves_beside_a_list_is_none(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists/.#vip.txt").symlink_to("ann@host.1234")
