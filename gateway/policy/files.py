@@ -205,7 +205,7 @@ class Texts:
             if not found.is_relative_to(root) or found.stat().st_size > MAX_TEXT_BYTES:
                 return None
             text = found.read_text(encoding=ENCODING, errors="replace")
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):  # the last for a link that leads to itself
             return None
         self._read[path] = text
         return text

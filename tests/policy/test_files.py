@@ -142,6 +142,7 @@ def test_a_file_that_can_never_run_is_a_warning(tmp_path: Path) -> None:
         ("tenants/acme/inbound", "../../file"),
         ("lists/vip.txt", "nowhere"),
         ("lists/vip.txt", "../large"),
+        ("lists/vip.txt", "vip.txt"),
     ],
 )
 def test_what_is_there_and_cannot_be_read_is_an_error_and_not_left_out(
