@@ -123,7 +123,7 @@ def test_a_provider_without_another_token_is_asked_once_and_not_for_ever(
     """Some give the same one while it lives, or one that lives for no time."""
 
     async def work() -> None:
-        async with place(tmp_path) as here, asyncio.timeout(5):
+        async with place(tmp_path) as here, asyncio.timeout(30):
             await here.say_yes()
             here.server.repeats = True
             token = str(await here.get())
