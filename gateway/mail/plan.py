@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -57,7 +57,7 @@ def end_of_hold(hold: Effect, *, begun_at: datetime) -> datetime | None:
 def words_of_end(hold: Effect, *, at: datetime) -> str:
     """Return for people what becomes of a held message when its hold ends."""
     end = HOLD_ENDS[hold.arguments.get("then") or "release"]
-    return f"it is {end} at {at.isoformat(timespec='seconds')}"
+    return f"it is {end} at {at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 class Step(NamedTuple):
