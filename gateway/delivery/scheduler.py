@@ -317,8 +317,8 @@ class Scheduler:
 
     async def _resume(self, way: Way, *, now: datetime) -> None:
         way.state = None
-        await self._store.write(lanes.resume_lane, way.lane, now=now)
-        events.lane_resumed(lane=way.lane)
+        if await self._store.write(lanes.end_trial, way.lane, now=now):
+            events.lane_resumed(lane=way.lane)
 
     def _owner_of(self, way: Way) -> str:
         return f"{self._owner} {way.lane};"
@@ -350,8 +350,7 @@ def _pause_unless_outdated(
     until: datetime | None,
     now: datetime,
 ) -> bool:
-    """Pause a lane; False when the tenants have changed since the revision `rests_on`."""
+    """Pause a lane; False when a person did, or the tenants are others than at `rests_on`."""
     if rests_on is not None and tenants.revision(db) != rests_on:
         return False
-    lanes.pause_lane(db, lane, by=by, reason=reason, fix=fix, until=until, now=now)
-    return True
+    return lanes.pause_lane(db, lane, by=by, reason=reason, fix=fix, until=until, now=now)

@@ -80,17 +80,19 @@ def pause_lane(
     fix: str | None,
     until: datetime | None = None,
     now: datetime,
-) -> None:
+) -> bool:
     """Let nothing leave by this lane, until a time or until it is resumed.
 
-    The give-up clock of what waits in it stands still meanwhile.
+    The give-up clock of what waits in it stands still meanwhile. False: a person has paused
+    it, and that stays.
     """
-    db.execute(
+    changed = db.execute(
         "INSERT INTO lanes (tenant, kind, name, paused_by, reason, fix, since, until, refusals)"
         " VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (tenant, kind, name) DO UPDATE SET"
         " since = CASE WHEN paused_by IS NULL THEN excluded.since ELSE since END,"
         " paused_by = excluded.paused_by, reason = excluded.reason, fix = excluded.fix,"
-        " until = excluded.until, refusals = refusals + excluded.refusals",
+        " until = excluded.until, refusals = refusals + excluded.refusals"
+        " WHERE paused_by IS NOT 'person' OR excluded.paused_by = 'person'",
         (
             *_key(lane), by, reason, fix, now.timestamp(),
             until.timestamp() if until else None, int(by == "sign-in"),
@@ -102,6 +104,7 @@ def pause_lane(
         f" AND lane = ? AND sendable_since IS NOT NULL AND {WAITS}",
         (now.timestamp(), now.timestamp(), *_key(lane)),
     )
+    return changed.rowcount > 0
 
 
 def resume_lane(db: Db, lane: Lane, *, now: datetime) -> int:
@@ -122,6 +125,15 @@ def resume_lane(db: Db, lane: Lane, *, now: datetime) -> int:
         (now.timestamp(), now.timestamp(), *_key(lane)),
     )
     return changed.rowcount
+
+
+def end_trial(db: Db, lane: Lane, *, now: datetime) -> bool:
+    """Open a lane of which one message got through; False: a person has paused it since."""
+    query = "SELECT paused_by FROM lanes WHERE tenant = ? AND kind = ? AND name = ?"
+    if db.execute(query, _key(lane)).fetchone() == ("person",):
+        return False
+    resume_lane(db, lane, now=now)
+    return True
 
 
 def resume_refused(db: Db, tenant: str, kind: str, name: str, *, now: datetime) -> None:

@@ -25,7 +25,7 @@ from gateway.mail.delivery import (
 from gateway.store import books, journal
 from gateway.store.batch import delivery_of, edits_row, envelope_row, load_batch
 from gateway.store.capturing import lane_now
-from gateway.store.lanes import DUE
+from gateway.store.lanes import DUE, is_paused
 from gateway.store.sqlite import Db
 from gateway.store.waiting import (
     Clocks,
@@ -102,7 +102,12 @@ def claim(
     messages: int,
     recipients: int,
 ) -> list[Batch]:
-    """Lease up to `messages` due messages of a lane, each with at most `recipients` of it."""
+    """Lease up to `messages` due messages of a lane, each with at most `recipients` of it.
+
+    A lane that was paused meanwhile gives none, however long its queue is.
+    """
+    if is_paused(db, lane, now=now):
+        return []
     _take_over_expired(db, lane, now)
     begin_scheduled(db, now=now)
     until = now + lease

@@ -359,6 +359,28 @@ def test_a_paused_lane_sends_nothing(run: Run, tmp_path: Path) -> None:
     run(work())
 
 
+def test_a_pause_counts_while_a_long_queue_leaves(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.limits[LANE] = LaneLimits(connections=1)
+            office.misbehave(slow_seconds=0.02)
+            for number in range(20):
+                await office.accept(f"r{number}@example.net")
+            await office.scheduler.start()
+            await office.wait_until(lambda one: "delivered" in one.values())
+            await office.store.write(
+                lanes.pause_lane, LANE, by="person", reason="stop", fix=None,
+                now=datetime.now(UTC),
+            )  # fmt: skip
+            paused = Counter((await office.states()).values())
+            await office.accept("zoe@example.net", lane=OTHER)
+            states = await office.wait_until(lambda one: one["zoe@example.net"] == "delivered")
+            assert Counter(states.values())["queued"] == paused["queued"] > 0
+            await office.scheduler.stop(grace_seconds=1)
+
+    run(work())
+
+
 def test_recipients_beyond_a_limit_go_in_a_transaction_of_their_own(
     run: Run, tmp_path: Path
 ) -> None:

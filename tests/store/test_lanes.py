@@ -96,6 +96,17 @@ def test_another_setting_does_not_end_the_pause_of_a_person(acme: Tenants) -> No
     assert acme.paused() == [OWN]
 
 
+def test_the_pause_of_a_person_ends_by_a_person_alone(store: Store, acme: Tenants) -> None:
+    """Whatever a session says that was open then: that it was let in, or that it was not."""
+    acme.pause(OWN)
+    assert store.write_now(lanes.end_trial, OWN, now=NOON)
+    acme.pause(OWN, by="person")
+    acme.pause(OWN, by="sign-in")
+    assert not store.write_now(lanes.end_trial, OWN, now=NOON)
+    [state] = store.read_now(lanes.lane_states)
+    assert state.paused_by == "person"
+
+
 def test_a_way_that_is_removed_is_not_paused_any_more(acme: Tenants) -> None:
     acme.pause(OWN, DESK)
     acme.apply('tenant = "acme"', prune=True)
