@@ -17,7 +17,6 @@ ACCEPTED = {
     "event": "An event is on its way to a webhook of the tenant.",
 }
 MEANINGS = {
-    "message.accepted": "The gateway took responsibility for the message; it is on disk.",
     "delivery.queued": "The sign-in was refused, or there was nothing to sign in with: the"
     " message waits until it works, and that time does not count.",
     "delivery.delivered": "The remote server took responsibility for the message.",

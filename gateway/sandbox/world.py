@@ -6,7 +6,6 @@ one. What a customer writes lands in the tenant's sandbox mailbox.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -34,18 +33,14 @@ Signer = Callable[[bytes], bytes]  # takes a message and returns it signed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldSettings:
-    """How the world is made; ports of 0 are free ones."""
+    """How the world is made."""
 
     directory: Path  # for the certificate
     security: Security = Security.NONE  # of upstream and mailboxes
     logins: dict[str, str] | None = None  # of the upstream; None takes any
     zone: Zone | None = None
     hook_secret: str | None = None  # "whsec_..."
-    smtp_port: int = 0
-    imap_port: int = 0
-    dns_port: int = 0
-    http_port: int = 0
-    token_port: int = 0
+    imap_port: int = 0  # a free one
 
 
 class World:
@@ -132,23 +127,12 @@ async def open_world(settings: WorldSettings) -> AsyncIterator[World]:
     """Run the sandbox inside a `with` block. Raises OSError or CannotListenError."""
     world = World(settings)
     async with AsyncExitStack() as started:
-        for server, port in (
-            (world.upstream, settings.smtp_port),
-            (world.mailboxes, settings.imap_port),
-            (world.zone, settings.dns_port),
-            (world.helpdesk, settings.http_port),
-            (world.tokens, settings.token_port),
-        ):
-            await server.start(port)
+        await world.mailboxes.start(settings.imap_port)
+        started.push_async_callback(world.mailboxes.stop)
+        for server in (world.upstream, world.zone, world.helpdesk, world.tokens):
+            await server.start()
             started.push_async_callback(server.stop)
         yield world
-
-
-async def run_sandbox(settings: WorldSettings, *, started: Callable[[World], None]) -> None:
-    """Run the sandbox until cancelled; `started` is called once all servers listen."""
-    async with open_world(settings) as world:
-        started(world)
-        await asyncio.Event().wait()
 
 
 def make_reply(original: Message, text: str, *, customer: str) -> bytes:

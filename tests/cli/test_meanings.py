@@ -22,7 +22,7 @@ def written() -> Iterator[str]:
     yield from (
         f"delivery.{state}" for state in (State.DELIVERED, State.DEFERRED, State.FAILED)
     )
-    rooms = ("store", "actions", "mailbox", "conversation")
+    rooms = ("store", "actions", "mailbox", "conversation", "app")
     for path in [one for room in rooms for one in (ROOT / room).glob("*.py")]:
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(call, ast.Call):

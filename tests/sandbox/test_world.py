@@ -1,7 +1,5 @@
 """The customer's world: what leaves lands, what is written arrives."""
 
-import asyncio
-import contextlib
 import smtplib
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -16,7 +14,7 @@ from imapclient.exceptions import IMAPClientError
 from gateway.mail.message import parse_message
 from gateway.sandbox.folders import SENT
 from gateway.sandbox.misbehaviour import Misbehaviour
-from gateway.sandbox.world import World, WorldSettings, make_reply, open_world, run_sandbox
+from gateway.sandbox.world import World, WorldSettings, make_reply, open_world
 
 SHOP, ANN = "support@acme.example", "ann@example.net"
 MAIL = (
@@ -143,20 +141,3 @@ def test_a_reply_answers_reply_to_and_extends_references() -> None:
     body = reply.get_body()
     assert body is not None
     assert body.get_content().startswith("你好\r\n")
-
-
-def test_it_runs_until_it_is_cancelled(loop: Any, tmp_path: Path) -> None:
-    async def run() -> World:
-        seen: asyncio.Future[World] = asyncio.get_running_loop().create_future()
-        running = asyncio.ensure_future(
-            run_sandbox(WorldSettings(directory=tmp_path), started=seen.set_result)
-        )
-        world = await seen
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-        return world
-
-    stopped: World = loop.run(run())
-    with pytest.raises(ConnectionRefusedError):
-        smtplib.SMTP("127.0.0.1", stopped.upstream.port, timeout=30)
