@@ -221,9 +221,10 @@ def _tell(
     for sentence in notes:
         warn(sentence)
     if not as_json:
+        days = "" if mailbox.fetch_from == "now" else f", and of the last {mailbox.fetch_from}"
         print_line(
             f"{mailbox.address}: connected, {counted(tried.messages, 'message')} in"
-            f" {mailbox.folders[0]}, fetched from {mailbox.fetch_from} on"
+            f" {mailbox.folders[0]}; mail is fetched from now on{days}"
         )
         print_next("gateway mailbox list", f"gateway export {tenant}")
 

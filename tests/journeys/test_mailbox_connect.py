@@ -122,7 +122,7 @@ def test_the_dialogue_asks_and_answers_nobody_by_surprise(
             ("Password", CODE),
         ],
     )
-    assert f"{BOX}: connected, 0 messages in INBOX, fetched from 7d on" in said
+    assert f"{BOX}: connected, 0 messages in INBOX; mail is fetched from now on, and" in said
     assert f"{BOX} has no way to send" in said
     assert f"Amazon buyer-seller messages: set {BOX} in Seller Central" in said
     assert "[alerts] is left out: nobody is told of what needs a person" in said
