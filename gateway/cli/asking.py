@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,17 @@ from gateway.providers.catalogue import load_catalogue
 SSL_WORDS = frozenset({"ssl", "ssl/tls", "smtps"})  # what mail programs call it
 
 OPTIONS = {"sender": "--from", "address": "ADDRESS"}  # where they are not as the key
+
+Word = Annotated[str | None, typer.Option(show_default=False)]
+File = Annotated[Path | None, typer.Option(metavar="FILE", show_default=False)]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
+Preset = Annotated[
+    str | None, typer.Option(help="As gateway provider list shows.", show_default=False)
+]
+Protection = Annotated[
+    str | None, typer.Option(help="starttls, tls or none.", show_default=False)
+]
+User = Annotated[str | None, typer.Option(help="Else the address.", show_default=False)]
 
 Read = Callable[[str], Any]
 """Reads an answer or an option; raises Refusal."""

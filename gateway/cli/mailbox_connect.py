@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.asking import read_password
+from gateway.cli.asking import File, Port, Preset, Protection, User, Word, read_password
 from gateway.cli.check import why_nobody_is_reminded
 from gateway.cli.mailbox_questions import SecretFiles, Wanted, ask_for_all
 from gateway.cli.opening import Config, Json, Opened, TenantId, opened, utc_now
@@ -20,11 +20,9 @@ from gateway.cli.output import counted, print_json, print_line, print_next, warn
 from gateway.cli.permission import Newcomer, back_at, obtain
 from gateway.cli.probing import as_document, print_steps, try_mailbox
 from gateway.cli.refusal import Refusal
-from gateway.mail.schema import SchemaError
+from gateway.cli.tenant_source import joined
 from gateway.mail.tenant import Mailbox
-from gateway.mail.tenant_file import Items, TenantFile, build_tenant, find_faults
-from gateway.providers.catalogue import load_catalogue
-from gateway.providers.misfit import find_misfits
+from gateway.mail.tenant_file import Items, TenantFile
 from gateway.store import grants, tenants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
@@ -33,17 +31,7 @@ if TYPE_CHECKING:  # it brings Twisted
     from gateway.app.proving import Tried
     from gateway.net.oauth import Tokens
 
-Word = Annotated[str | None, typer.Option(show_default=False)]
-File = Annotated[Path | None, typer.Option(metavar="FILE", show_default=False)]
-Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
 Address = Annotated[str | None, typer.Argument(metavar="ADDRESS", show_default=False)]
-Preset = Annotated[
-    str | None, typer.Option(help="As gateway provider list shows.", show_default=False)
-]
-Protection = Annotated[
-    str | None, typer.Option(help="tls, starttls or none.", show_default=False)
-]
-User = Annotated[str | None, typer.Option(help="Else the address.", show_default=False)]
 Since = Annotated[
     str | None, typer.Option("--fetch-from", help="now, or days as 30d.", show_default=False)
 ]
@@ -175,14 +163,7 @@ def _joined(gateway: Opened, tenant: str, wanted: Wanted) -> TenantFile:
         name = _free_name(wanted, {name for kind, name in items if kind == "upstream"})
         merged["upstream", name] = {**wanted.upstream, "mailbox": wanted.address}
         merged["mailbox", wanted.address] = {**wanted.mailbox, "upstream": name}
-    try:
-        built = build_tenant(tenant, settings, merged)
-    except SchemaError as error:
-        raise Refusal(str(error)) from error
-    catalogue = load_catalogue()
-    if faults := [*find_faults(built, providers=catalogue), *find_misfits(built, catalogue)]:
-        raise Refusal(*faults)
-    return TenantFile(tenant=built, settings=settings, items=merged)
+    return joined(tenant, settings, merged)
 
 
 def _free_name(wanted: Wanted, taken: set[str]) -> str:

@@ -17,6 +17,12 @@ import typer
 
 from gateway.cli.asking import (
     Asking,
+    File,
+    Port,
+    Preset,
+    Protection,
+    User,
+    Word,
     read_address_key,
     read_password,
     read_port,
@@ -28,11 +34,10 @@ from gateway.cli.opening import Config, Json, Opened, TenantId, opened, utc_now
 from gateway.cli.output import print_json, print_line, print_next
 from gateway.cli.probing import as_document, print_steps, probe_upstream
 from gateway.cli.refusal import Refusal
-from gateway.mail.schema import SchemaError
+from gateway.cli.tenant_source import joined
 from gateway.mail.tenant import Security, Tenant
-from gateway.mail.tenant_file import Items, TenantFile, build_tenant, find_faults
+from gateway.mail.tenant_file import Items, TenantFile
 from gateway.providers.catalogue import Provider, load_catalogue
-from gateway.providers.misfit import find_misfits
 from gateway.store import tenants
 
 if TYPE_CHECKING:  # it brings Twisted
@@ -40,18 +45,8 @@ if TYPE_CHECKING:  # it brings Twisted
 
 GENERIC = "generic"
 
-Word = Annotated[str | None, typer.Option(show_default=False)]
-File = Annotated[Path | None, typer.Option(metavar="FILE", show_default=False)]
-Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
-Preset = Annotated[
-    str | None, typer.Option(help="As gateway provider list shows.", show_default=False)
-]
-Protection = Annotated[
-    str | None, typer.Option(help="starttls, tls or none.", show_default=False)
-]
 Shown = Annotated[str | None, typer.Option(help="What customers see.", show_default=False)]
 From = Annotated[str | None, typer.Option("--from", metavar="ADDRESS", show_default=False)]
-User = Annotated[str | None, typer.Option(help="Else the address.", show_default=False)]
 Own = Annotated[
     str | None, typer.Option(help="Else the provider's, or own.", show_default=False)
 ]
@@ -196,14 +191,7 @@ def _joined(gateway: Opened, tenant: str, wanted: _Wanted, name: str) -> TenantF
     merged["sender", wanted.sender] = {**known, **said, "upstream": name}
     if wanted.domain not in wanted.preset.domains:  # there only its own address sends
         merged.setdefault(("domain", wanted.domain), {})
-    try:
-        built = build_tenant(tenant, settings, merged)
-    except SchemaError as error:
-        raise Refusal(str(error)) from error
-    catalogue = load_catalogue()
-    if faults := [*find_faults(built, providers=catalogue), *find_misfits(built, catalogue)]:
-        raise Refusal(*faults)
-    return TenantFile(tenant=built, settings=settings, items=merged)
+    return joined(tenant, settings, merged)
 
 
 def _save(gateway: Opened, file: TenantFile, name: str, *, secret: str | None) -> None:
