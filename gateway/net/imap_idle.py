@@ -19,6 +19,8 @@ from gateway.net.concurrency import spawn
 from gateway.net.imap_wire import MAX_LINE_BYTES, Refusal, Wire
 
 NEWS = frozenset({"EXISTS", "RECENT"})
+KEPT = NEWS | {"BYE", "STATUS"}  # of what is told; the rest is noted by nobody
+AT_ONCE = 200  # answers: some milliseconds, then others have their turn
 LITERAL = re.compile(rb"\{(\d{1,9})\}\r?\n")
 
 
@@ -30,6 +32,7 @@ class IdleWire(Wire):
 
     _asked: bytes | None = None  # the tag of the command that is not answered yet
     _may_go_on = False  # the server has answered "+"
+    may_have_more = False  # than was taken
 
     def say(self, command: str, *words: str) -> None:
         """Send one command; raises OSError or abort where it would have to wait."""
@@ -47,14 +50,19 @@ class IdleWire(Wire):
                 self.send(b"DONE\r\n")
 
     def take(self) -> None:
-        """Read what has come, and note every answer that is whole; raises its BYE."""
-        while True:
-            while self._has_whole_answer():
-                self._may_go_on |= self._get_response() is None
-                self._check_bye()  # some say it again and again, and never hang up
-            if len(self._buffer) > MAX_LINE_BYTES:
+        """Read what has come, and note answers that are whole; raises its BYE.
+
+        Whoever empties a mailbox by another program brings a hundred thousand of them: then
+        it `may_have_more`.
+        """
+        self.may_have_more = True
+        for _ in range(AT_ONCE):
+            if self._has_whole_answer():
+                self._note()
+            elif len(self._buffer) > MAX_LINE_BYTES:
                 raise self.abort(f"an answer of more than {MAX_LINE_BYTES} bytes")
-            if not self._fill_at_once():
+            elif not self._fill_at_once():
+                self.may_have_more = False
                 return
 
     def is_answered(self) -> bool:
@@ -85,6 +93,12 @@ class IdleWire(Wire):
         if tag is not None:
             self._get_tagged_response(tag)
         return list(self.untagged_responses.get("STATUS", ()))
+
+    def _note(self) -> None:
+        self._may_go_on |= self._get_response() is None
+        self._check_bye()  # some say it again and again, and never hang up
+        for kind in self.untagged_responses.keys() - KEPT:
+            del self.untagged_responses[kind]
 
     def _fill_at_once(self) -> bool:
         with self._at_once():
@@ -154,6 +168,10 @@ class Idle:
 
     async def _hears(self, *others: asyncio.Future[Any], until: float | None = None) -> bool:
         """Wait for bytes, one of `others` or the time; return whether there are bytes."""
+        if self._wire.may_have_more:
+            await asyncio.sleep(0)
+            is_over = until is not None and time.monotonic() >= until
+            return not is_over and not any(one.done() for one in others)
         loop, sock = asyncio.get_running_loop(), self._wire.sock
         bytes_came: asyncio.Future[Any] = loop.create_future()
         loop.add_reader(sock, _settle, bytes_came)

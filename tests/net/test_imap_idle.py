@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import thread_time
 
 import pytest
 
@@ -79,6 +80,32 @@ def test_what_never_ends_while_idle_is_unreachable(said: bytes) -> None:
 
     with scripted(CAPABLE, DONE, ON + said) as endpoint:
         talk(endpoint, work)
+
+
+def test_a_mailbox_that_is_emptied_by_another_program_holds_nobody_up() -> None:
+    async def work(session: ImapSession) -> float:
+        await session.login("a", "b")
+        longest = 0.0
+
+        async def look() -> None:
+            nonlocal longest
+            before = thread_time()
+            while True:
+                await asyncio.sleep(0)
+                longest, before = max(longest, thread_time() - before), thread_time()
+
+        looking = asyncio.ensure_future(look())
+        await asyncio.sleep(0)
+        assert await idle(session, seconds=60)
+        await asyncio.sleep(0)
+        looking.cancel()
+        return longest
+
+    removed = b"* 1 EXPUNGE\r\n" * 50_000
+    with scripted(CAPABLE, DONE, ON + removed + b"* 1 EXISTS\r\n", DONE) as endpoint:
+        longest = talk(endpoint, work)
+    assert not isinstance(longest, ImapRefused)
+    assert longest < 0.1
 
 
 def test_another_folder_is_asked_about_without_opening_it() -> None:
