@@ -26,6 +26,7 @@ CONNECT_SECONDS = 20.0
 READ_SECONDS = 60.0
 MAX_LINE_BYTES = 1024 * 1024  # an answer listing many folders or flags is one line
 MAX_LITERAL_BYTES = 160 * 1024 * 1024
+MAX_ANSWER_BYTES = 256 * 1024 * 1024  # to one command: the list of a million messages has 80
 BLOCK_BYTES = 256 * 1024
 
 Address = tuple[Any, ...]  # as `socket.getaddrinfo` has it
@@ -45,6 +46,7 @@ class Endpoint:
     address: str | None = None
     ca_files: tuple[str, ...] = ()
     read_seconds: float = READ_SECONDS  # a server that is silent for longer is gone
+    answer_bytes: int = MAX_ANSWER_BYTES  # one that says more to a command never ends
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -70,6 +72,7 @@ class Wire(imaplib.IMAP4):
         self._endpoint = endpoint
         self._connected = connected
         self._buffer = bytearray()
+        self._answer_bytes = 0  # since the last command
         self._exists = 0  # messages in the open folder, as last told
         self._has_arrivals = False  # since the folder was last listed
         try:
@@ -209,7 +212,15 @@ class Wire(imaplib.IMAP4):
             raise self.abort("the server hung up")
         self._buffer += block
 
+    def _command(self, name: str, *args: Any) -> Any:
+        self._answer_bytes = 0
+        library: Any = super()
+        return library._command(name, *args)
+
     def _take(self, size: int) -> bytes:
+        self._answer_bytes += size
+        if self._answer_bytes > self._endpoint.answer_bytes:
+            raise self.abort(f"an answer of more than {self._endpoint.answer_bytes} bytes")
         taken = bytes(memoryview(self._buffer)[:size])
         del self._buffer[:size]
         return taken

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
@@ -255,6 +256,18 @@ def test_pieces_shorter_than_asked_for_are_no_end(answers: tuple[bytes, ...]) ->
 
     with scripted(CAPABLE, DONE, DONE, *said) as endpoint:
         assert talk(endpoint, work) == b"hello world"
+
+
+def test_an_answer_without_end_is_unreachable() -> None:
+    async def work(session: ImapSession) -> object:
+        await session.login("a", "b")
+        return await session.folders()
+
+    listed = b'* LIST () "/" x\r\n' * 100
+    with scripted(CAPABLE, DONE, listed) as endpoint:
+        bounded = replace(endpoint, answer_bytes=1000)
+        with pytest.raises(Unreachable, match="an answer of more than 1000 bytes"):
+            talk(bounded, work)
 
 
 def test_pieces_without_end_are_refused() -> None:
