@@ -8,11 +8,10 @@ from gateway.actions.append import Appender, Shelf
 from gateway.app.foundation import Foundation
 from gateway.app.hooks import without_target
 from gateway.mail.delivery import Batch, Result
-from gateway.mail.tenant import Route, Security
+from gateway.mail.tenant import Route
+from gateway.mailbox.account import PORTS
 from gateway.net.imap import Endpoint, ImapPools
 from gateway.store import journal
-
-PORTS = {Security.TLS: 993, Security.STARTTLS: 143, Security.NONE: 143}
 
 
 class AppendCarrier:
