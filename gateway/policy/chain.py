@@ -363,7 +363,7 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, str):
         return as_text(value)
     if isinstance(value, tuple):
-        return tuple(map(_as_text, value))
+        return value if all(map(str.isascii, value)) else tuple(map(as_text, value))
     if isinstance(value, dict):
         return {key: _as_text(one) for key, one in value.items()}
     return value

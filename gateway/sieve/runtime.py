@@ -60,11 +60,7 @@ class Run:
         self.strangers: set[str] = {f"{GLOBAL}{name}" for name in passed.strangers}
         self.flags: list[str] = [*passed.flags]
         self.actions: list[Action] = []
-        self.envelope: dict[str, str] = {  # what scripts made of it, by its part
-            one.arguments.get("part", "from"): one.target
-            for one in passed.actions
-            if one.kind in ENVELOPE
-        }
+        self.envelope = _envelope(passed.actions) if passed.actions else {}
         self.steps = passed.steps
         self.included: set[tuple[str, str]] = set()
         self.results: list[Any] = []  # of a testsuite
@@ -328,6 +324,13 @@ class Run:
                 "total number of actions exceeds policy limit"
                 f" ({self.limits.actions} a message)"
             )
+
+
+def _envelope(actions: Sequence[Action]) -> dict[str, str]:
+    """Return what earlier scripts made of the envelope, by its part."""
+    return {
+        one.arguments.get("part", "from"): one.target for one in actions if one.kind in ENVELOPE
+    }
 
 
 Command = Callable[[Run], None]
