@@ -14,6 +14,7 @@ from gateway.store.lanes import LaneState
 
 CLAIM_MESSAGES = 50  # in one transaction
 MOST_UNRECORDED = 50  # the records of one group commit
+MOST_BYTES = 64 * 1024 * 1024  # of content in flight, each of which is copied to be signed
 RESTS = (
     timedelta(seconds=10),
     timedelta(seconds=30),
@@ -99,7 +100,9 @@ class Way:
     @property
     def _has_slot(self) -> bool:
         sending = len(self.in_flight) - len(self._sent)
-        return sending < self.connections and len(self._sent) < MOST_UNRECORDED
+        size_bytes = sum(len(one.content) for one in self.in_flight.values())
+        is_free = sending < self.connections and len(self._sent) < MOST_UNRECORDED
+        return is_free and size_bytes < MOST_BYTES
 
     def sent(self, batch: Batch) -> None:
         """Let another session begin: what is left to do is to record that all was taken."""

@@ -42,6 +42,7 @@ UNCLAIM = (
     "UPDATE delivery SET state = 'queued', token = NULL, owner = NULL, lease_until = NULL"
     " WHERE state = 'claimed'"
 )
+CLAIM_BYTES = 32 * 1024 * 1024  # of content, at most or in one message, in one transaction
 OF_OWNER = "substr(owner, 1, ?) = ?"
 STATES: dict[Decision, State] = {
     Decision.DELIVERED: State.DELIVERED,
@@ -104,6 +105,7 @@ def claim(
 ) -> list[Batch]:
     """Lease up to `messages` due messages of a lane, each with at most `recipients` of it.
 
+    What is large comes in fewer: the content of all is read here, and held until it is sent.
     A lane that was paused meanwhile gives none, however long its queue is.
     """
     if is_paused(db, lane, now=now):
@@ -281,14 +283,18 @@ def _interrupt(db: Db, where: str, values: tuple[object, ...], *, now: datetime)
 
 
 def _due_messages(db: Db, lane: Lane, *, now: datetime, limit: int) -> list[str]:
+    """Return due messages in the order of their times, together no larger than CLAIM_BYTES."""
     cursor = db.execute(
-        f"SELECT message FROM delivery WHERE {DUE} AND tenant = ? AND lane_kind = ?"
-        " AND lane = ? AND next_attempt_at <= ? ORDER BY next_attempt_at",
+        "SELECT d.message, m.size_bytes FROM delivery d JOIN message m ON m.id = d.message"
+        f" WHERE {DUE} AND d.tenant = ? AND d.lane_kind = ? AND d.lane = ?"
+        " AND d.next_attempt_at <= ? ORDER BY d.next_attempt_at",
         (lane.tenant, lane.kind.value, lane.name, now.timestamp()),
     )
-    found: dict[str, None] = {}
-    for (message,) in cursor:
-        found[message] = None
+    found: dict[str, int] = {}
+    for message, size_bytes in cursor:
+        if found and sum(found.values()) + size_bytes > CLAIM_BYTES:
+            break
+        found[message] = size_bytes
         if len(found) >= limit:
             break
     cursor.close()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.delivery.rate import LaneLimits
-from gateway.delivery.way import Way
+from gateway.delivery.way import MOST_BYTES, Way
 from gateway.mail.delivery import (
     Attempt,
     Batch,
@@ -152,5 +152,19 @@ def test_a_session_is_free_again_while_its_record_is_written(run: Run) -> None:
         end.set()
         await task
         await way.wait_until_idle()
+
+    run(work())
+
+
+def test_another_session_waits_while_much_is_in_flight(run: Run) -> None:
+    async def work() -> None:
+        way, end = _way(), asyncio.Event()
+        task = await _begin(way, replace(BATCH, content=bytes(MOST_BYTES)), end)
+        waiting = spawn(way.wait_for_slot(), name="wait")
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        end.set()
+        await task
+        assert await waiting
 
     run(work())
