@@ -31,6 +31,10 @@ from gateway.store.waiting import (
 STAND_STILL = (LaneKind.UPSTREAM, LaneKind.ROUTE, LaneKind.HOOK)  # while it is captured
 ITS_TURN = "its turn has not come: what was due before it leaves first"
 ITS_TURN_FIX = "gateway status tells whether the server runs, gateway queue retry puts it first"
+MOVED = {
+    State.QUEUED: "sent on", State.SCHEDULED: "sent on", State.HELD: "held",
+    State.CANCELLED: "deleted", State.FAILED: "given up",
+}  # fmt: skip
 FINISHED_SHOWN = "('delivered', 'failed', 'cancelled')"
 
 
@@ -231,7 +235,7 @@ def move(
         },
     )  # fmt: skip
     if not changed.rowcount:
-        raise Conflict(f"{message}: {_why_not(db, message)}")
+        raise Conflict(f"{message}: {_why_not(db, message, to)}")
     if event is not None:
         journal.write(db, message, event, now=now, recipients=changed.rowcount, rule=rule)
     return changed.rowcount
@@ -269,14 +273,15 @@ def _waits_from(
     return clocks(db, lane, now=now), now, *why_waiting(lane, row[3])
 
 
-def _why_not(db: Db, message: str) -> str:
+def _why_not(db: Db, message: str, to: State) -> str:
     query = "SELECT DISTINCT state FROM delivery WHERE message = ? ORDER BY state"
     states = ", ".join(row[0] for row in db.execute(query, (message,)))
     if not states:
         return (
             "it was fetched, it is not in the queue; gateway log trace shows what became of it"
         )
-    return f"nothing of it can be changed so: its recipients are {states}"
+    more = f"gateway queue show {message} tells more"
+    return f"it cannot be {MOVED[to]} now: its recipients are {states}; {more}"
 
 
 def _page(db: Db, name: str) -> tuple[str, str]:

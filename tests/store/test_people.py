@@ -53,7 +53,7 @@ def test_what_was_never_tried_says_what_its_lane_rests_for(store: Store) -> None
 
 def test_what_is_held_is_not_retried(store: Store) -> None:
     id_ = store.write_now(queue.accept, outgoing(hold="look at it"), now=NOON)
-    with pytest.raises(Conflict, match="its recipients are held"):
+    with pytest.raises(Conflict, match="it cannot be sent on now: its recipients are held"):
         retry(store, id_)
     with pytest.raises(Conflict, match="there is no message 'X'"):
         retry(store, "X")
