@@ -32,7 +32,10 @@ HEADERS = {
     "Cache-Control": "private, no-store",
 }
 TOO_OFTEN = "Too many tries in a short time. Wait ten minutes, then open the link again."
-GONE = "This link is not good any more: it was used, or another code is in use meanwhile."
+GONE = (
+    "This link is not good any more: it was used, or another code is in use meanwhile. Or it"
+    " was not copied whole from the mail."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
