@@ -98,7 +98,7 @@ def _result(
     next_attempt_at = None
     if attempt.reply.code == APPENDED:
         verdict = Verdict(
-            decision=Decision.DELIVERED, cause="accepted", meaning="the folder took it"
+            decision=Decision.DELIVERED, cause="accepted", meaning="The folder took it."
         )
     elif timedelta(seconds=delivery.sendable_seconds) >= settings.give_up_after:
         meaning = f"the mailbox did not take it for too long: {attempt.reply.text}"

@@ -130,7 +130,7 @@ def judge(
     code = attempt.reply.code
     if code // 100 == 2:
         verdict = Verdict(
-            decision=Decision.DELIVERED, cause="accepted", meaning="the webhook took it"
+            decision=Decision.DELIVERED, cause="accepted", meaning="The webhook took it."
         )
         return _result(delivery, attempt, verdict)
     fix = fix or _fix(code)

@@ -58,11 +58,12 @@ class Timeline:
 
 
 def write(db: Db, message: str, event: str, *, now: datetime, **detail: object) -> None:
-    """Add a row; details that are None are left out."""
+    """Add a row; details that are None are left out, times are kept in UTC with Z."""
     kept = {key: value for key, value in detail.items() if value is not None}
+    text = json.dumps(kept, ensure_ascii=False, default=_with_z)
     db.execute(
         "INSERT INTO journal (message, at, event, detail) VALUES (?,?,?,?)",
-        (message, now.timestamp(), event, json.dumps(kept, ensure_ascii=False)),
+        (message, now.timestamp(), event, text),
     )
 
 
@@ -228,3 +229,7 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     return Entry(
         number=number, message=message, at=when, event=event, detail=json.loads(detail)
     )
+
+
+def _with_z(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

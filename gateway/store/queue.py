@@ -257,7 +257,7 @@ def _accepted(outgoing: Outgoing) -> dict[str, object]:
         "message_id": outgoing.message_id or None,
         "credential": outgoing.credential,
         "origin": outgoing.origin,
-        "hold_until": envelope.hold_until.isoformat() if envelope.hold_until else None,
+        "hold_until": envelope.hold_until,
     }
 
 
@@ -367,9 +367,7 @@ def _tried(batch: Batch, result: Result, now: datetime) -> dict[str, object]:
         "cause": result.verdict.cause,
         "meaning": result.verdict.meaning,
         "fix": result.verdict.fix,
-        "next_attempt_at": result.next_attempt_at.isoformat()
-        if result.next_attempt_at
-        else None,
+        "next_attempt_at": result.next_attempt_at,
         "remote_id": attempt.remote_id,
         "perhaps_delivered": result.verdict.decision is Decision.UNKNOWN or None,
     }

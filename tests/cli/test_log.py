@@ -24,6 +24,7 @@ def refuse(db: Db, id_: str) -> None:
         reply="451 4.7.1 greylisted",
         meaning="The server asks us to come back.",
         fix="wait",
+        next_attempt_at=NOON,
     )
 
 
@@ -46,6 +47,7 @@ def test_a_trace_has_the_shape_others_rely_on(cli: Cli, message: str) -> None:
     assert (accepted["event"], accepted["fix"]) == ("message.accepted", None)
     assert "on disk" in accepted["meaning"]
     assert deferred["detail"]["reply"] == "451 4.7.1 greylisted"
+    assert deferred["detail"]["next_attempt_at"] == accepted["at"]
     assert (deferred["meaning"], deferred["fix"]) == (
         "The server asks us to come back.", "wait",
     )  # fmt: skip
