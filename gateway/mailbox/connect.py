@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.mailbox.account import Account, find_junk
-from gateway.mailbox.reach import explain_outage
+from gateway.mailbox.reach import explain_outage, explain_refusal
 from gateway.mailbox.sign_in import select_first
 from gateway.net.imap import Folder, ImapPools, ImapRefused, ImapSession
 from gateway.net.unreachable import Unreachable
 from gateway.providers.catalogue import Provider
-from gateway.providers.diagnosis import diagnose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +125,7 @@ class _Proving:
         return self.failed(self._explain(refused))
 
     def _explain(self, refused: ImapRefused) -> Failure:
-        diagnosis = diagnose(
-            self._account.provider,
-            self._catalogue,
-            phase=refused.phase,
-            code=refused.code,
-            text=refused.text,
-            address=self._account.address,
-            oauth2=self._account.oauth2,
-        )
+        diagnosis = explain_refusal(refused, self._account, self._catalogue)
         return Failure(
             cause=diagnosis.cause,
             meaning=diagnosis.meaning,

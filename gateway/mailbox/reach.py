@@ -1,17 +1,21 @@
-"""Why a mailbox's server could not be reached, and what to change: pure."""
+"""Why a mailbox's server could not be reached, or says no, and what to change: pure."""
 
 from __future__ import annotations
 
 import imaplib
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.config import ConfigError
 from gateway.mail.tenant import Security
-from gateway.net.imap import Endpoint
+from gateway.mailbox.account import Account
+from gateway.net.imap import Endpoint, ImapRefused
 from gateway.net.oauth import NoTokens
 from gateway.net.unreachable import Unreachable
+from gateway.providers.catalogue import Provider
+from gateway.providers.diagnosis import Diagnosis, diagnose
 
 TLS_PORT = 993  # RFC 8314 §7.3
 WRONG_NAME = frozenset({62, 64})  # of OpenSSL: for another host name, or IP address
@@ -38,6 +42,21 @@ def explain_outage(error: Unreachable, endpoint: Endpoint) -> Obstacle:
     if isinstance(error, NoTokens):
         return NO_TOKENS
     return next((found for kind, found in KINDS if isinstance(reason, kind)), ANYTHING)
+
+
+def explain_refusal(
+    refused: ImapRefused, account: Account, catalogue: Mapping[str, Provider]
+) -> Diagnosis:
+    """Return what a refusal means at the account's provider."""
+    return diagnose(
+        account.provider,
+        catalogue,
+        phase=refused.phase,
+        code=refused.code,
+        text=refused.text,
+        address=account.address,
+        oauth2=account.oauth2,
+    )
 
 
 UNTRUSTED = Obstacle(

@@ -22,11 +22,11 @@ from gateway.mailbox.health import (
     read_evidence,
     write_evidence,
 )
-from gateway.mailbox.reach import explain_outage
+from gateway.mailbox.reach import explain_outage, explain_refusal
 from gateway.net.imap import ImapRefused
 from gateway.net.unreachable import Unreachable
 from gateway.providers.catalogue import Provider
-from gateway.providers.diagnosis import Diagnosis, diagnose
+from gateway.providers.diagnosis import Diagnosis
 from gateway.store import queue, states
 from gateway.store.sqlite import Db, Store
 from gateway.store.states import MailboxState
@@ -93,7 +93,7 @@ class Standing:
 
     async def refused(self, refused: ImapRefused) -> tuple[Diagnosis, timedelta | None]:
         """Add a refusal; return what it means and when to sign in again (`next_sign_in`)."""
-        diagnosis = self.diagnose(refused)
+        diagnosis = explain_refusal(refused, self._account, self._catalogue)
         is_evidence = refused.phase in SIGN_IN and is_refusal(diagnosis.whose_turn)
         said = f'{diagnosis.meaning} The server said: "{refused.text}"'
         fix = diagnosis.fix and diagnosis.fix.replace("ADDRESS", self._account.address)
@@ -104,18 +104,6 @@ class Standing:
         """Add an outage, which never speaks for death."""
         fix = explain_outage(error, self._account.endpoint).fix
         await self._add("unreachable", refused=False, reason=str(error), fix=fix)
-
-    def diagnose(self, refused: ImapRefused) -> Diagnosis:
-        """Return what a refusal means at this provider."""
-        return diagnose(
-            self._account.provider,
-            self._catalogue,
-            phase=refused.phase,
-            code=refused.code,
-            text=refused.text,
-            address=self._account.address,
-            oauth2=self._account.oauth2,
-        )
 
     async def _add(
         self, cause: str, *, refused: bool, reason: str, fix: str | None
