@@ -85,6 +85,7 @@ class Carried:
     reason: str = ""
     answer: Answer | None = None
     notices: tuple[Alert, ...] = ()  # mails to people of the tenant or to the operator
+    untold: tuple[str, ...] = ()  # who had too many of them already
 
     @property
     def state(self) -> str:
@@ -101,6 +102,7 @@ class Carried:
             "reason": self.reason or None,
             "queued": [one.id for one in self.outgoing] or None,
             "told": [one.recipient for one in self.notices] or None,
+            "not_told": list(self.untold) or None,
         }
 
 

@@ -244,6 +244,7 @@ def finish_effect(
         )
         if reason:
             carried = keep_back(carried.answer, reason, office=office)
+    carried = _within_room(db, carried, office)
     changed = inbox.finish_effect(
         db,
         office.occasion.fetched.id,
@@ -258,6 +259,13 @@ def finish_effect(
         alerts.queue_notices(db, office.tenant.id, carried.notices, now=now)
         _note_answer(db, carried, office, learn=learn)
     return carried
+
+
+def _within_room(db: Db, carried: Carried, office: Office) -> Carried:
+    """Leave out whom the policies had told too often in this hour."""
+    told = alerts.find_room(db, office.tenant.id, carried.notices, now=office.occasion.now)
+    untold = tuple(one.recipient for one in carried.notices if one not in told)
+    return replace(carried, notices=tuple(told), untold=untold)
 
 
 def _find_suppressed(db: Db, carried: Carried, office: Office) -> str | None:

@@ -78,19 +78,26 @@ def queue(db: Db, alerts: Sequence[Alert]) -> None:
     )  # fmt: skip
 
 
-def queue_notices(db: Db, tenant: str, notices: Sequence[Alert], *, now: datetime) -> int:
-    """Queue what policies have people told; nobody gets more than 20 of a tenant in an hour.
+def find_room(db: Db, tenant: str, notices: Sequence[Alert], *, now: datetime) -> list[Alert]:
+    """Return what of `notices` may be told: nobody gets more than 20 of a tenant in an hour."""
+    room: dict[str, int] = {}
+    told = []
+    for one in notices:
+        if one.recipient not in room:
+            had = marks.count(db, _mark_of(tenant, one), since=now - HOUR)
+            room[one.recipient] = NOTICES_AN_HOUR - had
+        if room[one.recipient] > 0:
+            room[one.recipient] -= 1
+            told.append(one)
+    return told
 
-    Returns how many were queued.
-    """
-    queued = 0
-    for notice in notices:
-        mark = marks.Mark(tenant=tenant, kind="notice", handle="", key=notice.recipient)
-        if marks.count(db, mark, since=now - HOUR) < NOTICES_AN_HOUR:
-            queue(db, [notice])
-            marks.add(db, [mark], now=now)
-            queued += 1
-    return queued
+
+def queue_notices(db: Db, tenant: str, notices: Sequence[Alert], *, now: datetime) -> int:
+    """Queue what policies have people told, as far as there is room; return how many."""
+    told = find_room(db, tenant, notices, now=now)
+    queue(db, told)
+    marks.add(db, [_mark_of(tenant, one) for one in told], now=now)
+    return len(told)
 
 
 def due_alerts(db: Db, *, now: datetime) -> list[Alert]:
@@ -135,6 +142,10 @@ def count_alerts(db: Db) -> AlertCounts:
     query = "SELECT name, value FROM counters WHERE name IN (?, ?)"
     ended = dict(db.execute(query, (SENT, FAILED)).fetchall())
     return AlertCounts(waiting=waiting, sent=ended.get(SENT, 0), failed=ended.get(FAILED, 0))
+
+
+def _mark_of(tenant: str, notice: Alert) -> marks.Mark:
+    return marks.Mark(tenant=tenant, kind="notice", handle="", key=notice.recipient)
 
 
 def _alerts(db: Db, where: str, values: tuple[Any, ...]) -> list[Alert]:

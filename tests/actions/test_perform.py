@@ -21,7 +21,8 @@ from gateway.mail.inbound import Authenticity, Fetched
 from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.mail.suppression import Suppression, SuppressionReason
 from gateway.mail.tenant import Hook, Tenant
-from gateway.store import books, buyers, holds, inbox, journal, marks, suppressions
+from gateway.mail.trouble import Alert
+from gateway.store import alerts, books, buyers, holds, inbox, journal, marks, suppressions
 from gateway.store.sqlite import Db, Store
 from tests.actions.occasions import ACME, NOON, PROOF, SHOP, WAY, fetched, mark
 from tests.actions.test_notice import PATH
@@ -264,6 +265,21 @@ def test_a_suppressed_answer_is_in_the_timeline_with_its_reason(store: Store) ->
     (entry,) = [one for one in timeline.entries if one.event == "answer.suppressed"]
     assert entry.detail["reason"] == "answers are off for this mailbox"
     assert (entry.detail["file"], entry.detail["line"]) == ("50.sieve", 12)
+
+
+def test_who_was_told_too_often_is_named_in_the_timeline(store: Store) -> None:
+    boss = "boss@acme.example"
+    notice = Alert(message_id="", cause="held X", recipient=boss, content=b"", queued_at=NOON)
+    hour = [replace(notice, message_id=f"<{number}@gw>") for number in range(20)]
+    store.write_now(alerts.queue_notices, "acme", hour, now=NOON)
+    told = Effect(kind=EffectKind.NOTIFY, target=f"mailto:{boss}")
+    scene = Scene(store, effects=(KEEP, told), tenant=replace(ACME, owner=boss))
+    id_ = scene.receive()
+    scene.perform(id_)
+    timeline = store.read_now(journal.timeline, id_)
+    assert timeline is not None
+    (entry,) = [one for one in timeline.entries if one.event == "effect.notified"]
+    assert (entry.detail.get("told"), entry.detail["not_told"]) == (None, [boss])
 
 
 def test_limits_that_a_chain_asked_for_are_counted_with_its_plan(store: Store) -> None:
