@@ -86,9 +86,9 @@ def held_mail(stale: Iterable[Held], tenants: Tenants, *, now: datetime) -> Iter
         yield Trouble(
             cause=f"stale {lane.tenant} {lane.kind} {lane.name}".rstrip(),
             what=f"{lane.tenant}: mail is held that waited too long for {way}",
-            why=f"For {one.recipients} of its recipients {one.reason}.",
-            fix="Mend that, then decide about each message, such as: gateway queue release"
-            f" {one.message}",
+            why=f"{_begun(one.reason)} ({one.recipients} so far).",
+            fix="Mend that, then decide about each message; the first one goes by:"
+            f" gateway queue release {one.message}",
             command=f"gateway queue list --state held --tenant {lane.tenant}",
             since=now,
             tenant=lane.tenant,
@@ -104,8 +104,8 @@ def set_aside(aside: Iterable[Held], tenants: Tenants, *, now: datetime) -> Iter
         yield Trouble(
             cause=f"aside {lane.tenant} {lane.kind} {lane.name}",
             what=f"{lane.tenant}: {way} {lane.name} did not take mail, which is set aside",
-            why=f"{one.recipients} of it so far: {one.reason.removeprefix(ASIDE_REASON)}."
-            " It is kept, and no customer is told.",
+            why=f"{_begun(one.reason.removeprefix(ASIDE_REASON))} ({one.recipients} so far). It"
+            " is kept, and no customer is told.",
             fix=f"Mend that, then let all of it go on: {release_all(lane)}",
             command=f"gateway queue list --state held --tenant {lane.tenant}",
             since=now,
@@ -174,3 +174,8 @@ def broken_chains(
             tenant=id_ if own else None,
             owner=tenant.owner or None if own else None,
         )
+
+
+def _begun(reason: str) -> str:
+    """Return a reason as the beginning of a sentence."""
+    return reason[:1].upper() + reason[1:]

@@ -66,7 +66,7 @@ def test_held_mail_is_one_trouble_a_lane() -> None:
     ]
     own, none = troubles.held_mail(stale, TENANTS, now=NOON)
     assert own.fix.endswith("gateway queue release A")
-    assert own.why == "For 3 of its recipients it could not be tried for 7 days."
+    assert own.why == "It could not be tried for 7 days (3 so far)."
     assert none.cause == "stale acme none"
     assert "want of an upstream" in none.what
 
@@ -77,7 +77,7 @@ def test_what_a_route_does_not_take_is_one_trouble_whose_command_can_be_typed() 
     [one] = troubles.set_aside(aside, TENANTS, now=NOON)
     assert (one.cause, one.owner) == ("aside acme route desk", "boss@acme.example")
     assert one.what == "acme: the route desk did not take mail, which is set aside"
-    assert one.why.startswith("3 of it so far: it is gone.")
+    assert one.why.startswith("It is gone (3 so far).")
     assert one.fix.endswith("gateway queue release --tenant acme --way desk")
 
 
