@@ -176,13 +176,14 @@ class Wire(LineReceiver):
     def early_reply(self, phase: Phase) -> Reply | None:
         """Return a reply that came before it was asked for, None when all is quiet.
 
-        Raises SessionLost when the connection is gone, or a reply has begun that is not whole.
+        Whoever hangs up may have said why. Raises SessionLost when the connection is gone
+        without a word, or a reply has begun that is not whole.
         """
+        if self._replies:
+            return self._replies[0]
         if self._lost is not None:
             sentence, reason = self._lost
             raise SessionLost(phase, sentence, reason=reason)
-        if self._replies:
-            return self._replies[0]
         if self._lines:
             raise self.out_of_step(phase)
         return None

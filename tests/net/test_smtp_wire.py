@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.mail.delivery import Phase
-from gateway.net.smtp_wire import MAX_REPLY_LINES, SessionLost, connect
+from gateway.net.smtp_wire import MAX_REPLY_LINES, SessionLost, Wire, connect
 from tests.net.smtp_script import Script
 
 Run = Callable[[Awaitable[Any]], Any]
@@ -62,3 +62,17 @@ def test_a_host_without_an_address_is_lost_before_connecting(run: Run) -> None:
         run(connect("a" * 64 + ".invalid", 25, seconds=30))
     with pytest.raises(SessionLost, match="has no address now: no answer in 1e-09 s"):
         run(connect("host.invalid", 25, seconds=1e-9))
+
+
+def test_the_last_words_of_a_server_that_hangs_up_are_heard() -> None:
+    """A large mail is refused in the middle of it, and the connection is closed."""
+    wire = Wire("mx.example")
+    wire.lineReceived(b"552 5.3.4 too big")
+    wire.connectionLost()
+    said = wire.early_reply(Phase.DATA)
+    assert said is not None
+    assert said.as_line() == "552 5.3.4 too big"
+    silent = Wire("mx.example")
+    silent.connectionLost()
+    with pytest.raises(SessionLost, match="closed the connection"):
+        silent.early_reply(Phase.DATA)
