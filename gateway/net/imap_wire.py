@@ -1,10 +1,11 @@
 """IMAP on one socket: the standard library's protocol under imapclient, made ours.
 
-imapclient lets a connection be given to it by `_create_IMAP4`. Ours differs in four points:
+imapclient lets a connection be given to it by `_create_IMAP4`. Ours differs in five points:
 the event loop connects it, so a host that swallows connections holds no thread; a refusal
 keeps the server's bytes (QQ and Exmail write GBK, which the library would lose); bytes are
 read into a buffer of our own, so that the event loop can look whether an answer is whole;
-and bytes injected ahead of STARTTLS are an error (RFC 9051 §11.1).
+no line, literal or answer is without end; and bytes injected ahead of STARTTLS are an error
+(RFC 9051 §11.1).
 """
 
 from __future__ import annotations
