@@ -179,7 +179,7 @@ def _outgoing(
         return_path=None if way.null_return_path else own,
         recipients=(Recipient(to, notify="NEVER"),),
         body_8bit=not content.isascii(),
-        smtputf8=to.needs_smtputf8,
+        smtputf8=to.needs_smtputf8 or own.needs_smtputf8,
     )
     return Outgoing(
         id=new_id(),

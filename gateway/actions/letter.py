@@ -21,8 +21,11 @@ TEXT_TYPE = "text/plain; charset=utf-8"
 
 
 def header_block(fields: Sequence[tuple[str, str]]) -> bytes:
-    """Return the fields as they stand in a message, in order; their values are encoded."""
-    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii", "replace")
+    """Return the fields as they stand in a message, in order; their values are encoded.
+
+    An address alone may hold UTF-8: it has no other form (RFC 6532 §3.2).
+    """
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode("utf-8", "replace")
 
 
 def encoded(value: str, *, name: str = "") -> str:

@@ -113,6 +113,14 @@ def test_a_text_that_is_not_ascii_needs_no_8bit() -> None:
     assert read(outgoing).get_content().strip() == "我们会尽快回复"
 
 
+def test_an_address_beyond_ascii_stands_in_to_as_it_is() -> None:
+    """RFC 6532 §3.2: there is no encoded form of a local part."""
+    to = Address("änn", "example.org")
+    outgoing = write_vacation(occasion(), {"reason": "soon"}, to=to, way=WAY, mark=mark)
+    assert "\r\nTo: änn@example.org\r\n".encode() in outgoing.content
+    assert outgoing.envelope.smtputf8
+
+
 def test_a_rejection_is_a_disposition_notification() -> None:
     outgoing = write_rejection(occasion(), "No thanks, größer", to=ANN, way=WAY, mark=mark)
     message = read(outgoing)
