@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 
+MAX_REPLY = 8192  # characters
 CHARSETS = ("utf-8", "gbk")  # Chinese providers answer in GBK
 CONTROLS = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 WIDER: dict[str, tuple[str, ...]] = {  # what a name stands for in real mail, by codec
@@ -45,8 +46,8 @@ def decode_text(raw: bytes) -> str:
 
 
 def decode_reply(raw: bytes) -> str:
-    """Like `decode_text`, for what is shown and kept."""
-    return without_controls(decode_text(raw))
+    """Like `decode_text`, for what is shown and kept: of words without end their beginning."""
+    return without_controls(decode_text(raw)[:MAX_REPLY])
 
 
 def without_controls(text: str) -> str:

@@ -19,6 +19,7 @@ def test_the_words_of_a_server_are_read_in_its_charset(raw: bytes, text: str) ->
 
 def test_a_control_character_is_shown_and_not_obeyed() -> None:
     assert decode_reply(b"550 a\0b\x1b[2J\rc\td\ne") == "550 a?b?[2J?c\td\ne"
+    assert len(decode_reply("登".encode() * 1_000_000)) == 8192
 
 
 @pytest.mark.parametrize(
