@@ -19,6 +19,7 @@ from gateway.actions.gate import (
     find_suppression,
     has_own_mark,
 )
+from gateway.actions.letter import plain
 from gateway.actions.notice import (
     NO_PATH,
     Held,
@@ -107,8 +108,12 @@ class Carried:
 
 
 def carry(effect: Effect, office: Office) -> Carried:
-    """Return what becomes of `effect`; `perform` is to keep it."""
-    return CARRIERS[effect.kind](effect, office)
+    """Return what becomes of `effect`; `perform` is to keep it.
+
+    Its reason is one line of text, whatever bytes the mail that it quotes holds.
+    """
+    carried = CARRIERS[effect.kind](effect, office)
+    return replace(carried, reason=plain(carried.reason))
 
 
 def keep_back(answer: Answer, reason: str, *, office: Office) -> Carried:

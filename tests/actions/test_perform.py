@@ -24,7 +24,7 @@ from gateway.mail.tenant import Hook, Tenant
 from gateway.mail.trouble import Alert
 from gateway.store import alerts, books, buyers, holds, inbox, journal, marks, suppressions
 from gateway.store.sqlite import Db, Store
-from tests.actions.occasions import ACME, NOON, PROOF, SHOP, WAY, fetched, mark
+from tests.actions.occasions import ACME, NOON, PROOF, SHOP, WAY, fetched, mail, mark
 from tests.actions.test_notice import PATH
 
 KEEP = Effect(kind=EffectKind.STORE, target="INBOX", file="90.sieve", line=3)
@@ -280,6 +280,16 @@ def test_who_was_told_too_often_is_named_in_the_timeline(store: Store) -> None:
     assert timeline is not None
     (entry,) = [one for one in timeline.entries if one.event == "effect.notified"]
     assert (entry.detail.get("told"), entry.detail["not_told"]) == (None, [boss])
+
+
+def test_a_sender_of_bytes_that_are_no_text_is_a_reason_that_can_be_kept(store: Store) -> None:
+    unknown = replace(PROOF, mail_from="", mail_from_proven=False)
+    scene = Scene(store, proof=unknown)
+    content = mail(Return_Path="<owner-X@x.example>").replace(b"owner-X", b"owner-\xff")
+    one = fetched(content, internal_date=NOON)
+    store.write_now(inbox.store_fetched, one, now=NOON)
+    assert scene.perform(one.id) == "routed"
+    assert scene.states(one.id)[0] == ("vacation", "suppressed")
 
 
 def test_limits_that_a_chain_asked_for_are_counted_with_its_plan(store: Store) -> None:
