@@ -25,7 +25,7 @@ from gateway.cli.policy_trial import STAND_IN, read_script, try_message
 from gateway.cli.refusal import Refusal, refuse_unknown
 from gateway.config import load_settings
 from gateway.mail.tenant import Tenant
-from gateway.policy.files import Texts, load_chain
+from gateway.policy.files import GONE, Texts, load_chain
 from gateway.policy.rendering import (
     chain_rows,
     fault_rows,
@@ -220,6 +220,9 @@ class Faults:
 
 def find_faults(directory: Path, owners: Iterable[Tenant], *, limits: Limits) -> Faults:
     """Return the errors and the warnings of all chains."""
+    if not directory.is_dir():
+        fault = Diagnostic(file=str(directory), line=1, column=1, message=GONE)
+        return Faults([fault], [], [])
     errors: dict[Diagnostic, None] = {}
     warnings: dict[Diagnostic, None] = {}
     broken: list[tuple[str, str]] = []

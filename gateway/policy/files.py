@@ -29,6 +29,7 @@ CHECK_SECONDS = 0.75  # so that a change runs within a second
 MAX_TEXT_BYTES = 1024 * 1024
 TESTS = "tests"  # no chain reads them
 ENCODING = "utf-8-sig"  # some editors write a mark in front
+GONE = "the directory is not there; make it, empty for no policies"
 UNREAD = (
     "the list cannot be read: it is a file inside of this directory, of at most"
     f" {MAX_TEXT_BYTES} bytes"
@@ -60,6 +61,7 @@ def load_chain(
     """Return the compiled chain; raises CompileError with the faults of all files.
 
     A directory that is not there is an empty chain: everything goes to the default route.
+    (`Chains` takes that for one that never had files.)
     """
     shown = [
         path.relative_to(directory).as_posix()
@@ -159,6 +161,8 @@ class Chains:
     ) -> _Kept:
         try:
             chain = load_chain(self._directory, tenant, kind, limits=self._limits)
+            if not self._directory.is_dir():
+                self._check_nothing_is_lost(kept.chain if kept else self._recall(tenant, kind))
         except CompileError as error:
             last_good = kept.chain if kept else self._recall(tenant, kind)
             if kept is None or str(kept.error) != str(error):
@@ -167,6 +171,11 @@ class Chains:
         if kept is None or kept.chain is None or kept.chain.version != chain.version:
             self._keep(tenant, chain)
         return _Kept(seen=self._seen, names=names, chain=chain)
+
+    def _check_nothing_is_lost(self, before: Chain | None) -> None:
+        """Raise CompileError where a directory that is not there had files before."""
+        if before is not None and before.files:
+            raise _unreadable(str(self._directory), GONE)
 
 
 def _names(tenant: Tenant) -> tuple[str, ...]:

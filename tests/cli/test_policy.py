@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gateway.mail.plan import Effect, EffectKind, Plan, Step
+from gateway.policy.files import GONE
 from gateway.store import plans, queue
 from gateway.store.sqlite import Db
 from tests.cli.running import Cli
@@ -68,6 +69,9 @@ def test_one_file_or_one_folder_is_checked_by_itself(policies: Cli) -> None:
     policies.write("policies/lib/foot.sieve", 'footer "Acme";\n')
     assert "it compiles" in policies.say("policy", "check", "policies/lib/foot.sieve")
     assert "there is no such file" in policies.refused("policy", "check", "policies/lbi")
+    (policies.home / "policies").rename(policies.home / "away")
+    (fault,) = policies.json("status")["policies"]["errors"]
+    assert fault["message"] == GONE
 
 
 def test_a_file_of_a_tenant_that_is_not_there_never_runs(policies: Cli) -> None:

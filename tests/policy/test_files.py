@@ -268,6 +268,27 @@ def test_a_broken_edit_keeps_the_last_good_chain_and_is_reported_once(tmp_path: 
     assert not chains.faults()
 
 
+def test_a_directory_that_is_gone_takes_no_policy_with_it(tmp_path: Path) -> None:
+    """As of a disk that is not mounted; not even where the server starts without it."""
+    clock, home = Clock(), tmp_path / "policies"
+    write(home, "inbound/1.sieve")
+    chains = Chains(home, limits=Limits(), clock=clock, report=lambda *_: None)
+    good = chains.chain_for(ACME, "inbound")
+    assert not chains.chain_for(ACME, "outbound").files
+    home.rename(tmp_path / "away")
+    clock.seconds += 1.0
+    later = Chains(
+        home, limits=Limits(), clock=clock, report=lambda *_: None, recall=lambda *_: good
+    )
+    assert chains.chain_for(ACME, "inbound") is later.chain_for(ACME, "inbound") is good
+    assert not chains.chain_for(ACME, "outbound").files
+    assert list(chains.faults()) == [("acme", "inbound")]
+    (tmp_path / "away").rename(home)
+    clock.seconds += 1.0
+    chains.chain_for(ACME, "inbound")
+    assert not chains.faults()
+
+
 def test_a_tenant_that_never_had_a_good_chain_has_none(tmp_path: Path) -> None:
     write(tmp_path, "inbound/1.sieve", "broken\n")
     chains = Chains(tmp_path, limits=Limits(), clock=Clock(), report=lambda *_: None)
