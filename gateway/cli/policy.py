@@ -43,6 +43,7 @@ from gateway.sieve.testsuite import run_testsuite
 from gateway.store import journal, plans, tenants
 
 KINDS = ("inbound", "outbound")
+SUITE = ".svtest"
 
 
 def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = False) -> None:
@@ -83,12 +84,7 @@ def check(
     """Compile the chains of all tenants; exit 0, or 1 with every fault of every file."""
     place = _place(config, None)
     directory = path or place.directory
-    if path is not None and path.is_file():
-        found = _faults_of_file(path, place)
-    elif directory.is_dir():
-        found = _faults_below(directory, place)
-    else:
-        raise Refusal(f"{directory}: there is no such file or directory")
+    found = _faults_at(directory, place)
     errors, warnings = found.errors, found.warnings
     if as_json:
         rows = {"errors": fault_rows(CompileError(errors))}
@@ -236,6 +232,17 @@ def find_faults(directory: Path, owners: Iterable[Tenant], *, limits: Limits) ->
             else:
                 warnings |= dict.fromkeys(chain.warnings)
     return Faults(list(errors), list(warnings), broken)
+
+
+def _faults_at(path: Path, place: _Place) -> Faults:
+    """Return the faults of one script, or of a directory."""
+    if path.suffix == SUITE:
+        raise Refusal(f"{path}: these are tests; gateway policy testsuite {path} runs them")
+    if path.is_file():
+        return _faults_of_file(path, place)
+    if path.is_dir():
+        return _faults_below(path, place)
+    raise Refusal(f"{path}: there is no such file or directory")
 
 
 def _faults_below(directory: Path, place: _Place) -> Faults:

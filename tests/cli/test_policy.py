@@ -95,6 +95,8 @@ def test_the_tests_of_policies_are_run(policies: Cli, action: str, code: int) ->
 def test_a_testsuite_that_does_not_compile_is_exit_2(policies: Cli) -> None:
     policies.write("policies/tests/10-spam.svtest", "tset;\n")
     assert "10-spam.svtest:1:1: error:" in policies.refused("policy", "testsuite", code=2)
+    checked = policies.refused("policy", "check", "policies/tests/10-spam.svtest")
+    assert "these are tests; gateway policy testsuite" in checked
 
 
 def test_the_trace_of_a_real_message_is_explained(policies: Cli) -> None:
