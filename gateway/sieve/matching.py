@@ -30,6 +30,10 @@ _Compare = Callable[[Run, Sequence[str], Sequence[Any]], bool]  # values with pr
 _Relate = Callable[[Any, Any], bool]
 
 LONG = 10_000  # characters; in a longer value each key is looked for by the clock
+COUNTED_AS_TEXT = (  # RFC 5228 §2.7.3: the default comparator knows no numbers
+    '\':count\' compares text here, and "10" comes before "9";'
+    ' add :comparator "i;ascii-numeric"'
+)
 MATCH_TYPES = (
     Tagged("is", group="match type", help="The value is the key."),
     Tagged("contains", group="match type", help="The key is somewhere in the value."),
@@ -117,6 +121,8 @@ def compile_match(
             _check_lists(given, builder, keys=keys)
             return _matcher(name, keys, str, _list)
     relation = _relation(given, builder, name=name)
+    if name == "count" and comparator.substrings and relation not in ("eq", "ne"):
+        builder.warn(given.tags["count"], COUNTED_AS_TEXT)
     relate = _count if name == "count" else _value
     return _matcher(f"{name} {relation}", keys, order, relate(order, _RELATIONS[relation]))
 

@@ -33,6 +33,7 @@ def warnings(source: str) -> list[str]:
         ('if allof (header "a" "b", anyof (false, not true)) { keep; }', "always false"),
         ('if address "subject" "a" { keep; }', "no addresses"),
         ('if header "a:" "b" { keep; }', "no ':'"),
+        ('if address :count "gt" "to" "9" { keep; }', "compares text"),
         ('vacation "x";', 'thread "new"'),
         ('if thread "reply" { addflag "a"; } vacation "x";', 'thread "new"'),
         ('if header "a" "b" { vacation "x"; }', 'thread "new"'),
@@ -62,6 +63,8 @@ def test_a_slip_is_a_warning(source: str, said: str) -> None:
         'if header :is "subject" "x" { discard; stop; }',
         'set "a" "b"; fileinto "${a}";',
         'if header :matches "a" ["b*", "c"] { keep; }',
+        'if header :count "eq" "a" "2" { keep; }',
+        'if header :count "gt" :comparator "i;ascii-numeric" "a" "9" { keep; }',
     ],
 )
 def test_what_is_meant_is_no_warning(source: str) -> None:
