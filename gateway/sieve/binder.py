@@ -153,7 +153,7 @@ class _Binder:
             self._error(call, sentence)
         elif any(tagged.name == test.name for tagged in self._signature.tags):
             self._error(test, f"missing colon before the ':{test.name}' tag of {self._named}")
-        elif known is None and not test.arguments:
+        elif known is None:
             said = f"'{test.name}' is no argument of {self._named}; a string stands in quotes"
             self._error(test, said)
         else:

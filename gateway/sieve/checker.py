@@ -315,8 +315,12 @@ class Builder:
             )
             return None
         if not (found.is_test if as_test else found.is_command):
-            other = "command" if as_test else "test"
-            self.error(call, f"cannot use {other} '{call.name}' as {word}; it is a {other}")
+            other, place = (
+                ("command", "in a block")
+                if as_test
+                else ("test", "behind 'if' or in another test")
+            )
+            self.error(call, f"cannot use {other} '{call.name}' as {word}; it stands {place}")
             return None
         if not self.has(found.capability):
             self.error(call, f"'{call.name}' needs require \"{found.capability}\"")

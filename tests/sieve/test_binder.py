@@ -27,7 +27,8 @@ from tests.sieve.outside import World
         ("if true;", "followed by a block"),
         ("keep { }", "takes no block"),
         ("if keep { }", "cannot use command 'keep' as test"),
-        ("true;", "cannot use test 'true' as command"),
+        ("true;", "cannot use test 'true' as command; it stands behind 'if'"),
+        ('set a "b";', "'a' is no argument of the set command; a string stands in quotes"),
         ("else { }", "must follow the block"),
     ],
 )
