@@ -111,7 +111,7 @@ SIGNATURES = (
         _build_addheader,
         help="Add a header field.",
         capability="editheader",
-        tags=(Tagged("last", help="Count from the last one."),),
+        tags=(Tagged("last", help="Below the other fields, not above them."),),
         positionals=(Positional("field name", Kind.TEXT), Positional("value", Kind.TEXT)),
     ),
     command(

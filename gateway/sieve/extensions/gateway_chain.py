@@ -113,7 +113,7 @@ SIGNATURES = (
     test(
         "limit",
         _build_limit,
-        help="True when the key was seen too often in a while.",
+        help="True when the key was seen more than :count times in :seconds.",
         capability=LIMIT,
         tags=(
             Tagged("count", Kind.NUMBER, help="More often than this."),
