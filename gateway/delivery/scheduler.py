@@ -215,13 +215,24 @@ class Scheduler:
     async def _carry(self, way: Way, batch: Batch) -> None:
         rests_on = self._revision()
         try:
-            results = await self._attempts[way.lane.kind](batch)
+            results = await self._attempt(way, batch)
             if all(one.verdict.decision is Decision.DELIVERED for one in results):
                 way.sent(batch)
             if results:
                 await self._keep(way, batch, results, rests_on=rests_on)
         finally:
             self._leases.drop(batch)
+
+    async def _attempt(self, way: Way, batch: Batch) -> list[Result]:
+        """Try a batch; for want of what the store must tell of it nothing is begun at all."""
+        try:
+            return await self._attempts[way.lane.kind](batch)
+        except StoreError as error:  # such as a secret that another key has sealed
+            events.task_failed(task=f"deliver {batch.message}", error=error)
+            way.rest(now=datetime.now(UTC))
+            way.rest_told = str(error)
+            await self._store.write(_put_off, batch, reason=way.rest_told)
+            return []
 
     async def _keep(
         self, way: Way, batch: Batch, results: Sequence[Result], *, rests_on: int
@@ -333,6 +344,12 @@ def _report(batch: Batch, results: Sequence[Result], recorded: Recorded) -> None
         events.message_queued(outgoing=outgoing)
     if recorded.is_finished:
         events.message_finished(message_id=batch.message)
+
+
+def _put_off(db: Db, batch: Batch, *, reason: str) -> None:
+    """Give a batch back of which nothing was sent, and keep why its lane rests."""
+    queue.give_back(db, batch)
+    lanes.set_rest(db, batch.lane, reason=reason, fix="mend that; it is tried again by itself")
 
 
 def _situation(db: Db, *, now: datetime) -> tuple[list[DueLane], list[LaneState]]:

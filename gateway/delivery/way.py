@@ -133,16 +133,20 @@ class Way:
         self._freed.set()
 
     def learn_reach(self, results: Sequence[Result], *, now: datetime) -> None:
-        """Rest after a failure to come as far as MAIL, and less and less often forget it."""
+        """Rest after a failure to come as far as MAIL; what comes so far ends that."""
         last = results[-1]
         if last.attempt.phase not in BEFORE_MAIL:
             self._failures = 0
             return
-        rest = RESTS[min(self._failures, len(RESTS) - 1)]
+        self.rest(now=now)
         if last.verdict.cause == "login-throttled":
-            rest = THROTTLED_REST
+            self.rests_until = now + THROTTLED_REST
+
+    def rest(self, *, now: datetime) -> None:
+        """Begin nothing for a while, which is longer after each failure in a row."""
+        self._rests_since = now
+        self.rests_until = now + RESTS[min(self._failures, len(RESTS) - 1)]
         self._failures += 1
-        self._rests_since, self.rests_until = now, now + rest
         self.halt()
 
     def learn_rate(self, results: Sequence[Result], *, now: datetime) -> bool:

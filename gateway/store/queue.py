@@ -182,6 +182,11 @@ def release_leases(db: Db, *, owner_prefix: str) -> int:
     return changed.rowcount
 
 
+def give_back(db: Db, batch: Batch) -> None:
+    """Queue again what was not sent of a batch; a stale token changes nothing."""
+    db.execute(f"{UNCLAIM} AND token = ?", (batch.token,))
+
+
 def take_back(db: Db, *, owner_prefix: str, now: datetime) -> int:
     """Queue again what an earlier life of this process was sending; return how many.
 

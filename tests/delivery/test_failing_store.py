@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.delivery.rate import LaneLimits
+from gateway.delivery.upstream import Account
+from gateway.mail.delivery import Batch
+from gateway.store import journal, lanes, people
 from gateway.store.errors import StoreError, StoreFull
 from tests.delivery.post_office import LANE, open_post_office
 
@@ -59,6 +63,41 @@ def test_what_was_sent_is_recorded_though_its_lane_could_not_be_paused(
             states = await office.wait_until(lambda one: "delivered" in one.values())
             assert states == {"ann@example.net": "delivered", "ben@example.net": "deferred"}
             assert not faults
+            await office.scheduler.stop(grace_seconds=1)
+
+    run(work())
+
+
+def test_what_is_not_begun_for_a_fault_of_the_store_is_queued_and_the_lane_rests(
+    run: Run, tmp_path: Path
+) -> None:
+    """Such as a password that was sealed by another key than that of the backup."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            ids = [await office.accept(f"r{number}@example.net") for number in range(3)]
+            find_account, faults = office.find_account, [StoreError("another secret.key")]
+
+            async def failing(batch: Batch, refused: str | None) -> Account | None:
+                if faults:
+                    raise faults.pop()
+                return await find_account(batch, refused)
+
+            office.sender._find_account = failing
+            office.limits[LANE] = LaneLimits(connections=1)
+            await office.scheduler.start()
+            while faults:
+                await office.recorded()
+            await office.wait_until(lambda one: {*one.values()} == {"queued"})
+            (waits, *_) = await office.store.read(people.entries)
+            assert waits.reason == "another secret.key"
+            await office.store.write(lanes.ask, LANE, now=datetime.now(UTC))
+            await office.wait_until(lambda one: {*one.values()} == {"delivered"})
+            story = await office.store.read(journal.timeline, ids[0])
+            assert story is not None
+            assert [one.event for one in story.entries] == [
+                "message.accepted", "delivery.delivered",
+            ]  # fmt: skip
             await office.scheduler.stop(grace_seconds=1)
 
     run(work())
