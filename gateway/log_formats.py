@@ -72,7 +72,7 @@ class TextFormatter(logging.Formatter):
         details = getattr(record, "details", {})
         words = [f"{key}={_word(value)}" for key, value in details.items() if value is not None]
         name = getattr(record, "event", record.name)
-        text = record.getMessage() if name == record.name else ""
+        text = _on_one_line(record.getMessage()) if name == record.name else ""
         return " ".join(
             filter(None, [_stamp(record), record.levelname.lower(), name, text, *words])
         )
@@ -102,6 +102,10 @@ def _stamp(record: logging.LogRecord) -> str:
 
 def _word(value: Any) -> str:
     """Return a value as one word, in quotes where it must be; a client may have said it."""
-    text = without_controls(BLANK.sub(" ", str(value)))
+    text = _on_one_line(str(value))
     is_bare = text and " " not in text and '"' not in text
     return text if is_bare else json.dumps(text, ensure_ascii=False)
+
+
+def _on_one_line(text: str) -> str:
+    return without_controls(BLANK.sub(" ", text))

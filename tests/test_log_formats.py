@@ -52,3 +52,9 @@ def test_what_a_client_says_is_one_word_and_no_more(
     log_formats.set_up(log_format="text", stream=log)
     events.sign_in_refused(client="192.0.2.1", username=said, reason="x")
     assert log.getvalue().endswith(f" username={shown} reason=x mechanism=PLAIN\n")
+
+
+def test_what_a_library_says_is_one_line(log: io.StringIO) -> None:
+    log_formats.set_up(log_format="text", stream=log)
+    logging.getLogger("asyncio").error("a task failed\n2026 error")
+    assert log.getvalue().endswith(" error asyncio a task failed 2026 error\n")
