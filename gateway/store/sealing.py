@@ -7,16 +7,15 @@ so a keyed hash is enough for them: no slow derivation in the hot path.
 
 from __future__ import annotations
 
-import fcntl
 import hmac
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from gateway.store.begin import alone_in
 from gateway.store.errors import NOT_OURS, StoreError
 
 
@@ -36,7 +35,7 @@ class Seal:
     def load(cls, path: Path) -> Seal:
         """Read the key file, made with mode 0600 on first use; raises StoreError."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _locked(path.parent) as folder:
+        with alone_in(path.parent) as folder:
             if not path.exists():
                 _write_keys(path, [Fernet.generate_key()], folder=folder)
         return cls(_read_keys(path), path=path)
@@ -57,7 +56,7 @@ class Seal:
         """
         if self._path is None:
             raise StoreError("a seal without a key file cannot be given a new key")
-        with _locked(self._path.parent) as folder:
+        with alone_in(self._path.parent) as folder:  # each would forget the other's
             keys = [Fernet.generate_key(), *_read_keys(self._path)]
             _write_keys(self._path, keys, folder=folder)
         self._take(keys)
@@ -94,23 +93,6 @@ class Seal:
     def _hashes(self, password: str) -> list[str]:
         data = password.encode()
         return [hmac.new(key, data, sha256).hexdigest() for key in self._hash_keys]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """Let nobody else make or replace a key in the folder meanwhile; yields its descriptor.
-
-    Raises StoreError. Two that replace a key at once would each forget the other's.
-    """
-    try:
-        folder = os.open(path, os.O_RDONLY)
-    except PermissionError as error:
-        raise StoreError(f"{path}: cannot be read: {NOT_OURS}") from error
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield folder
-    finally:
-        os.close(folder)  # and the lock with it
 
 
 def _write_keys(path: Path, keys: list[bytes], *, folder: int) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeGuard, TypeVar
 from sqlite_utils import Database
 
 from gateway import events
+from gateway.store.begin import alone_in
 from gateway.store.errors import NOT_OURS, StoreError, StoreFull
 from gateway.store.schema import migrate
 from gateway.store.turn import Turn
@@ -159,12 +160,16 @@ class Store:
 
     def _run(self) -> None:
         try:
-            db = _connect(self._path)
+            with alone_in(self._path.parent):  # two that begin it would be in each other's way
+                db = _connect(self._path)
             if self._shared:
                 db.execute("PRAGMA wal_autocheckpoint=0")
         except (sqlite3.Error, OSError) as error:
             sentence = f"{self._path}: cannot be opened: {_cause(error)}"
             self._opened.set_exception(StoreError(sentence))
+            return
+        except StoreError as error:
+            self._opened.set_exception(error)
             return
         self._opened.set_result(None)
         while group := self._next_group():

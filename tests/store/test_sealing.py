@@ -69,5 +69,5 @@ def test_who_may_not_read_the_state_is_told_so_and_not_to_restore_it(state: Path
     os.seteuid(SERVER)
     with pytest.raises(StoreError, match=r"cannot be opened: permission denied; type it as"):
         Store.open(state / "gateway.db")
-    with pytest.raises(StoreError, match="cannot be read: permission denied; type it as"):
+    with pytest.raises(StoreError, match="cannot be opened: permission denied; type it as"):
         Seal.load(state / "secret.key")
