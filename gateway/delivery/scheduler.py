@@ -9,7 +9,7 @@ a growing wait; the rest follows when that one goes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
@@ -37,6 +37,7 @@ from gateway.store.sqlite import Db, Store
 T = TypeVar("T")
 
 STOPS = frozenset({Decision.SIGN_IN_REFUSED, Decision.WAIT_QUOTA})
+WITHOUT_DOT = frozenset({LaneKind.ROUTE, LaneKind.HOOK, LaneKind.SENT})  # by POST, by APPEND
 LOOK_EVERY_SECONDS = 1.0
 OUTDATED_REST = timedelta(seconds=1)  # in which the new sign-in is read
 STORE_REST_SECONDS = 1.0  # after a write that failed, such as on a full disk
@@ -108,13 +109,20 @@ class Scheduler:
         await stop_tasks(self._tasks[:1])
         if running := [task for way in self._ways.values() for task in way.in_flight]:
             await asyncio.wait(running, timeout=grace_seconds)
+        cut = [batch for way in self._ways.values() for batch in self._cut(way)]
         for way in self._ways.values():
-            for task, batch in list(way.in_flight.items()):
-                if not self._leases.is_past_dot(batch):
-                    task.cancel()
             await way.wait_until_idle()
         await stop_tasks(self._tasks[1:])
+        await self._store.write(queue.cut_short, cut, now=datetime.now(UTC))
         await self._store.write(queue.release_leases, owner_prefix=self._owner)
+
+    def _cut(self, way: Way) -> Iterator[Batch]:
+        """End what is not past a final dot; yield what may have been taken all the same."""
+        for task, batch in way.in_flight.items():
+            if not self._leases.is_past_dot(batch):
+                task.cancel()
+                if way.lane.kind in WITHOUT_DOT:
+                    yield batch
 
     async def _go_rounds(self) -> None:
         await go_rounds(self._store, stale_after=self._stale_after, wake=self.wake)

@@ -182,6 +182,12 @@ def release_leases(db: Db, *, owner_prefix: str) -> int:
     return changed.rowcount
 
 
+def cut_short(db: Db, batches: Sequence[Batch], *, now: datetime) -> None:
+    """Queue again what was being sent, and have the journal tell that: perhaps it was."""
+    for batch in batches:
+        _interrupt(db, "token = ?", (batch.token,), now=now)
+
+
 def give_back(db: Db, batch: Batch) -> None:
     """Queue again what was not sent of a batch; a stale token changes nothing."""
     db.execute(f"{UNCLAIM} AND token = ?", (batch.token,))

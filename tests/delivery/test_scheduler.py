@@ -3,19 +3,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gateway.delivery.rate import LaneLimits
 from gateway.mail.delivery import Lane, LaneKind
-from gateway.sandbox.misbehaviour import Fault
 from gateway.sandbox.misbehaviour import Phase as At
 from gateway.store import lanes, people, tenants
 from gateway.store.lanes import LaneState
 from gateway.store.sqlite import Db
-from tests.delivery.post_office import LANE, PATIENT, SECONDS, PostOffice, open_post_office
+from tests.delivery.post_office import LANE, SECONDS, PostOffice, open_post_office
 
 Run = Callable[[Awaitable[Any]], Any]
 OTHER = Lane("zeta", LaneKind.UPSTREAM, "own")
@@ -297,49 +295,6 @@ def test_the_learned_rate_survives_a_restart(run: Run, tmp_path: Path) -> None:
             states = await office.wait_until(lambda one: "delivered" in one.values())
             assert Counter(states.values()) == {"delivered": 1, "queued": 4}
             await office.scheduler.stop()
-
-    run(work())
-
-
-def test_stopping_waits_for_what_is_past_the_dot_and_gives_the_rest_back(
-    run: Run, tmp_path: Path
-) -> None:
-    async def work() -> None:
-        soon = replace(PATIENT, dot_seconds=1)
-        async with open_post_office(tmp_path, started=False, timeouts=soon) as office:
-            office.limits[LANE] = LaneLimits(connections=1)
-            office.misbehave(at={At.DOT: Fault.HANG})
-            for number in range(3):
-                await office.accept(f"r{number}@example.net")
-            past_dot = asyncio.Event()
-            confirm = office.leases.confirm
-
-            async def noticed(batch: Any) -> bool:
-                answer = await confirm(batch)
-                past_dot.set()
-                return answer
-
-            office.sender._confirm = noticed
-            await office.scheduler.start()
-            await past_dot.wait()
-            await office.scheduler.stop(grace_seconds=0.05)
-            states = await office.states()
-            assert Counter(states.values()) == {"deferred": 1, "queued": 2}
-
-    run(work())
-
-
-def test_stopping_does_not_wait_for_a_server_that_hangs_before_the_dot(
-    run: Run, tmp_path: Path
-) -> None:
-    async def work() -> None:
-        async with open_post_office(tmp_path, started=False) as office:
-            office.misbehave(at={At.MAIL: Fault.HANG})
-            await office.accept()
-            await office.scheduler.start()
-            await office.provider.logins.wait_for()
-            await office.scheduler.stop(grace_seconds=0.05)
-            assert await office.states() == {"ann@example.net": "queued"}
 
     run(work())
 
