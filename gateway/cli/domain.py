@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import domain_check
+from gateway.cli.joining import save_joined
 from gateway.cli.opening import Config, Json, Opened, Verbs, opened, utc_now
 from gateway.cli.output import print_json, print_line, print_next, warn
 from gateway.cli.refusal import Refusal, refuse_unknown
@@ -18,7 +19,7 @@ from gateway.domain.keys import DkimKey, make_keys
 from gateway.domain.records import DnsRecord, domain_records
 from gateway.mail.address import parse_domain
 from gateway.mail.tenant import Tenant, Upstream
-from gateway.mail.tenant_file import TenantFile, build_tenant
+from gateway.mail.tenant_file import Items
 from gateway.providers.catalogue import Provider, load_catalogue
 from gateway.store import tenants
 from gateway.store.sealing import Seal
@@ -152,15 +153,15 @@ def _read_new(text: str) -> str:
 
 def _save(gateway: Opened, tenant: str, name: str) -> None:
     """Add the domain, and keys where none are left of an earlier time; raises Conflict."""
-    settings, items = gateway.store.read_now(tenants.tables, tenant) or ({}, {})
-    items["domain", name] = {}
-    built = build_tenant(tenant, settings, items)
-    file = TenantFile(tenant=built, settings=settings, items=items)
+
+    def add_domain(items: Items) -> Items:
+        return {**items, ("domain", name): {}}
+
     seal, now = gateway.load_seal(), utc_now()
     secrets: dict[tuple[str, str], str] = {}
     if not load_keys(gateway, seal, tenant=tenant, domain=name):
         secrets = key_secrets(name, made_on=now.date())
-    gateway.store.write_now(tenants.apply_tenant, file, secrets, seal, now=now)
+    gateway.store.write_now(save_joined, seal, tenant, add_domain, secrets, now=now)
 
 
 def _wanted(gateway: Opened, tenant: Tenant, name: str) -> list[DnsRecord]:

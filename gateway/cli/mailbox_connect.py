@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,15 +15,15 @@ import typer
 
 from gateway.cli.asking import File, Port, Preset, Protection, User, Word, read_password
 from gateway.cli.check import why_nobody_is_reminded
+from gateway.cli.joining import Add, join, save_joined
 from gateway.cli.mailbox_questions import SecretFiles, Wanted, ask_for_all
 from gateway.cli.opening import Config, Json, Opened, TenantId, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next, warn
 from gateway.cli.permission import Newcomer, back_at, obtain
 from gateway.cli.probing import as_document, print_steps, try_mailbox
 from gateway.cli.refusal import Refusal
-from gateway.cli.tenant_source import joined
 from gateway.mail.tenant import Mailbox
-from gateway.mail.tenant_file import Items, TenantFile
+from gateway.mail.tenant_file import Items
 from gateway.store import grants, tenants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
@@ -115,20 +116,21 @@ def _connect(
     gateway.find_tenant(tenant)
     wanted = ask_for_all(given, files, redirect_uri=lambda: back_at(gateway))
     _refuse_owned(gateway, tenant, wanted.address)
-    file = _joined(gateway, tenant, wanted)
-    mailbox = file.tenant.mailboxes[wanted.address]
+    add = partial(_add, wanted)
+    joined = gateway.store.read_now(join, tenant, add).tenant
+    mailbox = joined.mailboxes[wanted.address]
     if wanted.client is not None:
-        new = Newcomer(tenant=file.tenant, mailbox=mailbox, secret=wanted.client.secret)
+        new = Newcomer(tenant=joined, mailbox=mailbox, secret=wanted.client.secret)
         tried, granted = _let_in(gateway, new)
         secrets = dict(new.secrets)
     else:
         secret = read_password(wanted.secret_name.capitalize(), files.password)
-        tried, granted = try_mailbox(gateway, file.tenant, mailbox, secret=secret), None
+        tried, granted = try_mailbox(gateway, joined, mailbox, secret=secret), None
         secrets = {("mailbox", wanted.address): secret}
     if tried.is_ok:
         gateway.store.write_now(
-            _save, gateway.load_seal(), file,
-            address=mailbox.address, secrets=secrets, granted=granted,
+            _save, gateway.load_seal(), (tenant, mailbox.address), add,
+            secrets=secrets, granted=granted,
         )  # fmt: skip
     return wanted, mailbox, tried
 
@@ -148,22 +150,21 @@ def _refuse_owned(gateway: Opened, tenant: str, address: str) -> None:
     for id_, known in gateway.store.read_now(tenants.load_all).items():
         if address in known.mailboxes and id_ != tenant:
             raise Refusal(f"{address} belongs to the tenant {id_} already, and to one only")
-        if address in known.mailboxes:
-            raise Refusal(
-                f"{address} is connected already; gateway mailbox reauth {address} gives it"
-                " a new code, gateway mailbox delete removes it"
-            )
 
 
-def _joined(gateway: Opened, tenant: str, wanted: Wanted) -> TenantFile:
-    """Return the tenant with its new mailbox, and an upstream of its own; raises Refusal."""
-    settings, items = gateway.store.read_now(tenants.tables, tenant) or ({}, {})
-    merged: Items = {**items, ("mailbox", wanted.address): wanted.mailbox}
+def _add(wanted: Wanted, items: Items) -> Items:
+    """Return a tenant's items with the mailbox, and an upstream of its own; raises Refusal."""
+    if ("mailbox", address := wanted.address) in items:
+        raise Refusal(
+            f"{address} is connected already; gateway mailbox reauth {address} gives it"
+            " a new code, gateway mailbox delete removes it"
+        )
+    merged: Items = {**items, ("mailbox", address): wanted.mailbox}
     if wanted.upstream is not None:
         name = _free_name(wanted, {name for kind, name in items if kind == "upstream"})
-        merged["upstream", name] = {**wanted.upstream, "mailbox": wanted.address}
-        merged["mailbox", wanted.address] = {**wanted.mailbox, "upstream": name}
-    return joined(tenant, settings, merged)
+        merged["upstream", name] = {**wanted.upstream, "mailbox": address}
+        merged["mailbox", address] = {**wanted.mailbox, "upstream": name}
+    return merged
 
 
 def _free_name(wanted: Wanted, taken: set[str]) -> str:
@@ -175,17 +176,18 @@ def _free_name(wanted: Wanted, taken: set[str]) -> str:
 def _save(
     db: Db,
     seal: Seal,
-    file: TenantFile,
+    place: tuple[str, str],
+    add: Add,
     *,
-    address: str,
     secrets: Mapping[tuple[str, str], str],
     granted: Tokens | None,
 ) -> None:
-    """Keep the mailbox with all that opened it, in one transaction."""
+    """Keep a mailbox with all that opened it, in one transaction; `place`: tenant, address."""
+    tenant, address = place
     now = utc_now()
-    tenants.apply_tenant(db, file, secrets, seal, now=now)
+    save_joined(db, seal, tenant, add, secrets, now=now)
     if granted is not None:
-        grants.authorize(db, seal, file.tenant.id, address, granted, now=now)
+        grants.authorize(db, seal, tenant, address, granted, now=now)
 
 
 def _tell(

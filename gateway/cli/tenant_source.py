@@ -16,9 +16,7 @@ from gateway.mail.tenant import Mailbox, Security, Tenant
 from gateway.mail.tenant_file import (
     SECRET_KEYS,
     SECTIONS,
-    Items,
     TenantFile,
-    build_tenant,
     find_faults,
     read_tenant_file,
 )
@@ -74,18 +72,6 @@ def load_source(path: Path) -> Source:
     if faults:
         raise Refusal(*(f"{path}: {fault}" for fault in faults))
     return Source(file, secrets, tuple(find_doubts(file.tenant, catalogue)))
-
-
-def joined(tenant: str, settings: dict[str, Any], items: Items) -> TenantFile:
-    """Return a tenant as it will be with these items; raises Refusal as for a file of them."""
-    try:
-        built = build_tenant(tenant, settings, items)
-    except SchemaError as error:
-        raise Refusal(str(error)) from error
-    catalogue = load_catalogue()
-    if faults := [*find_faults(built, providers=catalogue), *find_misfits(built, catalogue)]:
-        raise Refusal(*faults)
-    return TenantFile(tenant=built, settings=settings, items=items)
 
 
 def missing_secrets(file: TenantFile, known: set[tuple[str, str]]) -> Iterator[str]:

@@ -30,15 +30,14 @@ from gateway.cli.asking import (
     read_security,
 )
 from gateway.cli.domain import key_secrets, load_keys
+from gateway.cli.joining import join, save_joined
 from gateway.cli.opening import Config, Json, Opened, TenantId, opened, utc_now
 from gateway.cli.output import print_json, print_line, print_next
 from gateway.cli.probing import as_document, print_steps, probe_upstream
 from gateway.cli.refusal import Refusal
-from gateway.cli.tenant_source import joined
 from gateway.mail.tenant import Security, Tenant
-from gateway.mail.tenant_file import Items, TenantFile
+from gateway.mail.tenant_file import Items
 from gateway.providers.catalogue import Provider, load_catalogue
-from gateway.store import tenants
 
 if TYPE_CHECKING:  # it brings Twisted
     from gateway.delivery.probe import Step
@@ -77,14 +76,13 @@ def add(
     }  # fmt: skip
     with opened(config) as gateway:
         wanted = _complete(given, gateway.find_tenant(tenant))
-        own = wanted.name
-        file = _joined(gateway, tenant, wanted, own)
-        upstream = file.tenant.upstreams[own]
+        joined = gateway.store.read_now(join, tenant, wanted.join).tenant
+        upstream = joined.upstreams[wanted.name]
         secret = _password(wanted, password_file)
         steps = probe_upstream(gateway, upstream, sender=wanted.sender, secret=secret)
         if steps[-1].is_ok:
-            _save(gateway, file, own, secret=secret)
-    _tell(wanted, {"tenant": tenant, "name": own}, steps, as_json=as_json)
+            _save(gateway, joined, wanted, secret=secret)
+    _tell(wanted, {"tenant": tenant, "name": wanted.name}, steps, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +98,19 @@ class _Wanted:
     @property
     def domain(self) -> str:
         return self.sender.rpartition("@")[2]
+
+    def join(self, items: Items) -> Items:
+        """Return the items of its tenant with upstream, sender and domain; raises Refusal."""
+        if ("upstream", self.name) in items:
+            raise _taken(self.name)
+        said = {"name": self.sender_name} if self.sender_name else {}
+        known = items.get(("sender", self.sender), {})
+        sender = {**known, **said, "upstream": self.name}
+        merged = {**items, ("upstream", self.name): self.settings}
+        merged["sender", self.sender] = sender
+        if self.domain not in self.preset.domains:  # there only its own address sends
+            merged.setdefault(("domain", self.domain), {})
+        return merged
 
 
 def _tell(
@@ -158,9 +169,7 @@ def _choose_name(
 
     def read_name(text: str) -> str:
         if (name := text.strip()) in tenant.upstreams:
-            raise Refusal(
-                f"{tenant.id} has an upstream {name} already; --name gives this one another"
-            )
+            raise _taken(name)
         return name
 
     usual = "own" if preset.id == GENERIC else preset.id
@@ -168,6 +177,10 @@ def _choose_name(
         free = next(one for n in count(2) if (one := f"{usual}-{n}") not in tenant.upstreams)
         asking.ask(f"Name, as there is {usual} already", "name", default=free, read=read_name)
     return read_name(given["name"] or usual)
+
+
+def _taken(name: str) -> Refusal:
+    return Refusal(f"there is an upstream {name} already; --name gives this one another")
 
 
 def _usual(port: int | None) -> str:
@@ -182,22 +195,13 @@ def _password(wanted: _Wanted, file: Path | None) -> str | None:
     return read_password("Password", file)
 
 
-def _joined(gateway: Opened, tenant: str, wanted: _Wanted, name: str) -> TenantFile:
-    """Return the tenant with its new upstream, sender and domain; raises Refusal."""
-    settings, items = gateway.store.read_now(tenants.tables, tenant) or ({}, {})
-    merged: Items = {**items, ("upstream", name): wanted.settings}
-    said = {"name": wanted.sender_name} if wanted.sender_name else {}
-    known = items.get(("sender", wanted.sender), {})
-    merged["sender", wanted.sender] = {**known, **said, "upstream": name}
-    if wanted.domain not in wanted.preset.domains:  # there only its own address sends
-        merged.setdefault(("domain", wanted.domain), {})
-    return joined(tenant, settings, merged)
-
-
-def _save(gateway: Opened, file: TenantFile, name: str, *, secret: str | None) -> None:
+def _save(gateway: Opened, tenant: Tenant, wanted: _Wanted, *, secret: str | None) -> None:
+    """Keep all of it, with keys where `tenant`, as it will be, has the domain as its own."""
     seal, now = gateway.load_seal(), utc_now()
-    secrets = {("upstream", name): secret} if secret else {}
-    for domain in file.tenant.domains:
-        if not load_keys(gateway, seal, tenant=file.tenant.id, domain=domain):
-            secrets |= key_secrets(domain, made_on=now.date())
-    gateway.store.write_now(tenants.apply_tenant, file, secrets, seal, now=now)
+    secrets = {("upstream", wanted.name): secret} if secret else {}
+    domain = wanted.domain
+    if domain in tenant.domains and not load_keys(
+        gateway, seal, tenant=tenant.id, domain=domain
+    ):
+        secrets |= key_secrets(domain, made_on=now.date())
+    gateway.store.write_now(save_joined, seal, tenant.id, wanted.join, secrets, now=now)

@@ -16,7 +16,7 @@ def test_a_name_that_is_taken_is_told_before_all_else_is_asked(cli: Cli) -> None
     cli.apply()
     said = cli.refused("upstream", "add", "acme", "--host", "smtp.acme.example")
     assert said == (
-        "gateway: acme has an upstream own already; --name gives this one another\n"
+        "gateway: there is an upstream own already; --name gives this one another\n"
     )
     again = cli.refused("upstream", "add", "acme", "--provider", "gmail", "--name", "own")
     assert again == said
