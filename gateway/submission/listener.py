@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ def open_sockets(settings: SubmissionSettings) -> list[socket.socket]:
                 one.close()
             raise ConfigError(
                 f"[[submission.listeners]] address '{listener.address}': cannot be opened:"
-                f" {error.strerror or error}"
+                f" {os.strerror(error.errno).lower() if error.errno else error}"
             ) from error
     return opened
 

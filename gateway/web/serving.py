@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from asyncio import Task
 from collections.abc import Iterator
@@ -65,7 +66,8 @@ def _listen(address: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "is not an address and a port"
-        raise ConfigError(f"[console] address '{address}': {why.lower()}") from error
+        number = getattr(error, "errno", None)  # the library adds to its words
+        why = os.strerror(number).lower() if number else "is not an address and a port"
+        raise ConfigError(f"[console] address '{address}': {why}") from error
     listening.setblocking(False)
     return listening

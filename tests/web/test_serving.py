@@ -47,7 +47,7 @@ def test_an_address_that_cannot_be_had_is_told_with_its_key() -> None:
         finally:
             await serving.stop()
 
-    with pytest.raises(ConfigError, match=r"\[console\] address '127.0.0.1:\d+': .*in use"):
+    with pytest.raises(ConfigError, match=r"\[console\] address '127.0.0.1:\d+': .*in use$"):
         asyncio.run(twice())
     with pytest.raises(ConfigError, match=r"\[console\] address 'nonsense'"):
         asyncio.run(serve_web(hello, "nonsense"))
