@@ -19,6 +19,7 @@ from typer.main import get_command
 from gateway.cli.opening import Verbs
 from gateway.cli.refusal import Refusal
 from gateway.config import ConfigError
+from gateway.mail.charset import without_controls
 from gateway.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _tell_version(*, asked: bool) -> None:
 
 def _tell(*sentences: str) -> None:
     for sentence in filter(None, sentences):
-        typer.echo(f"gateway: {sentence}", err=True)
+        typer.echo(without_controls(f"gateway: {sentence}"), err=True)
 
 
 def _sentence(error: Exception) -> str:

@@ -106,7 +106,7 @@ def waiting(sentence: str) -> Iterator[Callable[[str], None]]:
 
 def warn(sentence: str) -> None:
     """Say on standard error what someone should look at."""
-    typer.echo(f"warning: {sentence}", err=True)
+    typer.echo(without_controls(f"warning: {sentence}"), err=True)
 
 
 def stamp(at: datetime | None) -> str | None:

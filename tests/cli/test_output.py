@@ -100,8 +100,9 @@ def test_a_strangers_words_do_not_speak_to_the_terminal(
     output.print_text(words)
     output.print_pairs([("subject", words)])
     output.print_table(["subject"], [[words]], empty="none")
-    shown = capsys.readouterr().out
-    assert shown.count("Hello ?]0;owned??2J 客服") == 4
+    output.warn(words)
+    shown = "".join(capsys.readouterr())
+    assert shown.count("Hello ?]0;owned??2J 客服") == 5
     output.print_json({"subject": words})
     shown = capsys.readouterr().out
     assert json.loads(shown) == {"subject": words}
