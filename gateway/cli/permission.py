@@ -136,12 +136,23 @@ def _await_answer(gateway: Opened, state: str) -> dict[str, str]:
     while monotonic() < until:
         if select.select(listened, [], [], LOOK_SECONDS)[0]:
             line = sys.stdin.readline()
-            if line.strip():
-                return read_answer(line)
             if not line:  # the terminal is gone
                 listened = []
+            elif (pasted := _read_pasted(line)) is not None:
+                return pasted
         answer = gateway.store.read_now(authorizations.find_answer, seal, state=state)
         if answer is not None:
             typer.echo("it came" if listened else "The answer came.", err=True)
             return answer
     raise Refusal("no answer came within an hour; begin anew")
+
+
+def _read_pasted(line: str) -> dict[str, str] | None:
+    """Return the answer that a person pasted; what is none is told, and waited for again."""
+    if not line.strip():
+        return None
+    try:
+        return read_answer(line)
+    except Refusal as refusal:
+        typer.echo(f"{refusal}\n{AWAITED}", nl=False, err=True)
+        return None

@@ -102,7 +102,9 @@ def test_where_no_server_runs_the_answer_is_pasted(gateway: Gateway, world: Worl
     assert "the server does not run, and nobody is at a terminal" in alone.stderr
     words = [*script(gateway, world), "--username", BOX, "--grant", "authorization-code",
              "--directory", "organizations", "--fetch-from", "now", "--no-answers"]  # fmt: skip
-    said = converse(gateway, words, [(AWAITED.removesuffix(": "), paste)])
+    awaited = AWAITED.removesuffix(": ")
+    said = converse(gateway, words, [(awaited, "what?"), (awaited, paste)])
+    assert "that is not the address that the browser ended at" in said
     assert f"{BOX}: connected" in said
     assert gateway.json("mailbox", "list")[0]["address"] == BOX
 
