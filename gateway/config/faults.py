@@ -26,6 +26,7 @@ MOST_WORKERS = 64
 LONGEST_CHAIN = timedelta(seconds=30)  # its message and those behind it wait
 LOG_FORMATS = ("text", "json", "postfix")
 LAST_PORT = 65535
+MOST = 2**62  # of anything: libraries count in 64 bits
 DEPTHS, DEEPEST = ("nesting", "include_depth", "mime_depth"), 100  # calls within calls
 FILTER_KINDS = ("score", "length", "text")
 
@@ -97,7 +98,7 @@ def _is_url(text: str) -> bool:
 
 
 def _bound_faults(settings: Settings) -> list[str]:
-    """A bound of nothing would refuse every mail."""
+    """A bound of nothing would refuse every mail, one without measure is none."""
     bounds = {
         "[submission] max_message_bytes": settings.submission.max_message_bytes,
         "[submission] max_recipients": settings.submission.max_recipients,
@@ -110,6 +111,7 @@ def _bound_faults(settings: Settings) -> list[str]:
     time = limits.pop("chain_time")
     bounds |= {f"[limits] {name}": limit for name, limit in limits.items()}
     faults = [f"{where}: write 1 or more" for where, bound in bounds.items() if bound < 1]
+    faults += [f"{where}: write less" for where, bound in bounds.items() if bound > MOST]
     faults += [
         f"[limits] {name}: write at most {DEEPEST}" for name in DEPTHS if limits[name] > DEEPEST
     ]

@@ -43,6 +43,7 @@ def test_what_is_left_out_has_no_faults() -> None:
         ('[models.x]\nurl = "x"\nmodel = "x"', "[models.x] url: write it whole"),
         ("[alerts]\nport = 99999", "[alerts] port: write a number from 1 to 65535"),
         ("[limits]\nnesting = 5000", "[limits] nesting: write at most 100"),
+        (f"[limits]\nregex_bytes = {10**30}", "[limits] regex_bytes: write less"),
         ("[limits]\nredirects = 0", "[limits] redirects: write 1 or more"),
         ('[limits]\nchain_time = "1h"', "[limits] chain_time: write a duration from"),
         ('[console]\nsupport = "us"', "[console] support: 'us' is not an address"),
