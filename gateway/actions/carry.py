@@ -44,6 +44,7 @@ from gateway.mail.tenant import Tenant
 from gateway.mail.trouble import Alert
 
 WEEK_SECONDS = 604_800
+MAX_REASON = 500  # characters
 NOT_NAMED = "nobody is told: the address is neither the tenant's owner nor in its notify"
 REJECTION_KEPT_BACK = "rejection not sent: "
 
@@ -110,10 +111,11 @@ class Carried:
 def carry(effect: Effect, office: Office) -> Carried:
     """Return what becomes of `effect`; `perform` is to keep it.
 
-    Its reason is one line of text, whatever bytes the mail that it quotes holds.
+    Its reason is one line of text, whatever bytes the mail that it quotes holds, and of
+    whatever length.
     """
     carried = CARRIERS[effect.kind](effect, office)
-    return replace(carried, reason=plain(carried.reason))
+    return replace(carried, reason=plain(carried.reason)[:MAX_REASON])
 
 
 def keep_back(answer: Answer, reason: str, *, office: Office) -> Carried:

@@ -285,11 +285,13 @@ def test_who_was_told_too_often_is_named_in_the_timeline(store: Store) -> None:
 def test_a_sender_of_bytes_that_are_no_text_is_a_reason_that_can_be_kept(store: Store) -> None:
     unknown = replace(PROOF, mail_from="", mail_from_proven=False)
     scene = Scene(store, proof=unknown)
-    content = mail(Return_Path="<owner-X@x.example>").replace(b"owner-X", b"owner-\xff")
+    written = b"owner-\xff" + b"y" * 9000
+    content = mail(Return_Path="<owner-X@x.example>").replace(b"owner-X", written)
     one = fetched(content, internal_date=NOON)
     store.write_now(inbox.store_fetched, one, now=NOON)
     assert scene.perform(one.id) == "routed"
-    assert scene.states(one.id)[0] == ("vacation", "suppressed")
+    stored = store.read_now(inbox.effects, one.id)[0]
+    assert (stored.state, len(stored.reason or "")) == ("suppressed", 500)
 
 
 def test_limits_that_a_chain_asked_for_are_counted_with_its_plan(store: Store) -> None:
