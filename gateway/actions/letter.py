@@ -80,10 +80,25 @@ def references_to(message: Message) -> str:
     own = message.message_id
     if _is_id(own):
         ids = [*(one for one in ids if one != own), own]
-    while len(FOLD.join(ids)) > MAX_REFERENCES_BYTES and len(ids) > 1:
-        del ids[1 if len(ids) > 2 else 0]
-    joined = FOLD.join(ids)
+    joined = FOLD.join([*ids[:1], *_last_that_fit(ids)])
+    if len(joined) > MAX_REFERENCES_BYTES:
+        joined = ids[-1]
     return joined if len(joined) <= MAX_REFERENCES_BYTES else ""
+
+
+def _last_that_fit(ids: Sequence[str]) -> list[str]:
+    """Return the last ids that have room behind the first one, at least one if there is one.
+
+    Each is looked at once: there may be a hundred thousand.
+    """
+    kept: list[str] = []
+    room = MAX_REFERENCES_BYTES - sum(map(len, ids[:1]))
+    for one in reversed(ids[1:]):
+        room -= len(FOLD) + len(one)
+        if room < 0 and kept:
+            break
+        kept.append(one)
+    return kept[::-1]
 
 
 def in_reply_to(message: Message) -> str:
