@@ -30,6 +30,8 @@ from gateway.mail.ids import new_id
 from gateway.mail.message import parse_message
 from gateway.mail.token import without_tokens
 
+MAX_SUBJECT = 500  # characters of the one that is answered
+
 Mark = Callable[[str], str]
 """Returns a keyed mark of a text: what only we can have written."""
 
@@ -57,7 +59,7 @@ def write_vacation(
     occasion: Occasion, arguments: dict[str, Any], *, to: Address, way: Way, mark: Mark
 ) -> Outgoing:
     """Return the answer of a `vacation` command with these arguments (RFC 5230 §5)."""
-    subject = arguments.get("subject") or f"Auto: {occasion.message.text('Subject')}"
+    subject = arguments.get("subject") or _auto_subject(occasion)
     sender = _own_sender(occasion, arguments.get("from"))
     fields = _fields(occasion, to, sender=sender, mark=mark)
     fields.append(("Subject", encoded(subject, name="Subject")))
@@ -74,8 +76,7 @@ def write_rejection(
     """Return the disposition notification of a `reject` (RFC 5429 §2.1, RFC 8098)."""
     sender = _own_sender(occasion, None)
     fields = _fields(occasion, to, sender=sender, mark=mark)
-    subject = f"Auto: {occasion.message.text('Subject')}"
-    fields.append(("Subject", encoded(subject, name="Subject")))
+    fields.append(("Subject", encoded(_auto_subject(occasion), name="Subject")))
     fields.append(("Auto-Submitted", "auto-replied"))
     boundary = f"=_{new_id()}"
     kind = "multipart/report; report-type=disposition-notification"
@@ -86,6 +87,11 @@ def write_rejection(
     body = _report_body(occasion, reason, boundary)
     content = header_block([*fields, *fields_of_body]) + b"\r\n" + body
     return _outgoing(occasion, content, fields=fields, to=to, way=way)
+
+
+def _auto_subject(occasion: Occasion) -> str:
+    """Return the subject of an answer; one without end is cut, or the answer would be so."""
+    return f"Auto: {occasion.message.text('Subject')[:MAX_SUBJECT]}"
 
 
 def _own_sender(occasion: Occasion, wanted: str | None) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from gateway.sieve.mailto import BadAddress, compose_notification, parse_mailto
 
 SEVEN_BIT = SMTP.clone(cte_type="7bit")  # any server takes it
 POSTMASTER, OWNER = "postmaster", "owner"
+MAX_SHOWN = 500  # characters
 NO_PATH = "nobody is told: gateway.conf has no [alerts]"
 
 
@@ -54,15 +55,12 @@ class Held:
 def write_hold_notices(
     names: Iterable[str], held: Held, *, path: NoticePath, mark: Mark, now: datetime
 ) -> tuple[Alert, ...]:
-    """Return a mail to each whom a hold's `:notify` names.
-
-    What a stranger wrote stands on a line of its own, and makes none.
-    """
+    """Return a mail to each whom a hold's `:notify` names."""
     text = (
         f"A policy holds a message of {held.tenant.id} ({held.where}).\n\n"
-        f"From:    {plain(held.message.text('From'))}\n"
-        f"Subject: {plain(held.message.text('Subject'))}\n"
-        f"Why:     {plain(held.reason)}\n"
+        f"From:    {_shown(held.message.text('From'))}\n"
+        f"Subject: {_shown(held.message.text('Subject'))}\n"
+        f"Why:     {_shown(held.reason)}\n"
         + (f"By itself: {held.ends}\n" if held.ends else "")
         + f"\nLet it go on: gateway queue release {held.id}\n"
         f"Remove it:    gateway queue delete {held.id}\n"
@@ -91,11 +89,11 @@ def write_notifications(
     except BadAddress:  # refused when the policy ran; a stored Plan may be of an older release
         return ()
     addresses = [one.address for one in (*wanted.to, *wanted.cc)]
-    subject, author = held.message.text("Subject"), held.message.text("From")
+    subject, author = (_shown(held.message.text(name)) for name in ("Subject", "From"))
     composed = compose_notification(
         replace(wanted, cc=[]),
         sender=f"Mail gateway <{path.settings.sender}>",
-        message=arguments.get("message") or plain(f"{author}: {subject}"),
+        message=arguments.get("message") or f"{author}: {subject}",
         importance=arguments.get("importance"),
         automatic=arguments.get("automatic") or "auto-notified",
     )
@@ -145,3 +143,8 @@ def _alert(
         content=message.as_bytes(policy=SEVEN_BIT),
         queued_at=now,
     )
+
+
+def _shown(text: str) -> str:
+    """Return what a stranger may have written as a piece of one line."""
+    return plain(text[:MAX_SHOWN])

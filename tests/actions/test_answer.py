@@ -98,6 +98,12 @@ def test_a_strangers_subject_adds_no_field(text: str) -> None:
     assert read(vacation(one))["Bcc"] is None
 
 
+def test_a_strangers_subject_without_end_is_cut() -> None:
+    long = occasion(mail(Subject="x" * 1_000_000))
+    for one in (vacation(long), write_rejection(long, "no", to=ANN, way=WAY, mark=mark)):
+        assert read(one)["Subject"] == f"Auto: {'x' * 500}"
+
+
 def test_a_mime_reason_keeps_its_content_fields_only() -> None:
     reason = "Content-Type: text/html; charset=utf-8\nBcc: x@y.example\n\n<p>größer</p>\n"
     outgoing = vacation(None, {"reason": reason, "mime": True})
