@@ -42,11 +42,17 @@ def append_footer(content: bytes, media_type: str, footer: str) -> bytes:
 
 
 def is_sealed(content: bytes) -> bool:
-    """Whether a part is signed or encrypted: such a message is never edited in its body."""
+    """Whether a part is signed or encrypted: such a message is never edited in its body.
+
+    Nor is one whose parts cannot be found.
+    """
     if INLINE_PGP in content:
         return True
     types = (header.get_content_type() for header, _ in _parts(content, (0, len(content))))
-    return any(one in SEALED_TYPES for one in types)
+    try:
+        return any(one in SEALED_TYPES for one in types)
+    except ValueError:  # of a parameter with a number of thousands of digits (RFC 2231 §3)
+        return True
 
 
 Span = tuple[int, int]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mail.footer import append_footer
+from gateway.mail.footer import append_footer, is_sealed
 from gateway.mail.message import Edit, apply_edits
 
 FOOTER = "Acme GmbH, Kölner Straße 1\nwww.acme.example"
@@ -138,3 +138,9 @@ def test_no_bytes_break_it(body: bytes, kind: str) -> None:
     head = b'Content-Type: multipart/alternative; boundary="b"\r\n\r\n--b\r\n'
     append_footer(body, kind, FOOTER)
     assert append_footer(head + body, kind, FOOTER).startswith(b"Content-Type: multipart")
+
+
+def test_a_message_whose_parts_cannot_be_found_stays_as_it_is() -> None:
+    content = b"Content-Type: text/plain; name*" + b"9" * 5000 + b"=x\r\n\r\nHello\r\n"
+    assert is_sealed(content)
+    assert append_footer(content, "text/plain", ASCII) == content
