@@ -28,7 +28,7 @@ PARAMETER = re.compile(
 )
 ENCODINGS = frozenset({"7bit", "8bit", "binary", "quoted-printable", "base64"})  # RFC 2045 §6
 NOT_WRITTEN = (  # by the library
-    UnicodeEncodeError,  # a multipart without its boundary
+    ValueError,  # a multipart without its boundary, a number with thousands of digits
     RecursionError,  # hundreds of parts, each in another one
 )
 WORD_BYTES = 42  # of one encoded word, which has 75 characters at most (RFC 2047 §2)

@@ -79,6 +79,12 @@ def test_a_multipart_without_a_part_is_refused() -> None:
     assert re_encoded(EIGHT.replace(b"text/plain", b"multipart/signed; boundary=b")) is None
 
 
+def test_a_number_without_end_in_a_parameter_is_refused() -> None:
+    """RFC 2231 §3 counts pieces; Python makes no number of five thousand digits."""
+    kind = b"multipart/mixed; boundary=b; x*" + b"9" * 5000 + b"=1"
+    assert re_encoded(MIXED.replace(b"multipart/mixed; boundary=b", kind)) is None
+
+
 def test_eight_bits_that_are_said_to_be_encoded_are_what_a_reader_takes_them_for() -> None:
     raw = b"Content-Type: text/plain; charset=x-own\r\nContent-Transfer-Encoding: "
     made = re_encoded(raw + b"quoted-printable\r\n\r\ncaf=E9 caf\xe9\r\n")
