@@ -116,7 +116,7 @@ class Chains:
         """Return the newest chain that compiles; raises CompileError when none ever did."""
         is_current, kept = self.is_current(tenant, kind), self._kept.get((tenant.id, kind))
         if kept is None or not is_current:
-            kept = self._load(tenant, kind, kept=kept, names=_names(tenant))
+            kept = self._load(tenant, kind, kept=kept)
             self._kept[tenant.id, kind] = kept
         if kept.chain is None:
             raise kept.error or CompileError([])
@@ -146,7 +146,9 @@ class Chains:
         return {key: kept.error for key, kept in self._kept.items() if kept.error}
 
     def _is_newest(self, kept: _Kept, tenant: Tenant) -> bool:
-        return kept.seen is self._seen and kept.names == _names(tenant)
+        if kept.seen is not self._seen:
+            return False
+        return kept.tenant is tenant or _names(kept.tenant) == _names(tenant)
 
     def _look(self) -> None:
         now = self._clock()
@@ -156,9 +158,7 @@ class Chains:
             if seen != self._seen:
                 self._seen = seen
 
-    def _load(
-        self, tenant: Tenant, kind: str, *, kept: _Kept | None, names: tuple[str, ...]
-    ) -> _Kept:
+    def _load(self, tenant: Tenant, kind: str, *, kept: _Kept | None) -> _Kept:
         try:
             chain = load_chain(self._directory, tenant, kind, limits=self._limits)
             if not self._directory.is_dir():
@@ -167,10 +167,10 @@ class Chains:
             last_good = kept.chain if kept else self._recall(tenant, kind)
             if kept is None or str(kept.error) != str(error):
                 self._report(tenant, kind, error, last_good)
-            return _Kept(seen=self._seen, names=names, chain=last_good, error=error)
+            return _Kept(seen=self._seen, tenant=tenant, chain=last_good, error=error)
         if kept is None or kept.chain is None or kept.chain.version != chain.version:
             self._keep(tenant, chain)
-        return _Kept(seen=self._seen, names=names, chain=chain)
+        return _Kept(seen=self._seen, tenant=tenant, chain=chain)
 
     def _check_nothing_is_lost(self, before: Chain | None) -> None:
         """Raise CompileError where a directory that is not there had files before."""
@@ -186,7 +186,7 @@ def _names(tenant: Tenant) -> tuple[str, ...]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
     seen: tuple[object, ...]
-    names: tuple[str, ...]
+    tenant: Tenant  # as it was
     chain: Chain | None = None
     error: CompileError | None = None
 
