@@ -207,13 +207,18 @@ class Texts:
         return find_included(self.text, self.tenant.id, location, name)
 
     def text(self, path: str) -> str | None:
-        """Return a text inside of the directory, None when there is none to read."""
+        """Return a text inside of the directory, None when there is none to read.
+
+        Raises CompileError for one that is not UTF-8: it would reach a customer broken.
+        """
         try:
             root = self.directory.resolve()
             found = (root / path).resolve()
             if not found.is_relative_to(root) or found.stat().st_size > MAX_TEXT_BYTES:
                 return None
-            text = found.read_text(encoding=ENCODING, errors="replace")
+            text = found.read_text(encoding=ENCODING)
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, error) from error
         except (OSError, ValueError, RuntimeError):  # the last for a link that leads to itself
             return None
         self._read[path] = text
@@ -247,8 +252,7 @@ class Texts:
         except OSError as error:
             raise _unreadable(shown, f"the file cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
-            sentence = f"the file is not UTF-8 text (byte {error.start})"
-            raise _unreadable(shown, sentence) from error
+            raise _not_utf8(shown, error) from error
         self._read[shown] = text
         return text
 
@@ -297,6 +301,10 @@ def _is_script(name: str) -> bool:
 
 def _unreadable(shown: str, sentence: str) -> CompileError:
     return CompileError([Diagnostic(file=shown, line=1, column=1, message=sentence)])
+
+
+def _not_utf8(shown: str, error: UnicodeDecodeError) -> CompileError:
+    return _unreadable(shown, f"the file is not UTF-8 text (byte {error.start})")
 
 
 def _stamps(directory: Path) -> Iterator[tuple[object, ...]]:

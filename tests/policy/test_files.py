@@ -78,10 +78,17 @@ def test_loading_tells_the_faults_of_all_files_and_is_all_or_nothing(tmp_path: P
     assert files == {"inbound/1.sieve", "inbound-after/3.sieve"}
 
 
-def test_a_file_that_is_not_utf8_is_a_fault_with_its_name(tmp_path: Path) -> None:
-    write(tmp_path, "inbound/1.sieve").write_bytes(b"keep; # \xff\n")
-    with pytest.raises(CompileError, match=r"inbound/1\.sieve.*not UTF-8"):
+@pytest.mark.parametrize(
+    "name", ["inbound/1.sieve", "lib/a.sieve", "templates/a.txt", "lists/a.txt"]
+)
+def test_a_file_that_is_not_utf8_is_a_fault_with_its_name(tmp_path: Path, name: str) -> None:
+    write(tmp_path, "inbound/1.sieve", 'include :global "a"; vacation "file:templates/a.txt";')
+    for text in ("lib/a.sieve", "templates/a.txt"):
+        write(tmp_path, text)
+    write(tmp_path, name).write_bytes(b"keep; # \xff\n")
+    with pytest.raises(CompileError, match="not UTF-8") as caught:
         load_chain(tmp_path, ACME, "inbound")
+    assert [one.file for one in caught.value.diagnostics] == [name]
 
 
 def test_the_version_changes_with_any_text_that_was_read(tmp_path: Path) -> None:
