@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from gateway.mail.message import Edit
 
+MOST_SHOWN = 80  # characters
+
 
 class EffectKind(StrEnum):
     """The effects a chain can ask for; the words of `policy test --json`."""
@@ -46,6 +48,12 @@ class Effect:
     globals: tuple[tuple[str, str], ...] = ()  # of a hold: what files behind it may ask for
     held_by: str = ""  # of a hold: the file of the chain; `file` may be one that it includes
     done: tuple[Done, ...] = ()  # of a hold: what was asked for before it
+
+    @property
+    def shown_target(self) -> str:
+        """The beginning of its target, on one line: an agent's guidance may be a page."""
+        first = (self.target.strip().splitlines() or [""])[0][:MOST_SHOWN]
+        return first if first == self.target else f"{first} ..."
 
 
 def end_of_hold(hold: Effect, *, begun_at: datetime) -> datetime | None:

@@ -49,7 +49,7 @@ def treatment(plan: Plan) -> tuple[str, ...]:
 
 
 def _words(effect: Effect) -> str:
-    words = [effect.kind.value, effect.target[:80].split("\r\n")[0]]
+    words = [effect.kind.value, effect.shown_target]
     if effect.kind is EffectKind.HOLD:
         words.append(effect.reason)
     if effect.flags:

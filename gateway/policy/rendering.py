@@ -86,7 +86,7 @@ def _error_row(error: str) -> dict[str, Any]:
 
 
 def _effect_line(effect: Effect) -> str:
-    what = " ".join(word for word in (effect.kind.value, effect.target) if word)
+    what = f"{effect.kind.value} {effect.shown_target}".strip()
     where = f" ({effect.file}:{effect.line})" if effect.file else ""
     tags = f" [{' '.join(effect.flags)}]" if effect.flags else ""
     why = f": {effect.reason}" if effect.kind is EffectKind.HOLD and effect.reason else ""

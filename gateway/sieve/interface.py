@@ -150,7 +150,10 @@ class Included:
 
 
 class Loader(Protocol):
-    """What the compiler may read; None means that it does not exist."""
+    """What the compiler may read; None means that it does not exist.
+
+    Raises CompileError for what is there and is no text.
+    """
 
     def include(self, location: str, name: str) -> Included | None:
         """A script to include; location is `personal` or `global`."""

@@ -63,6 +63,11 @@ def test_a_plan_for_people() -> None:
     ]
 
 
+def test_an_agents_guidance_is_told_by_its_first_line() -> None:
+    agent = Effect(kind=EffectKind.AGENT, target="Answer politely.\r\nUse what is given.\r\n")
+    assert plan_lines(Plan(effects=(agent,), version="v")) == ["agent Answer politely. ..."]
+
+
 def test_a_trace_is_told_file_by_file() -> None:
     trace = [Step(file="a", line=1, text="keep"), Step(file="b", line=22, text="stop")]
     assert trace_lines(trace) == ["a:", "     1  keep", "b:", "    22  stop"]
