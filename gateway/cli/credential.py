@@ -47,7 +47,7 @@ def add(
     if not name.replace("-", "").replace("_", "").isalnum():
         raise Refusal(f"'{name}': a name has letters, digits, - and _")
     settings = _settings(network or [], messages_per_hour)
-    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    password = new_password()
     with opened(config) as gateway:
         known = gateway.find_tenant(tenant)
         if gateway.store.read_now(tenants.has_secret, tenant, "credential", name):
@@ -116,6 +116,13 @@ def revoke(
 
 
 VERBS: Verbs = {"add": add, "list": list_, "revoke": revoke}
+
+
+def new_password() -> str:
+    """Return a password that no command takes for one of its options."""
+    while (made := secrets.token_urlsafe(PASSWORD_BYTES)).startswith("-"):
+        pass
+    return made
 
 
 def _make(
