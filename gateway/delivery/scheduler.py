@@ -232,7 +232,8 @@ class Scheduler:
             self._leases.drop(batch)
 
     async def _attempt(self, way: Way, batch: Batch) -> list[Result]:
-        """Try a batch; for want of what the store must tell of it nothing is begun at all."""
+        """Try a batch. Where the store cannot tell what that needs nothing was sent: the batch
+        goes back, and the lane rests."""
         try:
             return await self._attempts[way.lane.kind](batch)
         except StoreError as error:  # such as a secret that another key has sealed
@@ -279,8 +280,8 @@ class Scheduler:
         await self._store.write(lanes.set_rest, way.lane, reason=reason, fix=fix)
 
     async def _surely(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write what a try led to; where the store fails, again and again, and nothing more is
-        begun until then.
+        """Write what a try led to, again and again while the store fails; nothing more is begun
+        until it is written.
 
         What was sent and never recorded would be sent again once its lease has run out.
         """
