@@ -118,11 +118,15 @@ def resume_lane(db: Db, lane: Lane, *, now: datetime) -> int:
         " WHERE tenant = ? AND kind = ? AND name = ?",
         (now.timestamp(), *_key(lane)),
     )
+    in_lane = "tenant = ? AND lane_kind = ? AND lane = ? AND state IN"
+    db.execute(
+        "UPDATE delivery SET sendable_since = coalesce(sendable_since, ?), stalled_since = NULL"
+        f" WHERE {in_lane} ('queued', 'deferred', 'claimed')",
+        (now.timestamp(), *_key(lane)),
+    )
     changed = db.execute(
-        "UPDATE delivery SET sendable_since = coalesce(sendable_since, ?),"
-        " stalled_since = NULL, next_attempt_at = ? WHERE tenant = ? AND lane_kind = ?"
-        " AND lane = ? AND state IN ('queued', 'deferred')",
-        (now.timestamp(), now.timestamp(), *_key(lane)),
+        f"UPDATE delivery SET next_attempt_at = ? WHERE {in_lane} ('queued', 'deferred')",
+        (now.timestamp(), *_key(lane)),
     )
     return changed.rowcount
 

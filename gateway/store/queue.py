@@ -328,8 +328,8 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
         " lease_until = NULL,"
         " sendable_seconds = sendable_seconds"
         " + iif(?1 = 'held', coalesce(max(0, ?15 - sendable_since), 0), 0),"
-        " sendable_since = CASE ?1 WHEN 'deferred' THEN coalesce(sendable_since, ?10)"
-        " WHEN 'held' THEN NULL ELSE sendable_since END,"
+        " sendable_since = CASE WHEN ?1 IN ('deferred', 'queued')"
+        " THEN coalesce(sendable_since, ?10) WHEN ?1 <> 'held' THEN sendable_since END,"
         " stalled_since = iif(?11 IS NULL, NULL, coalesce(stalled_since, ?11)),"
         " delay_told = max(delay_told, ?14)"
         " WHERE number = ?12 AND token = ?13 AND state = 'claimed'",

@@ -155,6 +155,19 @@ def test_what_is_set_aside_for_days_has_its_tries_left_once_it_is_released(
     assert batch.deliveries[0].sendable_seconds == pytest.approx(3600)
 
 
+def test_the_clock_of_what_is_being_sent_runs_again_when_a_pause_ends(store: Store) -> None:
+    store.write_now(queue.accept, outgoing(), now=NOON)
+    for pause_at, claim_at in ((HOUR, timedelta()), (5 * HOUR, 4 * HOUR)):
+        (batch,) = store.write_now(
+            queue.claim, LANE, owner="node", now=NOON + claim_at, lease=WEEK, messages=9,
+            recipients=9,
+        )  # fmt: skip
+        pause(store, after=pause_at)
+        store.write_now(lanes.resume_lane, LANE, now=NOON + pause_at + HOUR)
+        store.write_now(queue.give_back, batch)
+    assert batch.deliveries[0].sendable_seconds == pytest.approx(3 * 3600)
+
+
 def test_what_is_scheduled_is_queued_at_its_hour_and_waits_from_then_on(store: Store) -> None:
     later = outgoing(lane=NOWHERE)
     envelope = replace(later.envelope, hold_until=NOON + HOUR)
