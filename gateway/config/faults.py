@@ -39,7 +39,7 @@ def find_faults(settings: Settings) -> list[str]:
     if not 0 <= settings.server.workers <= MOST_WORKERS:
         faults.append(f"[server] workers: write a number from 0 to {MOST_WORKERS}")
     if settings.storage.url != "sqlite":
-        faults.append('[storage] url: only "sqlite" is in this release')
+        faults.append('[storage] url: PostgreSQL is not in this release: write "sqlite"')
     if (settings.tls.certificate is None) != (settings.tls.key is None):
         faults.append("[tls] certificate and key go together: give both or neither")
     if settings.log.format not in LOG_FORMATS:

@@ -19,6 +19,7 @@ def test_what_is_left_out_has_no_faults() -> None:
         ('[server]\nhostname = "a b"', "[server] hostname: write a domain name in ASCII"),
         ('[server]\nhostname = "gäteway.example"', "[server] hostname: write a domain"),
         ("[server]\nworkers = 65", "[server] workers: write a number from 0 to 64"),
+        ('[storage]\nurl = "postgresql://u@h/n"', "[storage] url: PostgreSQL is not in this"),
         ('[tls]\nkey = "a"', "[tls] certificate and key go together: give both or neither"),
         ('[log]\nformat = "jsn"', "there is no format 'jsn'; did you mean 'json'?"),
         (
