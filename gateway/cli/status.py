@@ -149,7 +149,7 @@ def _paused(gateway: Opened, now: datetime) -> list[dict[str, Any]]:
             "fix": one.fix,
         }
         for one in gateway.store.read_now(lane_states)
-        if one.paused_by and (one.until is None or one.until > now)
+        if one.is_shut(now)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -119,6 +120,8 @@ def _find_lane(gateway: Opened, tenant: str, upstream: str) -> Lane:
 def _row(
     tenant: str, upstream: Upstream, state: LaneState | None
 ) -> dict[str, str | float | None]:
+    if state is not None and not state.is_shut(utc_now()):
+        state = replace(state, paused_by=None, reason=None, fix=None, since=None, until=None)
     return {
         "tenant": tenant,
         "name": upstream.name,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.store import queue
+from gateway.store.lanes import pause_lane
 from tests.cli.running import Cli
 from tests.store.values import outgoing
 
@@ -23,6 +24,17 @@ def test_a_paused_upstream_says_why_and_resumes(cli: Cli) -> None:
     )  # fmt: skip
     assert "1 delivery due now" in cli.say("upstream", "resume", "acme", "own")
     assert cli.json("upstream", "list")[0]["state"] == "open"
+
+
+def test_a_quota_is_over_at_its_time_and_a_refused_sign_in_is_not(cli: Cli) -> None:
+    cli.apply()
+    lane, now = Lane("acme", LaneKind.UPSTREAM, "own"), datetime.now(UTC)
+    seen = {}
+    for by in ("quota", "sign-in"):
+        cli.write_store(pause_lane, lane, by=by, reason="x", fix=None, until=now, now=now)
+        [row], status = cli.json("upstream", "list"), cli.json("status")
+        seen[by] = (row["state"], row["paused_by"], len(status["paused"]))
+    assert seen == {"quota": ("open", None, 0), "sign-in": ("paused", "sign-in", 1)}
 
 
 def test_an_upstream_that_is_not_there_is_refused_with_the_nearest(cli: Cli) -> None:
