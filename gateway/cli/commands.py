@@ -88,7 +88,7 @@ VERBS = {  # the panel in which it is shown, the module
 NOUNS = {  # the panel, what it is about; the module has its name
     "alerts": (SERVER, "Mails to whoever has to know"),
     "tenant": (TENANTS, "Tenants"),
-    "secrets": (TENANTS, "The key that seals secrets"),
+    "secrets": (SERVER, "The key that seals secrets"),
     "credential": (TENANTS, "Submission logins of helpdesks"),
     "domain": (TENANTS, "What a tenant sends as, and publishes"),
     "upstream": (TENANTS, "Accounts that mail leaves by"),
