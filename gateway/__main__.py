@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from gateway.cli.commands import run
 
+STOPPED = 130  # by a person: Ctrl-C
 WITH_REACTOR = (
     ("serve",),
     ("demo",),
@@ -24,7 +26,11 @@ def main() -> None:
     """Run the command line of this process and exit with its code."""
     if any(sys.argv[1 : 1 + len(words)] == list(words) for words in WITH_REACTOR):
         _install_reactor()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == STOPPED:
+        sys.stdout.flush()
+        os._exit(code)  # its threads are not waited for: a server may say nothing for a minute
+    sys.exit(code)
 
 
 def _install_reactor() -> None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.cli.running import Cli
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,3 +40,24 @@ def test_a_process_that_takes_mail_starts_without_the_pages() -> None:
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_who_stops_a_verb_does_not_wait_for_a_server_that_says_nothing(tmp_path: Path) -> None:
+    """A thread that reads is not waited for: it might read for a minute."""
+    cli = Cli(tmp_path)
+    cli.configure()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        cli.write("code", "secret")
+        account = f'host = "127.0.0.1"\nport = {silent.getsockname()[1]}\nsecurity = "none"'
+        box = f'[mailboxes."a@acme.example"]\n{account}\npassword_file = "code"\n'
+        cli.write("acme.toml", f'tenant = "acme"\n{box}')
+        cli.say("apply", "acme.toml")
+        verb = [sys.executable, "-m", "gateway", "mailbox", "ledger", "a@acme.example"]
+        running = subprocess.Popen(
+            verb, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE
+        )
+        with running, silent.accept()[0]:
+            running.send_signal(signal.SIGINT)
+            _, said = running.communicate(timeout=15)
+    assert (running.returncode, said) == (130, b"")

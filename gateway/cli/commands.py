@@ -33,7 +33,8 @@ SERVER, TENANTS, MAIL = "The server", "Tenants and what is theirs", "Mail"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Carry out one command line; return its exit code, 2 for a command that is not one.
+    """Carry out one command line; return its exit code: 2 for a command that is not one, 130
+    for one that a person stopped.
 
     Whatever goes wrong is told in a sentence on standard error, never as a traceback.
     """
