@@ -19,7 +19,7 @@ from gateway.mail.inbound import Fetched
 from gateway.mailbox.account import Account
 from gateway.mailbox.baseline import is_backfill
 from gateway.mailbox.beginnings import Beginnings
-from gateway.mailbox.listing import Listing, read_content
+from gateway.mailbox.listing import Listing, find_excess, read_content
 from gateway.mailbox.moved import find_earlier
 from gateway.net.imap import Folder, ImapRefused, ImapSession, Listed
 from gateway.net.unreachable import Unreachable
@@ -152,6 +152,8 @@ class Fetcher:
         if tries > TRIES:
             error = self._faults.get(key, "the gateway ended three times while taking it in")
             return await self._set_aside(fetched, error)
+        if excess := find_excess(content):
+            return await self._set_aside(fetched, excess)
         earlier = await find_earlier(session, self._store, fetched)
         if isinstance(earlier, str):
             await self._store.write(folders.skip_uid, at, fetched.uid)

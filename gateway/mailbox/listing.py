@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.net.imap import ImapRefused, ImapSession, Listed
 
 LARGEST_BYTES = 150 * 1024 * 1024
+MOST_HEADER_LINES = 100_000  # to read them takes half a second, in which all others wait
 
 
 class Listing:
@@ -42,3 +43,12 @@ async def read_content(session: ImapSession, listed: Listed) -> bytes | ImapRefu
     if size > LARGEST_BYTES:
         return ImapRefused("imap-any", "NO", f"{size} bytes are too much to take in")
     return await session.content(listed.uid, size_bytes=size, most_bytes=LARGEST_BYTES)
+
+
+def find_excess(content: bytes) -> str | None:
+    """Return why a message is not to be read, or None: its header is made to take minutes."""
+    end = content.find(b"\r\n\r\n")
+    lines = content.count(b"\n", 0, end if end >= 0 else len(content))
+    if lines <= MOST_HEADER_LINES:
+        return None
+    return f"its header has {lines} lines, more than any letter's"

@@ -21,6 +21,8 @@ from gateway.store import books, holds, journal, marks, plans, rows
 from gateway.store.queue import accept
 from gateway.store.sqlite import Db
 
+HEADER_BYTES = 256 * 1024  # in which the From and Message-ID of any letter stand
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
@@ -252,7 +254,7 @@ def _insert(
         db.execute(f"DELETE FROM open_uids WHERE {where}", key)
     if db.execute(f"SELECT 1 FROM inbox WHERE {where}", key).fetchone():
         return False
-    message = parse_message(fetched.content)
+    message = parse_message(fetched.content[:HEADER_BYTES])
     header_from = next((address for _, address in message.addresses("From")), "")
     db.execute(
         "INSERT INTO message (id, tenant, kind, message_id, header_from, envelope, edits,"

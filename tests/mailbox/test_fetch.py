@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 
 from gateway.mailbox.fetch import TRIES
+from gateway.mailbox.listing import MOST_HEADER_LINES
+from gateway.sandbox.mailbox import MailboxServer
 from gateway.store import inbox
 from gateway.store.sqlite import Db, Store
 from tests.mailbox.conftest import PASSWORD
 from tests.mailbox.world import World, mailbox_at, run, until, world
 from tests.servers.dovecot import Dovecot
+
+SHOP = "shop@acme.example"
 
 
 def letter(subject: str) -> bytes:
@@ -98,6 +102,25 @@ def test_bytes_that_the_server_cannot_give_are_set_aside_without(
             ((content, error),) = found
             assert content == b""
             assert "could not be had" in error
+
+    run(work)
+
+
+def test_a_header_that_is_made_to_take_minutes_is_set_aside_unread(tmp_path: Path) -> None:
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(SHOP, PASSWORD)
+        async with world(tmp_path, mailbox_at(server.port, SHOP), PASSWORD) as here:
+            await begun(here)
+            endless = b"a:\r\n" * (MOST_HEADER_LINES + 2) + b"\r\nHi\r\n"
+            server.deliver(SHOP, endless)
+            server.deliver(SHOP, letter("whole").replace(b"\n", b"\r\n"))
+            (message,) = await here.messages(1)
+            assert b"whole" in message.content
+            ((content, error),) = await here.store.read(aside)
+            assert (content, error.split()[:4]) == (endless, ["its", "header", "has", "100001"])
+        await server.stop()
 
     run(work)
 
