@@ -13,6 +13,7 @@ from collections.abc import Iterator
 MAX_ATTRIBUTION_LINES = 3
 MAX_ATTRIBUTION_CHARACTERS = 300
 MAX_LINES = 20_000
+MAX_NAMED_START = 600  # characters: a name, and an address between "<" and ">"
 MAX_ATTRIBUTIONS = 50
 MAX_WROTE = 160  # characters at the end of an attribution
 FIELDS_OF_BLOCK = 2  # below From; one alone may be what a customer writes
@@ -87,7 +88,8 @@ def _begins_block(lines: list[str], at: int) -> bool:
 
 def _end_of_attribution(lines: list[str], at: int) -> int | None:
     """Return the line below "On ... wrote:", perhaps wrapped, where that begins here."""
-    begins = ATTRIBUTION_START.match(lines[at]) or NAMED_START.match(lines[at])
+    line = lines[at][:MAX_NAMED_START]
+    begins = ATTRIBUTION_START.match(line) or NAMED_START.match(line)
     if not begins and not WROTE.search(lines[at][-MAX_WROTE:]):
         return None
     words = ""

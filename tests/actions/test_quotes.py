@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +74,14 @@ def test_no_text_is_refused_and_nothing_is_made_up(text: str) -> None:
 def test_a_long_text_is_read_in_time() -> None:
     for text in ("On x\n" * 50_000, "On x wrote:\n> a\nb\n" * 6000 + "> z\n"):
         assert without_quotes(text).startswith("On x")
+
+
+def test_a_line_that_is_made_to_be_slow_is_read_in_time() -> None:
+    """An expression is tried with the interpreter held: the whole process would wait."""
+    line = "<" + "a@" * 20_000
+    started = process_time()
+    assert without_quotes(line) == line
+    assert process_time() - started < 2
 
 
 def test_of_a_very_long_text_nothing_is_lost() -> None:
