@@ -22,7 +22,8 @@ from gateway.store.sqlite import Db
 
 LAST_DAYS = timedelta(days=5)  # in which a server has given up: RFC 5321 §4.5.4.1
 FROM = re.compile(r"\s*from\s", re.IGNORECASE)
-ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]+")
+# It begins where its characters do: else each of a million would be a beginning to try.
+ADDRESS = re.compile(r"(?<![0-9A-Fa-f.:])[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]+")
 INSIDE = tuple(
     ipaddress.ip_network(one)
     for one in (
