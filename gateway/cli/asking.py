@@ -19,9 +19,22 @@ SSL_WORDS = frozenset({"ssl", "ssl/tls", "smtps"})  # what mail programs call it
 
 OPTIONS = {"sender": "--from", "address": "ADDRESS"}  # where they are not as the key
 
-Word = Annotated[str | None, typer.Option(show_default=False)]
-File = Annotated[Path | None, typer.Option(metavar="FILE", show_default=False)]
+Host = Annotated[
+    str | None, typer.Option(help="Of a provider that is not known.", show_default=False)
+]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, show_default=False)]
+Region = Annotated[
+    str | None, typer.Option(help="Where the provider has several.", show_default=False)
+]
+Authority = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file", metavar="FILE", show_default=False, help="A private authority to trust."
+    ),
+]
+SecretFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Else it is asked for.", show_default=False)
+]
 Preset = Annotated[
     str | None, typer.Option(help="As gateway provider list shows.", show_default=False)
 ]

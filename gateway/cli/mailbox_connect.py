@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.asking import File, Port, Preset, Protection, User, Word, read_password
+from gateway.cli.asking import (
+    Authority,
+    Host,
+    Port,
+    Preset,
+    Protection,
+    Region,
+    SecretFile,
+    User,
+    read_password,
+)
 from gateway.cli.check import why_nobody_is_reminded
 from gateway.cli.joining import Add, join, save_joined
 from gateway.cli.mailbox_questions import SecretFiles, Wanted, ask_for_all
@@ -33,6 +43,10 @@ if TYPE_CHECKING:  # it brings Twisted
     from gateway.net.oauth import Tokens
 
 Address = Annotated[str | None, typer.Argument(metavar="ADDRESS", show_default=False)]
+Sends = Annotated[
+    str | None,
+    typer.Option(help="By which it sends, if another.", show_default=False),
+]
 Since = Annotated[
     str | None, typer.Option("--fetch-from", help="now, or days as 30d.", show_default=False)
 ]
@@ -56,6 +70,10 @@ Grant = Annotated[
         help="authorization-code, client-credentials or service-account.", show_default=False
     ),
 ]
+Directory = Annotated[
+    str | None, typer.Option(help="Of the organisation, at Microsoft.", show_default=False)
+]
+Url = Annotated[str | None, typer.Option(help="Where no preset knows it.", show_default=False)]
 Scopes = Annotated[
     list[str] | None,
     typer.Option("--scope", help="Where no preset knows them.", show_default=False),
@@ -73,25 +91,25 @@ def connect(
     address: Address = None,
     *,
     provider: Preset = None,
-    host: Word = None,
+    host: Host = None,
     port: Port = None,
     security: Protection = None,
-    smtp_host: Word = None,
+    smtp_host: Sends = None,
     smtp_port: Port = None,
     smtp_security: Protection = None,
     upstream: Way = None,
-    region: Word = None,
-    ca_file: File = None,
+    region: Region = None,
+    ca_file: Authority = None,
     username: User = None,
-    password_file: File = None,
+    password_file: SecretFile = None,
     sign_in: By = None,
     client_id: Client = None,
-    client_secret_file: File = None,
+    client_secret_file: SecretFile = None,
     key_file: Key = None,
     grant: Grant = None,
-    directory: Word = None,
-    authorize_url: Word = None,
-    token_url: Word = None,
+    directory: Directory = None,
+    authorize_url: Url = None,
+    token_url: Url = None,
     scopes: Scopes = None,
     issued: Made = None,
     fetch_from: Since = None,

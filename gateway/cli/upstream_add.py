@@ -17,12 +17,14 @@ import typer
 
 from gateway.cli.asking import (
     Asking,
-    File,
+    Authority,
+    Host,
     Port,
     Preset,
     Protection,
+    Region,
+    SecretFile,
     User,
-    Word,
     read_address_key,
     read_password,
     read_port,
@@ -45,7 +47,12 @@ if TYPE_CHECKING:  # it brings Twisted
 GENERIC = "generic"
 
 Shown = Annotated[str | None, typer.Option(help="What customers see.", show_default=False)]
-From = Annotated[str | None, typer.Option("--from", metavar="ADDRESS", show_default=False)]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="ADDRESS", show_default=False, help="The address that sends by it."
+    ),
+]
 Own = Annotated[
     str | None, typer.Option(help="Else the provider's, or own.", show_default=False)
 ]
@@ -55,15 +62,15 @@ def add(
     tenant: TenantId,
     *,
     provider: Preset = None,
-    host: Word = None,
+    host: Host = None,
     port: Port = None,
     security: Protection = None,
-    region: Word = None,
-    ca_file: File = None,
+    region: Region = None,
+    ca_file: Authority = None,
     sender_name: Shown = None,
     sender: From = None,
     username: User = None,
-    password_file: File = None,
+    password_file: SecretFile = None,
     name: Own = None,
     config: Config = None,
     as_json: Json = False,
