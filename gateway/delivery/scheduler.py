@@ -29,7 +29,7 @@ from gateway.mail.delivery import (
     Result,
 )
 from gateway.net.concurrency import spawn, spawn_lasting, stop_tasks
-from gateway.store import lanes, queue, tenants
+from gateway.store import interrupted, lanes, queue, tenants
 from gateway.store.errors import StoreError, StoreFull
 from gateway.store.lanes import DueLane, LaneState
 from gateway.store.sqlite import Db, Store
@@ -90,7 +90,7 @@ class Scheduler:
     async def start(self) -> None:
         """Take back what an earlier life of this process was sending, and begin."""
         now = datetime.now(UTC)
-        await self._store.write(queue.take_back, owner_prefix=self._owner, now=now)
+        await self._store.write(interrupted.take_back, owner_prefix=self._owner, now=now)
         self._tasks = [
             spawn_lasting(self._run, name="delivery scheduler"),
             spawn_lasting(self._leases.keep, name="delivery leases"),
@@ -113,7 +113,7 @@ class Scheduler:
         for way in self._ways.values():
             await way.wait_until_idle()
         await stop_tasks(self._tasks[1:])
-        await self._store.write(queue.cut_short, cut, now=datetime.now(UTC))
+        await self._store.write(interrupted.cut_short, cut, now=datetime.now(UTC))
         await self._store.write(queue.release_leases, owner_prefix=self._owner)
 
     def _cut(self, way: Way) -> Iterator[Batch]:

@@ -25,6 +25,7 @@ from gateway.mail.delivery import (
 from gateway.store import books, journal
 from gateway.store.batch import delivery_of, edits_row, envelope_row, load_batch
 from gateway.store.capturing import lane_now
+from gateway.store.interrupted import OF_OWNER, UNCLAIM, take_over_expired
 from gateway.store.lanes import DUE, is_paused
 from gateway.store.sqlite import Db
 from gateway.store.waiting import (
@@ -38,12 +39,7 @@ from gateway.store.waiting import (
 )
 
 STOPPED = Clocks(sendable_since=None, stalled_since=None)
-UNCLAIM = (
-    "UPDATE delivery SET state = 'queued', token = NULL, owner = NULL, lease_until = NULL"
-    " WHERE state = 'claimed'"
-)
 CLAIM_BYTES = 32 * 1024 * 1024  # of content, at most or in one message, in one transaction
-OF_OWNER = "substr(owner, 1, ?) = ?"
 STATES: dict[Decision, State] = {
     Decision.DELIVERED: State.DELIVERED,
     Decision.DEFER: State.DEFERRED,
@@ -110,7 +106,7 @@ def claim(
     """
     if is_paused(db, lane, now=now):
         return []
-    _take_over_expired(db, lane, now)
+    take_over_expired(db, lane, now=now)
     begin_scheduled(db, now=now)
     until = now + lease
     ids = _due_messages(db, lane, now=now, limit=messages)
@@ -182,23 +178,9 @@ def release_leases(db: Db, *, owner_prefix: str) -> int:
     return changed.rowcount
 
 
-def cut_short(db: Db, batches: Sequence[Batch], *, now: datetime) -> None:
-    """Queue again what was being sent, and have the journal tell that: perhaps it was."""
-    for batch in batches:
-        _interrupt(db, "token = ?", (batch.token,), now=now)
-
-
 def give_back(db: Db, batch: Batch) -> None:
     """Queue again what was not sent of a batch; a stale token changes nothing."""
     db.execute(f"{UNCLAIM} AND token = ?", (batch.token,))
-
-
-def take_back(db: Db, *, owner_prefix: str, now: datetime) -> int:
-    """Queue again what an earlier life of this process was sending; return how many.
-
-    The journal tells it of each recipient: perhaps the message was delivered.
-    """
-    return _interrupt(db, OF_OWNER, (len(owner_prefix), owner_prefix), now=now)
 
 
 def content_of(db: Db, message: str) -> bytes | None:
@@ -272,27 +254,6 @@ def _accepted(outgoing: Outgoing) -> dict[str, object]:
     }
 
 
-def _take_over_expired(db: Db, lane: Lane, now: datetime) -> None:
-    """A lease that has run out belongs to nobody: its delivery is due again."""
-    expired = "lease_until < ? AND tenant = ? AND lane_kind = ? AND lane = ?"
-    values = (now.timestamp(), lane.tenant, lane.kind.value, lane.name)
-    _interrupt(db, expired, values, now=now)
-
-
-def _interrupt(db: Db, where: str, values: tuple[object, ...], *, now: datetime) -> int:
-    rows = db.execute(
-        "SELECT message, recipient, lane_kind || '/' || lane FROM delivery"
-        f" WHERE state = 'claimed' AND {where}",
-        values,
-    ).fetchall()
-    for message, recipient, lane in rows:
-        detail = {"recipient": recipient, "lane": lane, "perhaps_delivered": True}
-        journal.write(db, message, "delivery.interrupted", now=now, **detail)
-    if rows:
-        db.execute(f"{UNCLAIM} AND {where}", values)
-    return len(rows)
-
-
 def _due_messages(db: Db, lane: Lane, *, now: datetime, limit: int) -> list[str]:
     """Return due messages in the order of their times, together no larger than CLAIM_BYTES."""
     cursor = db.execute(
@@ -323,6 +284,7 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
     clock = clocks(db, batch.lane, now=now) if waits else STOPPED
     changed = db.execute(
         "UPDATE delivery SET state = ?1, attempts = attempts + ?2, next_attempt_at = ?3,"
+        " interruptions = 0,"
         " last_code = ?4, last_reply = ?5, upstream_id = coalesce(?6, upstream_id),"
         " reason = ?7, fix = ?8, finished_at = ?9, token = NULL, owner = NULL,"
         " lease_until = NULL,"

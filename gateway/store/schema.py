@@ -132,6 +132,7 @@ CREATE TABLE delivery (
     orcpt TEXT,
     state TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
+    interruptions INTEGER NOT NULL DEFAULT 0,
     next_attempt_at REAL,
     sendable_seconds REAL NOT NULL DEFAULT 0,
     sendable_since REAL,

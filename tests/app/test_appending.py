@@ -14,7 +14,7 @@ from gateway.mail.delivery import Batch, Decision, Lane, LaneKind
 from gateway.mail.tenant_file import read_tenant_file
 from gateway.providers.catalogue import load_catalogue
 from gateway.sandbox.mailbox import MailboxServer
-from gateway.store import queue, tenants
+from gateway.store import interrupted, queue, tenants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
 from tests.mailbox.world import run
@@ -70,7 +70,7 @@ def test_what_was_appended_when_we_ended_is_not_appended_again(tmp_path: Path) -
         route = base.directory.tenants["acme"].routes["desk"]
         await store.write(queue.accept, outgoing(lane=LANE), now=NOW)
         await carrier.attempt(await claimed(store), route)  # and its record is lost
-        await store.write(queue.take_back, owner_prefix="node/", now=NOW)
+        await store.write(interrupted.take_back, owner_prefix="node/", now=NOW)
         (again,) = await carrier.attempt(await claimed(store), route)
         assert again.verdict.decision is Decision.DELIVERED
         assert len(server.folder(DESK).letters) == 1

@@ -111,31 +111,6 @@ def test_a_token_that_is_no_longer_current_changes_nothing(store: Store) -> None
     assert entry.recipients[0].state == "claimed"
 
 
-def test_an_earlier_life_of_this_process_loses_its_leases_at_once(store: Store) -> None:
-    store.write_now(queue.accept, outgoing(), now=NOON)
-    claim(store)
-    assert store.write_now(queue.take_back, owner_prefix="other/", now=NOON) == 0
-    assert store.write_now(queue.take_back, owner_prefix="node/", now=NOON) == 1
-    assert len(claim(store)) == 1
-
-
-@pytest.mark.parametrize("died", [True, False])
-def test_what_was_being_sent_at_a_crash_is_told_as_perhaps_delivered(
-    store: Store, died: bool
-) -> None:
-    """By the next life of the process, or by whoever takes over a lease that has run out."""
-    id_ = store.write_now(queue.accept, outgoing("a@x.example", "b@x.example"), now=NOON)
-    claim(store)
-    if died:
-        store.write_now(queue.take_back, owner_prefix="node/", now=NOON)
-    claim(store, now=NOON + 2 * LEASE)
-    timeline = store.read_now(journal.timeline, id_)
-    assert timeline is not None
-    told = [one.detail for one in timeline.entries if one.event == "delivery.interrupted"]
-    assert [one["recipient"] for one in told] == ["a@x.example", "b@x.example"]
-    assert all(one["perhaps_delivered"] for one in told)
-
-
 def test_the_recipients_of_a_batch_are_bounded_and_the_rest_follows(store: Store) -> None:
     names = [f"u{n}@x.example" for n in range(5)]
     store.write_now(queue.accept, outgoing(*names), now=NOON)
