@@ -7,7 +7,7 @@ in its order.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from email.header import Header
 
 from gateway.mail.message import Edit, Message
@@ -16,6 +16,8 @@ from gateway.sieve.interface import HeaderEdit
 
 FOREIGN_PREFIX = "x-gateway-"
 MAX_FOREIGN = 50
+LARGE_BYTES = 16 * 1024
+PIECE_BYTES = 256  # found again, it is no chance
 RESULTS = "Authentication-Results"
 FOLD = "\r\n "  # RFC 5322 §2.2.3; lines have at most 998 characters (§2.1.1)
 OURS = (
@@ -47,9 +49,29 @@ def rewritten(old: bytes, new: bytes) -> tuple[Edit, ...]:
     if at >= 0:  # enclosed: in the order in which the first offset stays what it is
         behind = new[at + len(old) :]
         return (_splice(len(old), len(old), behind), _splice(0, 0, new[:at]))
+    changes = [*_changes(old, new)]
+    return tuple(_splice(*one) for one in reversed(changes))  # what is behind moves nothing
+
+
+def _changes(old: bytes, new: bytes, at: int = 0) -> Iterator[tuple[int, int, bytes]]:
+    """Yield start, end and new bytes of each place that differs; `old` stands at `at`.
+
+    What is large is cut where both have a piece in common: of two parts that were replaced
+    the attachment between them is kept once.
+    """
     start = _alike(old, new)
     alike = _alike(old[start:][::-1], new[start:][::-1])
-    return (_splice(start, len(old) - alike, new[start : len(new) - alike]),)
+    old, new = old[start : len(old) - alike], new[start : len(new) - alike]
+    gone = max(0, len(old) - len(new)) + LARGE_BYTES  # so much farther in front at the most
+    for part in (2, 4, 3) if len(old) > LARGE_BYTES else ():
+        here = len(old) // part
+        there = new.find(old[here : here + PIECE_BYTES], max(0, here - gone))
+        if there >= 0:
+            yield from _changes(old[:here], new[:there], at + start)
+            yield from _changes(old[here:], new[there:], at + start + here)
+            return
+    if old or new:
+        yield at + start, at + start + len(old), new
 
 
 def _splice(start: int, end: int, octets: bytes) -> Edit:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +116,20 @@ def test_what_is_rewritten_is_made_of_the_old_by_its_edits(
 def test_what_both_have_in_common_is_not_kept_again() -> None:
     (edit,) = rewritten(b"a" * 9000 + b"old" + b"z" * 9000, b"a" * 9000 + b"new" + b"z" * 9000)
     assert edit.value == "new"
+
+
+@pytest.mark.parametrize("line_bytes", [50, 100_000])
+def test_what_stands_between_two_changes_is_not_kept_again(line_bytes: int) -> None:
+    """Of a mail of one line that is repeated as little as of an attachment."""
+    random = Random(line_bytes)
+    for _ in range(10):
+        line = random.randbytes(line_bytes)
+        kept = [line * (100_000 // line_bytes) for _ in range(4)]
+        gone = [random.randbytes(random.randrange(9000)) for _ in range(4)]
+        old = b"".join(one + other for one, other in zip(kept, gone, strict=True))
+        edits = rewritten(old, b"new".join(kept))
+        assert apply_edits(old, edits) == b"new".join(kept)
+        assert sum(len(edit.value or "") for edit in edits) < 100_000
 
 
 def test_what_we_tell_a_helpdesk_no_stranger_can_tell_it() -> None:
