@@ -18,7 +18,7 @@ def rotate(*, config: Config = None, as_json: Json = False) -> None:
         print_json({"resealed": resealed})
         return
     print_line(f"{counted(resealed, 'secret')} sealed by a new key")
-    print_next(f"back up {path} together with gateway.db: the one is nothing without the other")
+    print_next(f"back up {path} together with a copy of gateway.db, as README tells")
 
 
 VERBS: Verbs = {"rotate": rotate}

@@ -40,6 +40,20 @@ asyncio.run(main())
 """
 
 
+def test_a_copy_that_is_made_meanwhile_is_whole(tmp_path: Path) -> None:
+    """As README tells how to back up: what was promised a moment ago is in the log still."""
+    store, copied = Store.open(tmp_path / "gateway.db"), tmp_path / "copy.db"
+    id_ = store.write_now(queue.accept, outgoing(), now=NOON)
+    assert (tmp_path / "gateway.db-wal").stat().st_size
+    words = ["-m", "sqlite_utils", str(tmp_path / "gateway.db"), f"vacuum into '{copied}'"]
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+    store.close()
+    copy = Store.open(copied)
+    found = copy.read_now(people.entry, id_)
+    copy.close()
+    assert found is not None
+
+
 def test_a_first_start_that_came_no_further_than_the_file_is_a_first_start(
     tmp_path: Path,
 ) -> None:
