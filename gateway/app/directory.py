@@ -67,36 +67,35 @@ class Directory:
         """Have the next look read the tenants, though no other process wrote."""
         self._data_version = -1
 
-    async def look(self) -> tuple[bool, bool]:
-        """Look whether the store was written by another process, and whether tenants changed.
+    async def look(self) -> bool:
+        """Return whether the store was written by another process; changed tenants are read.
 
-        Changed tenants are read; both answers are for those who act on a change. What could
-        not be read is read by the next look. Raises StoreError.
+        What could not be read is read by the next look. Raises StoreError.
         """
         version, suppressions_revision = await self._store.read(_versions)
         if suppressions_revision != self._suppressions_revision:
             await self._read_suppressions(suppressions_revision)
         written, self._data_version = version != self._data_version, version
         if not written:
-            return False, False
+            return False
         try:
-            return True, await self._read_changed()
+            await self._read_changed()
         except BaseException:
             self.expect_change()
             raise
+        return True
 
-    async def _read_changed(self) -> bool:
-        """Read the tenants if they are others than those at hand; return whether they were."""
+    async def _read_changed(self) -> None:
+        """Read the tenants if they are others than those at hand."""
         revision = await self._store.read(stored.revision)
         if revision == self.revision:
-            return False
+            return
         self._seal.reload()  # it may have been given a new key
         self.tenants = await self._store.read(stored.load_all)
         self._credentials = await self._store.read(stored.credentials)
         self._secrets.clear()
         self.revision = revision
         events.tenants_read(tenants=len(self.tenants), revision=revision)
-        return True
 
     async def _read_suppressions(self, revision: int) -> None:
         found = await self._store.read(suppressions.entries, now=datetime.now(UTC))

@@ -75,6 +75,7 @@ class Inbound:
         self._work = Work(base.store, self._performer.perform, queued=queued, now=_now)
         self._tasks: list[asyncio.Task[None]] = []
         self._watched: Mapping[str, Tenant] = {}
+        self._revision = -1  # of the tenants that are watched
 
     async def start(self) -> None:
         """Take up what an earlier life left, then watch the mailboxes."""
@@ -84,7 +85,7 @@ class Inbound:
             spawn_lasting(self._reminders.run, name="remind of codes"),
             spawn_lasting(self._clocks.run, name="warn of unanswered mail"),
         ]
-        self.refresh()
+        self._refresh()
 
     async def stop(self) -> None:
         """Hang up everywhere; what is not carried out yet is taken up at the next start."""
@@ -114,8 +115,17 @@ class Inbound:
         """Look for work now: another process may have fetched or released a message."""
         self._work.wake()
 
-    def refresh(self) -> None:
+    def look(self) -> None:
+        """Notice tenants that changed, and a chain that compiles now, or for the first time."""
+        tenants = self._base.directory.tenants.values()
+        with_mail = (one for one in tenants if one.mailboxes)
+        ready = {one.id for one in with_mail if self._chains.has_chain(one, "inbound")}
+        if ready != set(self._watched) or self._revision != self._base.directory.revision:
+            self._refresh()
+
+    def _refresh(self) -> None:
         """Watch the mailboxes of every tenant whose policies compile; try new codes."""
+        self._revision = self._base.directory.revision
         self._renewals.wake()
         self._watched = {
             id_: tenant
@@ -123,14 +133,6 @@ class Inbound:
             if tenant.mailboxes and self._chains.has_chain(tenant, "inbound")
         }
         self.watchers.update(self._watched)
-
-    def look_at_chains(self) -> None:
-        """Notice a chain that compiles now, or for the first time."""
-        tenants = self._base.directory.tenants.values()
-        with_mail = (one for one in tenants if one.mailboxes)
-        ready = {one.id for one in with_mail if self._chains.has_chain(one, "inbound")}
-        if ready != set(self._watched):
-            self.refresh()
 
     def _neighbours(self) -> Neighbours:
         return Neighbours(

@@ -236,7 +236,7 @@ class Server:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                written, changed = await base.directory.look()
+                written = await base.directory.look()
             except StoreError as error:  # it may pass
                 events.task_failed(task="look for changes", error=error)
                 continue
@@ -247,10 +247,7 @@ class Server:
                 continue
             if written:
                 inbound.wake()
-            if changed:
-                inbound.refresh()
-            else:
-                inbound.look_at_chains()
+            inbound.look()
 
     def _health(self, store: Store) -> HealthState:
         async def measure() -> Figures:
