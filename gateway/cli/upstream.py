@@ -122,6 +122,9 @@ def _row(
 ) -> dict[str, str | float | None]:
     if state is not None and not state.is_shut(utc_now()):
         state = replace(state, paused_by=None, reason=None, fix=None, since=None, until=None)
+    fix = state.fix if state else None
+    if state and not state.paused_by and state.rest_reason:
+        fix = f"gateway upstream test {tenant} {upstream.name}"
     return {
         "tenant": tenant,
         "name": upstream.name,
@@ -131,7 +134,7 @@ def _row(
         "paused_by": state.paused_by if state else None,
         "since": stamp(state.since) if state else None,
         "until": stamp(state.until) if state else None,
-        "reason": state.reason if state else None,
-        "fix": state.fix if state else None,
+        "reason": (state.reason or state.rest_reason) if state else None,
+        "fix": fix,
         "rate_per_minute": state.rate_per_minute if state else None,
     }

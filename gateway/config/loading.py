@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from gateway.mail.schema import SchemaError, read_table, unknown_key
 KEY_NAMES = {"alerts": {"from": "sender"}}
 """Keys whose field is called otherwise, by section."""
 
+NUL = re.compile(r"\\(u0000|U00000000)")
 MODELS = "models"  # sections of a name each
 SECTIONS = {
     one.name: one for one in dataclasses.fields(Settings) if one.name not in ("path", MODELS)
@@ -45,13 +47,28 @@ def load_toml(path: Path) -> dict[str, Any]:
     The mark that some editors write in front of a file is no text.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        table = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {_toml_sentence(str(error))}") from error
+    if _has_nul(table):  # no path, host or password may
+        escaped = (
+            number for number, line in enumerate(text.split("\n"), 1) if NUL.search(line)
+        )
+        raise ConfigError(f"{path}: line {next(escaped)}: a text holds the character U+0000")
+    return table
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_nul, (*value, *value.values())))
+    if isinstance(value, list):
+        return any(map(_has_nul, value))
+    return isinstance(value, str) and "\0" in value
 
 
 class ConfigError(Exception):

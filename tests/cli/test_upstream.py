@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.store import queue
-from gateway.store.lanes import pause_lane
+from gateway.store.lanes import pause_lane, set_rest
 from tests.cli.running import Cli
 from tests.store.values import outgoing
 
@@ -35,6 +35,16 @@ def test_a_quota_is_over_at_its_time_and_a_refused_sign_in_is_not(cli: Cli) -> N
         [row], status = cli.json("upstream", "list"), cli.json("status")
         seen[by] = (row["state"], row["paused_by"], len(status["paused"]))
     assert seen == {"quota": ("open", None, 0), "sign-in": ("paused", "sign-in", 1)}
+
+
+def test_an_open_upstream_that_was_not_reached_says_why(cli: Cli) -> None:
+    cli.apply()
+    lane = Lane("acme", LaneKind.UPSTREAM, "own")
+    cli.write_store(set_rest, lane, reason="it does not answer", fix=None)
+    [row] = cli.json("upstream", "list")
+    assert (row["state"], row["reason"], row["fix"]) == (
+        "open", "it does not answer", "gateway upstream test acme own",
+    )  # fmt: skip
 
 
 def test_an_upstream_that_is_not_there_is_refused_with_the_nearest(cli: Cli) -> None:
