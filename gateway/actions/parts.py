@@ -23,6 +23,7 @@ from gateway.mail.message import decode_words, parse_message
 
 MAX_PARTS = 500
 MAX_DEPTH = 30
+MAX_FIELD = 16 * 1024  # characters: a name of a file, or a boundary, is far shorter
 BROKEN = (
     MessageError, ValueError, LookupError, TypeError, AttributeError, AssertionError,
     RecursionError,
@@ -132,13 +133,13 @@ class _Leafy(Part):
 
 
 class _Lenient(Compat32):
-    """The library's policy, but for header fields with bytes that belong in none."""
+    """The library's policy, but for header fields with bytes that belong in none, and for
+    those without end: it copies what is left of one at each semicolon."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
         del name
-        return (
-            value if value.isascii() else guess_text(value.encode("ascii", "surrogateescape"))
-        )
+        some = value[:MAX_FIELD]
+        return some if some.isascii() else guess_text(some.encode("ascii", "surrogateescape"))
 
 
 _LENIENT = _Lenient()

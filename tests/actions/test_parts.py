@@ -169,6 +169,13 @@ def test_a_mail_of_hundreds_of_pages_is_read_in_time() -> None:
     assert len(parts.text.splitlines()) == 200
 
 
+def test_a_field_of_parameters_without_end_is_read_in_time() -> None:
+    field = b"Content-Type: text/plain" + b";" * 500_000 + b"\r\n\r\nHello\r\n"
+    started = thread_time()
+    assert read_parts(field).text == "Hello\n"
+    assert thread_time() - started < 5
+
+
 def test_a_whole_page_has_its_words_as_text() -> None:
     """As Outlook writes it: styles and a title in a head."""
     head = "<head><title>T</title><style><!-- p > b {} --></style><meta charset=x></head>"
