@@ -56,10 +56,9 @@ def load_toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {_toml_sentence(str(error))}") from error
     if _has_nul(table):  # no path, host or password may
-        escaped = (
-            number for number, line in enumerate(text.split("\n"), 1) if NUL.search(line)
-        )
-        raise ConfigError(f"{path}: line {next(escaped)}: a text holds the character U+0000")
+        lines = enumerate(text.split("\n"), 1)
+        at = next(number for number, line in lines if NUL.search(line))
+        raise ConfigError(f"{path}: line {at}: a text holds the character U+0000: take it out")
     return table
 
 
