@@ -19,7 +19,6 @@ from imapclient import DELETED, SEEN, IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientReadOnlyError
 from imapclient.response_parser import parse_fetch_response
 
-from gateway.mail.charset import decode_text
 from gateway.mail.message import Message, parse_message
 from gateway.mail.tenant import Security
 from gateway.net.imap_calls import Call, ImapPools
@@ -34,6 +33,7 @@ from gateway.net.imap_values import (
     listed_from,
     piece_from,
     with_prefix,
+    words_of,
 )
 from gateway.net.imap_wire import (
     CONNECT_SECONDS,
@@ -296,7 +296,7 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
 
     def names(self) -> list[FolderName]:
         return [
-            FolderName(name, frozenset(decode_text(one) for one in attributes))
+            FolderName(name, words_of(attributes))
             for attributes, _, name in self.list_folders()
         ]
 

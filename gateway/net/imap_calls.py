@@ -26,6 +26,9 @@ T = TypeVar("T")
 CALL_SECONDS = 300.0
 THREADS = 64  # as many as are busy at once are started
 THREADS_A_HOST = 8
+CANNOT_BE_READ = (  # what the library's parser makes of an answer that it does not expect
+    imaplib.IMAP4.error, ValueError, LookupError, TypeError, AttributeError, RecursionError,
+)  # fmt: skip
 
 
 class HostPool:
@@ -85,7 +88,7 @@ class Call:
         except (OSError, imaplib.IMAP4.abort, ConfigError) as error:  # a time-out is an OSError
             self.hang_up()
             raise Unreachable(f"{self.endpoint}: {why(error)}") from error
-        except (imaplib.IMAP4.error, ValueError, LookupError) as error:
+        except CANNOT_BE_READ as error:
             return ImapRefused(phase, "BAD", f"cannot be read: {type(error).__name__}")
         except asyncio.CancelledError:
             self.hang_up()

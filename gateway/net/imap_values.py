@@ -67,7 +67,14 @@ def listed_from(uid: int, item: dict[bytes, Any]) -> Listed:
         uid=uid,
         size_bytes=None if size is None else int(size),
         internal_date=at.astimezone(UTC) if at is not None else None,
-        flags=frozenset(decode_text(one) for one in item.get(b"FLAGS", ())),
+        flags=words_of(item.get(b"FLAGS")),
+    )
+
+
+def words_of(listed: Any) -> frozenset[str]:
+    """Return flags or attributes as text: the library makes numbers of some, None of NIL."""
+    return frozenset(
+        decode_text(one) if isinstance(one, bytes) else str(one) for one in listed or ()
     )
 
 

@@ -258,6 +258,38 @@ def test_pieces_shorter_than_asked_for_are_no_end(answers: tuple[bytes, ...]) ->
         assert talk(endpoint, work) == b"hello world"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"UID 1 RFC822.SIZE 5 FLAGS (1 \\Seen)", id="a keyword may be a number"),
+        pytest.param(b"UID 1 RFC822.SIZE 5 FLAGS NIL", id="no flags"),
+    ],
+)
+def test_flags_of_any_kind_hide_no_message(said: bytes) -> None:
+    async def work(session: ImapSession) -> list[Listed] | ImapRefused:
+        await session.login("a", "b")
+        await session.select("INBOX")
+        return await session.messages_above(0)
+
+    with scripted(CAPABLE, DONE, DONE, b"* 1 FETCH (" + said + b")\r\n" + DONE) as endpoint:
+        listed = talk(endpoint, work)
+    assert not isinstance(listed, ImapRefused)
+    assert [one.uid for one in listed] == [1]
+
+
+@pytest.mark.parametrize("said", [b"(" * 20_000, b"(UID 1 RFC822.SIZE (2) FLAGS ())"])
+def test_what_the_library_cannot_read_is_a_refusal(said: bytes) -> None:
+    async def work(session: ImapSession) -> list[Listed] | ImapRefused:
+        await session.login("a", "b")
+        await session.select("INBOX")
+        return await session.messages_above(0)
+
+    with scripted(CAPABLE, DONE, DONE, b"* 1 FETCH " + said + b"\r\n" + DONE) as endpoint:
+        refused = talk(endpoint, work)
+    assert isinstance(refused, ImapRefused)
+    assert refused.text.startswith("cannot be read: ")
+
+
 def test_an_answer_without_end_is_unreachable() -> None:
     async def work(session: ImapSession) -> object:
         await session.login("a", "b")
