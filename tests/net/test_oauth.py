@@ -146,6 +146,7 @@ def test_a_refusal_is_a_value_with_the_providers_words() -> None:
         ("<html>Sign in to the hotel's network</html>", 200),
         ("<html>Not here</html>", 404),
         ("[]", 400),
+        ("[" * 60_000, 200),
         ('{"access_token": null}', 200),
         ("", 302),
     ],
