@@ -30,10 +30,10 @@ from gateway.net.imap_values import (
     Listed,
     Piece,
     folder_from,
+    folder_names,
     listed_from,
     piece_from,
     with_prefix,
-    words_of,
 )
 from gateway.net.imap_wire import (
     CONNECT_SECONDS,
@@ -48,14 +48,8 @@ from gateway.net.imap_wire import (
 from gateway.net.unreachable import Unreachable
 
 __all__ = [
-    "Endpoint",
-    "Folder",
-    "FolderName",
-    "ImapPools",
-    "ImapRefused",
-    "ImapSession",
-    "Listed",
-]
+    "Endpoint", "Folder", "FolderName", "ImapPools", "ImapRefused", "ImapSession", "Listed",
+]  # fmt: skip
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -295,10 +289,11 @@ class _Client(_Library):  # type: ignore[misc]  # untyped, see above
         self._cached_capabilities = None
 
     def names(self) -> list[FolderName]:
-        return [
-            FolderName(name, words_of(attributes))
-            for attributes, _, name in self.list_folders()
-        ]
+        self.folder_encode = False  # a name that cannot be decoded must not hide the others
+        try:
+            return folder_names(self.list_folders())
+        finally:
+            self.folder_encode = True
 
     def full(self, folder: str) -> str:
         """Return a folder's name with the prefix that the server wants (RFC 2342), if any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -104,12 +105,18 @@ def piece_from(item: dict[bytes, Any] | None) -> Piece | None:
     return None
 
 
-def decode_folder(name: str) -> str:
+def folder_names(listed: Iterable[tuple[Any, Any, Any]]) -> list[FolderName]:
+    """Return what LIST tells: attributes, delimiter and name of each folder."""
+    return [FolderName(decode_folder(name), words_of(words)) for words, _, name in listed]
+
+
+def decode_folder(name: str | bytes) -> str:
     """Return a folder's name from modified UTF-7 (RFC 3501 §5.1.3), or as it is."""
+    raw = name if isinstance(name, bytes) else name.encode()
     try:
-        return str(decode_utf7(name.encode()))
+        return str(decode_utf7(raw)) if raw.isascii() else decode_text(raw)
     except ValueError:
-        return name
+        return decode_text(raw)
 
 
 def with_prefix(folder: str, prefixes: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from gateway.net.imap import (
     PIECE_BYTES,
     Endpoint,
     Folder,
+    FolderName,
     ImapPools,
     ImapRefused,
     ImapSession,
@@ -275,6 +276,19 @@ def test_flags_of_any_kind_hide_no_message(said: bytes) -> None:
         listed = talk(endpoint, work)
     assert not isinstance(listed, ImapRefused)
     assert [one.uid for one in listed] == [1]
+
+
+def test_a_name_that_is_none_hides_no_other_folder() -> None:
+    async def work(session: ImapSession) -> list[FolderName] | ImapRefused:
+        await session.login("a", "b")
+        return await session.folders()
+
+    listed = (b"&&&-", b"&V4NXPpCuTvY-", b"2024", "Gelöscht".encode())
+    said = b"".join(b'* LIST () "/" %b\r\n' % one for one in listed)
+    with scripted(CAPABLE, DONE, said + DONE) as endpoint:
+        found = talk(endpoint, work)
+    assert not isinstance(found, ImapRefused)
+    assert [one.name for one in found] == ["&&&-", "垃圾邮件", "2024", "Gelöscht"]
 
 
 @pytest.mark.parametrize("said", [b"(" * 20_000, b"(UID 1 RFC822.SIZE (2) FLAGS ())"])
