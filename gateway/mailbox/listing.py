@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.net.imap import ImapRefused, ImapSession, Listed
 
 LARGEST_BYTES = 150 * 1024 * 1024
+MOST_HEADER_BYTES = 4 * 1024 * 1024  # mail systems take 100 KB to 1 MB
 MOST_HEADER_LINES = 100_000  # to read them takes half a second, in which all others wait
 
 
@@ -48,7 +49,10 @@ async def read_content(session: ImapSession, listed: Listed) -> bytes | ImapRefu
 def find_excess(content: bytes) -> str | None:
     """Return why a message is not to be read, or None: its header is made to take minutes."""
     end = content.find(b"\r\n\r\n")
-    lines = content.count(b"\n", 0, end if end >= 0 else len(content))
-    if lines <= MOST_HEADER_LINES:
-        return None
-    return f"its header has {lines} lines, more than any letter's"
+    size = end if end >= 0 else len(content)
+    if size > MOST_HEADER_BYTES:
+        return f"its header has {size} bytes, more than any letter's"
+    lines = content.count(b"\n", 0, size)
+    if lines > MOST_HEADER_LINES:
+        return f"its header has {lines} lines, more than any letter's"
+    return None

@@ -4,7 +4,13 @@ import asyncio
 from datetime import UTC, datetime
 from typing import cast
 
-from gateway.mailbox.listing import LARGEST_BYTES, read_content
+from gateway.mailbox.listing import (
+    LARGEST_BYTES,
+    MOST_HEADER_BYTES,
+    MOST_HEADER_LINES,
+    find_excess,
+    read_content,
+)
 from gateway.net.imap import ImapRefused, ImapSession, Listed
 
 
@@ -14,3 +20,10 @@ def test_what_would_fill_our_memory_is_not_asked_for() -> None:
     refused = asyncio.run(read_content(no_session, listed))
     assert isinstance(refused, ImapRefused)
     assert refused.text == "157286401 bytes are too much to take in"
+
+
+def test_a_header_that_no_letter_has_is_not_read() -> None:
+    long, many = b"a: " + b"x" * MOST_HEADER_BYTES, b"a:\r\n" * (MOST_HEADER_LINES + 2)
+    assert find_excess(long) == "its header has 4194307 bytes, more than any letter's"
+    assert find_excess(many) == "its header has 100002 lines, more than any letter's"
+    assert find_excess(b"a: b\r\n\r\n" + long + many) is None
