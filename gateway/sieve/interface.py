@@ -41,7 +41,7 @@ class Limits:
     captures: int = 32
     steps: int = 100_000
     chain_steps: int = 1_000_000
-    chain_seconds: float = 2.0
+    chain_seconds: float = 2.0  # of a processor
     mime_parts: int = 500
     mime_depth: int = 30
     body_text_bytes: int = 2 * 1024 * 1024
