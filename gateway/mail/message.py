@@ -55,8 +55,11 @@ class Field:
 
     @property
     def decoded(self) -> str:
-        """The value with encoded words decoded (RFC 2047); what cannot be is left as it is."""
-        return decode_words(self.value)
+        """The value with encoded words decoded (RFC 2047); what cannot be is left as it is.
+
+        Of a field that is longer than any letter's, only the beginning is read.
+        """
+        return decode_words(self.value[:MOST_OF_LIST])
 
 
 @dataclass(frozen=True, slots=True)

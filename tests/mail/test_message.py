@@ -85,3 +85,10 @@ def test_any_bytes_are_a_message_and_no_edit_changes_its_body(content: bytes) ->
     )
     edited = apply_edits(content, (Edit("X-Top", "t"),))
     assert edited == b"X-Top: t\r\n" + content
+
+
+def test_of_a_subject_without_end_the_beginning_is_decoded() -> None:
+    message = parse_message(b"Subject: Hello " + b"=?a?q? " * 200_000 + b"\r\n\r\n")
+    started = thread_time()
+    assert message.text("Subject").startswith("Hello")
+    assert thread_time() - started < 2
