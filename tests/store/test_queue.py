@@ -86,16 +86,12 @@ def test_what_is_claimed_is_not_claimed_twice_while_the_lease_runs(store: Store)
     assert len(claim(store, now=NOON + LEASE + timedelta(seconds=1))) == 1
 
 
-def test_large_messages_are_claimed_a_few_at_a_time(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_messages_are_claimed_a_few_at_a_time(store: Store) -> None:
     """What is claimed is read into memory, by the thread on which everybody waits."""
-    for _ in range(5):
-        store.write_now(queue.accept, outgoing(), now=NOON)
-    monkeypatch.setattr(queue, "CLAIM_BYTES", 2 * len(outgoing().content))
-    assert len(claim(store)) == 2
-    monkeypatch.setattr(queue, "CLAIM_BYTES", 1)
-    assert len(claim(store)) == 1
+    for part in (0.4, 0.4, 0.4, 1.1, 0.1):
+        content = CONTENT + b"x" * int(queue.CLAIM_BYTES * part)
+        store.write_now(queue.accept, outgoing(content=content), now=NOON)
+    assert [len(claim(store)) for _ in range(4)] == [2, 1, 1, 1]
 
 
 def test_a_token_that_is_no_longer_current_changes_nothing(store: Store) -> None:
