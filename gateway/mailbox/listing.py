@@ -48,11 +48,12 @@ async def read_content(session: ImapSession, listed: Listed) -> bytes | ImapRefu
 
 def find_excess(content: bytes) -> str | None:
     """Return why a message is not to be read, or None: its header is made to take minutes."""
-    end = content.find(b"\r\n\r\n")
-    size = end if end >= 0 else len(content)
+    # some servers give lines that end with LF alone
+    ends = (content.find(one, 0, MOST_HEADER_BYTES) for one in (b"\n\r\n", b"\n\n"))
+    size = min((end for end in ends if end >= 0), default=len(content))
     if size > MOST_HEADER_BYTES:
-        return f"its header has {size} bytes, more than any letter's"
+        return f"its header has more than {MOST_HEADER_BYTES} bytes, as no letter's"
     lines = content.count(b"\n", 0, size)
     if lines > MOST_HEADER_LINES:
-        return f"its header has {lines} lines, more than any letter's"
+        return f"its header has {lines} lines, as no letter's"
     return None
