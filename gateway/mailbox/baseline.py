@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway.net.imap import Folder, Listed
@@ -64,10 +65,46 @@ def begin_folder(
     return at
 
 
-def below_baseline(listed: Sequence[Listed], *, now: datetime) -> list[Look]:
-    """Return what was there before us, as far as its date alone will not tell that later."""
-    looks = [_look(one) for one in listed if is_since(one, now - 2 * CLOCKS_DIFFER)]
-    return [look for look in looks if look is not None]
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Above which UID a folder is fetched, which of its messages are, and what is known of
+    the looks of others, as far as their date alone will not tell later that they are older."""
+
+    baseline_uid: int
+    wanted: list[int]
+    below: list[Look]
+
+
+def find_beginning(
+    fetch_from: str,
+    listed: Sequence[Listed],
+    *,
+    next_uid: int | None,
+    since: datetime | None,
+    now: datetime,
+) -> Beginning:
+    """Settle where fetching begins, from what a folder holds, ascending.
+
+    From "now" on is what came at `since`, when the mailbox was connected, or later; without
+    it, at this first look, only what has `next_uid` (UIDNEXT) or more.
+    """
+    next_uid = next_uid or max((one.uid for one in listed), default=0) + 1
+    oldest = oldest_wanted(fetch_from, since or now)
+
+    def is_wanted(one: Listed) -> bool:
+        if fetch_from != "now":
+            return is_since(one, oldest)
+        is_dated = since is not None and one.internal_date is not None
+        return one.uid >= next_uid or (is_dated and is_since(one, oldest))
+
+    wanted = [one.uid for one in listed if is_wanted(one)]
+    shortly_before = oldest - 2 * CLOCKS_DIFFER
+    others = (one for one in listed if not is_wanted(one) and is_since(one, shortly_before))
+    return Beginning(
+        baseline_uid=min(wanted, default=next_uid) - 1,
+        wanted=wanted,
+        below=[look for one in others if (look := _look(one))],
+    )
 
 
 def find_recent(fetch_from: str, known: Cursor, listed: Sequence[Listed]) -> list[Listed]:

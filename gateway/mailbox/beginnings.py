@@ -1,8 +1,8 @@
 """Settles from which UID on each folder of a mailbox is fetched.
 
-A folder that cannot be opened yet is awaited: what comes into it from then on is new, also
-what came before we saw it. After a UIDVALIDITY change only what is new is taken (see
-`renumbering`).
+By the time when the mailbox was connected: mail may come before the first sign-in. A folder
+that cannot be opened yet is awaited: what comes into it from then on is new, also what came
+before we saw it. After a UIDVALIDITY change only what is new is taken (see `renumbering`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,7 @@ from datetime import datetime
 
 from gateway.events import watch
 from gateway.mailbox.account import Account
-from gateway.mailbox.baseline import (
-    begin_folder,
-    below_baseline,
-    find_recent,
-    is_since,
-    oldest_wanted,
-)
+from gateway.mailbox.baseline import begin_folder, find_beginning, find_recent
 from gateway.mailbox.listing import Listing, read_content
 from gateway.mailbox.renumbering import Renumbering
 from gateway.mailbox.rounds import Rounds
@@ -27,7 +21,7 @@ from gateway.store import folders
 from gateway.store.folders import Cursor, Look
 from gateway.store.sqlite import Store
 
-LOOKED_BACK = 100  # UIDs below the baseline, for what came shortly before us
+LOOKED_BACK = 100  # UIDs below the next one, for what came shortly before the first sign-in
 
 
 class Beginnings:
@@ -65,22 +59,21 @@ class Beginnings:
         self, session: ImapSession, folder: Folder, *, junk: bool
     ) -> Cursor | ImapRefused:
         """Return where the selected `folder` stands; raises Unreachable and StoreError."""
-        address, fetch_from = self._account.address, self._account.mailbox.fetch_from
+        address = self._account.address
         known = await self._store.read(folders.cursor, address, folder.name)
         if known is None and junk:
             known = await self._store.write(folders.name_awaited_junk, address, folder.name)
         if known is not None and known.uidvalidity == folder.uidvalidity:
             return known
-        is_from_now = known is None and fetch_from == "now"
-        highest = folder.next_uid - 1 if is_from_now and folder.next_uid else None
-        above = max(0, (highest or 0) - LOOKED_BACK)
-        listed = await self._listing.messages(session, folder.name, above=above)
+        if known is None or known.uidvalidity == folders.NOT_SEEN:
+            since = known.connected_at if known else None
+            return await self._first(session, folder, since=since)
+        listed = await self._listing.messages(session, folder.name, above=0)
         if isinstance(listed, ImapRefused):
             return listed
-        if known is None:
-            return await self._first(folder, listed, highest=highest)
         if known.uidvalidity == folders.NOT_THERE:
-            came = [one.uid for one in find_recent(fetch_from, known, listed)]
+            recent = find_recent(self._account.mailbox.fetch_from, known, listed)
+            came = [one.uid for one in recent]
             return await self._begin(folder, 0, listed=listed, wanted=came)
         return await self._renumbered(session, folder, known, listed=listed)
 
@@ -89,20 +82,24 @@ class Beginnings:
         await self._store.write(folders.await_folder, self._account.address, name, now=now)
 
     async def _first(
-        self, folder: Folder, listed: list[Listed], *, highest: int | None
-    ) -> Cursor:
-        """Begin a folder above everything, or above what is older than asked for."""
-        oldest = oldest_wanted(self._account.mailbox.fetch_from, self._now())
-        wanted = [one.uid for one in listed if is_since(one, oldest)]
-        if self._account.mailbox.fetch_from == "now":
-            if highest is None:  # without UIDNEXT, above all that is listed
-                highest = max((one.uid for one in listed), default=0)
-            before = [one for one in listed if one.uid <= highest]
-            below = below_baseline(before, now=self._now())
-            return await self._begin(folder, highest, below=below)
-        if not wanted:
-            return await self._begin(folder, max((one.uid for one in listed), default=0))
-        return await self._begin(folder, wanted[0] - 1, listed=listed, wanted=wanted)
+        self, session: ImapSession, folder: Folder, *, since: datetime | None
+    ) -> Cursor | ImapRefused:
+        """Begin a folder that nobody has looked into; `since` is when it was connected, where
+        that was before this session."""
+        fetch_from, now = self._account.mailbox.fetch_from, self._now()
+        next_uid = folder.next_uid if fetch_from == "now" else None
+        above = max(0, next_uid - 1 - LOOKED_BACK) if next_uid else 0
+        while True:
+            listed = await self._listing.messages(session, folder.name, above=above)
+            if isinstance(listed, ImapRefused):
+                return listed
+            found = find_beginning(fetch_from, listed, next_uid=next_uid, since=since, now=now)
+            if above == 0 or len(found.wanted) < len(listed):
+                break
+            above = 0  # all of it is new, so there may be more
+        return await self._begin(
+            folder, found.baseline_uid, below=found.below, listed=listed, wanted=found.wanted
+        )
 
     async def _renumbered(
         self, session: ImapSession, folder: Folder, known: Cursor, *, listed: list[Listed]

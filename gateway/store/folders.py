@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway.mail.inbound import Fetched
+from gateway.mail.tenant import Mailbox
 from gateway.store.sqlite import Db
 
 NOT_THERE = 0  # in place of a UIDVALIDITY, which is never 0 (RFC 9051 §2.3.1.1)
+NOT_SEEN = -1  # nobody has looked since the mailbox was connected
 JUNK_TO_COME = "\\Junk"  # in place of a name: the provider makes one with the first junk
 
 Look = tuple[int, int]
@@ -57,15 +59,29 @@ def cursor(db: Db, mailbox: str, folder: str) -> Cursor | None:
     )
 
 
-def await_folder(db: Db, mailbox: str, folder: str, *, now: datetime) -> None:
-    """Remember since when a folder is missed: what came into it after that is new.
+def expect_mail(db: Db, mailbox: Mailbox, *, now: datetime) -> None:
+    """Remember from when on each folder is fetched: mail may come before the first sign-in.
 
     Of a folder that is known nothing changes.
     """
-    if cursor(db, mailbox, folder) is None:
-        start_folder(
-            db, mailbox=mailbox, folder=folder, uidvalidity=NOT_THERE, baseline_uid=0, now=now
-        )
+    query = "SELECT 1 FROM folders WHERE mailbox = ?"
+    is_known = db.execute(query, (mailbox.address,)).fetchone() is not None
+    junk = [] if is_known or mailbox.junk == "off" else [JUNK_TO_COME]
+    for name in (*mailbox.folders, *junk):
+        _expect(db, mailbox.address, name, now=now)
+
+
+def await_folder(db: Db, mailbox: str, folder: str, *, now: datetime) -> None:
+    """Remember that a folder is missed: all that it has when it appears came after that.
+
+    Of a folder that was seen nothing changes.
+    """
+    _expect(db, mailbox, folder, now=now)
+    db.execute(
+        "UPDATE folders SET uidvalidity = ? WHERE mailbox = ? AND folder = ?"
+        " AND uidvalidity = ?",
+        (NOT_THERE, mailbox, folder, NOT_SEEN),
+    )
 
 
 def name_awaited_junk(db: Db, mailbox: str, folder: str) -> Cursor | None:
@@ -123,7 +139,7 @@ def start_folder(
     known = cursor(db, mailbox, folder)
     # compared with INTERNALDATE, which has whole seconds
     connected_at = known.connected_at if known else now.replace(microsecond=0)
-    below = known.below if known else tuple(below)
+    below = known.below if known and known.below else tuple(below)
     db.execute(
         "INSERT OR REPLACE INTO folders (mailbox, folder, uidvalidity, highest_uid,"
         " baseline_uid, connected_at, below, checked_at) VALUES (?,?,?,?,?,?,?,?)",
@@ -144,6 +160,13 @@ def start_folder(
         connected_at=connected_at,
         below=below,
     )
+
+
+def _expect(db: Db, mailbox: str, folder: str, *, now: datetime) -> None:
+    if cursor(db, mailbox, folder) is None:
+        start_folder(
+            db, mailbox=mailbox, folder=folder, uidvalidity=NOT_SEEN, baseline_uid=0, now=now
+        )
 
 
 def note_uids(

@@ -15,7 +15,7 @@ from typing import Any
 from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant import Tenant
 from gateway.mail.tenant_file import Items, TenantFile, build_tenant
-from gateway.store import codes, needs, states, suppressions
+from gateway.store import codes, folders, needs, states, suppressions
 from gateway.store.errors import Conflict
 from gateway.store.lanes import resume_lane, resume_refused, resume_way
 from gateway.store.sealing import Seal
@@ -124,6 +124,8 @@ def apply_tenant(
     _refuse_strange_senders(db, file)
     for (kind, name), item in file.items.items():
         put_item(db, id_, kind, name, item)
+    for mailbox in file.tenant.mailboxes.values():
+        folders.expect_mail(db, mailbox, now=now)
     for change in changes:
         if change.action == "removed":
             remove_item(db, id_, change.kind, change.name, force=force, now=now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -38,7 +39,8 @@ def test_a_planted_gap_is_repaired_and_what_was_set_aside_is_judged_again(
     postfix.add_user("support", CODE)
     gateway.run("tenant", "add", "acme")
     customer = Customer(zone)
-    dovecot.deliver("support", customer.write(to=BOX, subject="before it was connected"))
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    dovecot.deliver("support", customer.write(to=BOX, subject="before it"), at=before)
     gateway.start()
     gateway.run("mailbox", "connect", "acme", BOX, *options(gateway, postfix, dovecot))
     wait_until(lambda: "mailbox.connected" in gateway.log(), what=gateway.log)

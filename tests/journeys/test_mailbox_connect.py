@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 
@@ -63,6 +64,25 @@ def test_a_connected_mailbox_is_watched_at_once(
         lambda: gateway.figure("books_total", page="in", entry="fetched") == 1,
         what=lambda: f"the mail\n{gateway.log()}",
     )
+
+
+def test_what_came_between_the_connection_and_the_first_sign_in_is_fetched(
+    gateway: Gateway, postfix: Postfix, dovecot: Dovecot, zone: Zone
+) -> None:
+    dovecot.add_user("support", CODE)
+    postfix.add_user("support", CODE)
+    gateway.run("tenant", "add", "acme")
+    earlier, later = (Customer(zone).write(to=BOX) for _ in range(2))
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    dovecot.deliver("support", earlier, at=before)
+    gateway.run("mailbox", "connect", "acme", BOX, *options(gateway, postfix, dovecot))
+    dovecot.deliver("support", later)
+    gateway.start()
+    wait_until(lambda: gateway.json("log", "search", BOX), what=gateway.log)
+    counts = {"server": 1, "known": 1, "missing": 0, "fetched": 0}
+    assert gateway.json("mailbox", "ledger", BOX) == {"address": BOX, **counts}
+    (found,) = gateway.json("log", "search", BOX)
+    assert found["message_id"] == message_from_bytes(later, policy=default)["Message-ID"]
 
 
 def test_nothing_is_saved_before_both_ways_are_proven(

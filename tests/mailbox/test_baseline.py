@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from gateway.mailbox.baseline import (
-    below_baseline,
+    Beginning,
+    find_beginning,
     find_recent,
     is_backfill,
     is_since,
@@ -63,16 +65,61 @@ def test_a_message_without_a_date_is_never_left_out(
     assert is_since(one, NOON) is expected
 
 
+def begin(
+    there: list[Listed],
+    *,
+    fetch_from: str = "now",
+    next_uid: int | None = None,
+    since: datetime | None = None,
+) -> Beginning:
+    now = NOON + timedelta(hours=1) if since else NOON
+    return find_beginning(fetch_from, there, next_uid=next_uid, since=since, now=now)
+
+
+UNDATED = Listed(uid=3, size_bytes=700, internal_date=None)
+BEFORE, SHORTLY_BEFORE, AT_NOON = listed(1, -86_400), listed(2, -1), listed(3, 0)
+
+
+@pytest.mark.parametrize(
+    ("there", "options", "baseline", "wanted"),
+    [
+        pytest.param([], {}, 0, [], id="nothing"),
+        pytest.param([], {"next_uid": 8}, 7, [], id="nothing any more"),
+        pytest.param([BEFORE, AT_NOON], {}, 3, [], id="no UIDNEXT"),
+        pytest.param([AT_NOON, listed(4, 1)], {"next_uid": 4}, 3, [4], id="came meanwhile"),
+        pytest.param(
+            [BEFORE, SHORTLY_BEFORE, AT_NOON, listed(4, 60)],
+            {"next_uid": 5, "since": NOON}, 2, [3, 4], id="came before the first sign-in",
+        ),
+        pytest.param(
+            [AT_NOON, listed(5, -86_400), listed(6, 9)],
+            {"next_uid": 7, "since": NOON}, 2, [3, 6], id="an old one was moved in",
+        ),
+        pytest.param([UNDATED], {"next_uid": 4, "since": NOON}, 3, [], id="no date, below"),
+        pytest.param([UNDATED], {"next_uid": 3, "since": NOON}, 2, [3], id="no date, above"),
+        pytest.param(
+            [listed(1, -90_000), SHORTLY_BEFORE, AT_NOON],
+            {"fetch_from": "1d", "since": NOON}, 1, [2, 3], id="a day before the connection",
+        ),
+    ],
+)  # fmt: skip
+def test_where_fetching_begins(
+    there: list[Listed], options: dict[str, Any], baseline: int, wanted: list[int]
+) -> None:
+    found = begin(there, **options)
+    assert (found.baseline_uid, found.wanted) == (baseline, wanted)
+
+
 def test_what_lay_there_is_known_under_other_numbers_and_nothing_else_is_taken_for_it() -> None:
     """A mail of the same second as one that lay there is fetched: none is lost for its date."""
     there = [listed(1, -86_400), listed(2, -599), listed(3, -1), listed(4, 0)]
-    known = connected(*below_baseline(there, now=NOON))
+    known = connected(*begin(there).below)
     came = [listed(15, 0), listed(16, -1, 701), listed(17, 30), listed(18, -60, None)]
     anew = [replace(one, uid=one.uid + 10) for one in there]
     assert find_recent("now", known, [*anew, *came]) == came
 
 
 def test_as_many_are_left_out_as_lay_there() -> None:
-    known = connected(*below_baseline([listed(1, 0), listed(2, 0)], now=NOON))
+    known = connected(*begin([listed(1, 0), listed(2, 0)]).below)
     alike = [listed(uid, 0) for uid in (1, 2, 3)]
     assert find_recent("now", known, alike) == alike[2:]

@@ -3,7 +3,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gateway.mailbox.beginnings import LOOKED_BACK
 from gateway.sandbox.mailbox import MailboxServer
+from gateway.store import folders
 from tests.mailbox.world import mailbox_at, run, until, world
 
 ADDRESS, CODE = "shop@acme.example", "code"
@@ -55,6 +57,37 @@ def test_a_folder_for_junk_that_was_made_while_nobody_watched_is_fetched_from_th
             here.watch()
             [found] = await here.messages(1)
             assert (found.folder, found.content, found.junk) == ("Junk", MAIL, True)
+        await server.stop()
+
+    run(work)
+
+
+def test_what_comes_between_the_connection_and_the_first_sign_in_is_fetched(
+    tmp_path: Path,
+) -> None:
+    """More than is looked back for at first; in the folder for junk, too."""
+
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(ADDRESS, CODE)
+        inbox, junk = (server.folder(ADDRESS, name) for name in ("INBOX", "Junk"))
+        before = datetime.now(UTC) - timedelta(seconds=2)
+        for folder in (inbox, junk):
+            folder.add(OLD, at=before)
+        mailbox = mailbox_at(server.port, ADDRESS, junk="route")
+        async with world(tmp_path, mailbox, CODE) as here:
+            await here.store.write(folders.expect_mail, mailbox, now=datetime.now(UTC))
+            for _ in range(LOOKED_BACK + 1):
+                server.deliver(ADDRESS, MAIL)
+            server.deliver(ADDRESS, MAIL, "Junk")
+            here.watch()
+            found = await here.messages(LOOKED_BACK + 2)
+            assert {one.content for one in found} == {MAIL}
+            assert [one.uid for one in found if one.junk] == [2]
+            uids = [one.uid for one in found if not one.junk]
+            assert sorted(uids) == list(range(2, LOOKED_BACK + 3))
+            assert not any(one.backfill for one in found)
         await server.stop()
 
     run(work)
