@@ -94,9 +94,9 @@ class Beginnings:
             if isinstance(listed, ImapRefused):
                 return listed
             found = find_beginning(fetch_from, listed, next_uid=next_uid, since=since, now=now)
-            if above == 0 or len(found.wanted) < len(listed):
+            if above == 0 or found.baseline_uid == above + LOOKED_BACK:
                 break
-            above = 0  # all of it is new, so there may be more
+            above = 0  # mail came before this session: there may be more, also below old mail
         return await self._begin(
             folder, found.baseline_uid, below=found.below, listed=listed, wanted=found.wanted
         )

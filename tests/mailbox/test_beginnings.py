@@ -65,7 +65,8 @@ def test_a_folder_for_junk_that_was_made_while_nobody_watched_is_fetched_from_th
 def test_what_comes_between_the_connection_and_the_first_sign_in_is_fetched(
     tmp_path: Path,
 ) -> None:
-    """More than is looked back for at first; in the folder for junk, too."""
+    """More than is looked back for at first, with an old mail that a person moved in among
+    it; in the folder for junk, too."""
 
     async def work() -> None:
         server = MailboxServer()
@@ -80,6 +81,7 @@ def test_what_comes_between_the_connection_and_the_first_sign_in_is_fetched(
             await here.store.write(folders.expect_mail, mailbox, now=datetime.now(UTC))
             for _ in range(LOOKED_BACK + 1):
                 server.deliver(ADDRESS, MAIL)
+            inbox.add(OLD, at=before)
             server.deliver(ADDRESS, MAIL, "Junk")
             here.watch()
             found = await here.messages(LOOKED_BACK + 2)
