@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 
 from gateway.mail.tenant import Mailbox, Security
 from gateway.net.imap import Endpoint, FolderName
@@ -33,6 +34,15 @@ class Account:
     def address(self) -> str:
         """The mailbox's address."""
         return self.mailbox.address
+
+    def numbers(self, uidvalidity: int) -> int:
+        """Return a UIDVALIDITY as one of this account's alone.
+
+        It holds for one folder of one server (RFC 9051 §2.3.1.1), and many have the same one
+        everywhere: under it, another account has the same UIDs for other mail.
+        """
+        named = "\n".join((self.tenant, self.endpoint.host, self.username))
+        return int.from_bytes(sha256(named.encode()).digest()[:3]) << 32 | uidvalidity
 
     @property
     def oauth2(self) -> bool:

@@ -1,5 +1,6 @@
 """After a UIDVALIDITY change: which messages of a folder are new (RFC 9051 §2.3.1.1).
 
+Another account at the same address is a change, too, also where it has the same UIDVALIDITY.
 A message is known by Message-ID, size and INTERNALDATE. Where these do not tell one from
 another, several have them alike or there is no Message-ID, its content decides: it is read
 again and its hash compared with those of what was fetched.

@@ -25,9 +25,10 @@ Look = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """One folder under one UIDVALIDITY; UIDs up to `baseline_uid` stay unfetched.
+    """One folder under one UIDVALIDITY of one account.
 
-    `below` holds those of them whose date alone does not tell that.
+    UIDs up to `baseline_uid` stay unfetched; `below` holds those of them whose date alone
+    does not tell that.
     """
 
     mailbox: str
@@ -272,10 +273,11 @@ def hashes_like(db: Db, at: Cursor, likeness: Likeness) -> list[bytes]:
 
 
 def copies_of(db: Db, fetched: Fetched) -> list[Copy]:
-    """Return what this mailbox gave us before that is the same mail under another UID."""
+    """Return what its mailbox gave the tenant before: the same mail under another UID."""
     query = (
-        "SELECT message, folder, uidvalidity, uid, junk, coalesce(outcome, '') = 'held'"
-        " FROM inbox WHERE mailbox = ? AND internal_date = ? AND sha256 = ?"
+        "SELECT i.message, folder, uidvalidity, uid, junk, coalesce(outcome, '') = 'held'"
+        " FROM inbox i JOIN message m ON m.id = i.message"
+        " WHERE mailbox = ? AND internal_date = ? AND sha256 = ? AND m.tenant = ?"
     )
     digest = hashlib.sha256(fetched.content).digest()
     dated = fetched.internal_date.timestamp()
@@ -289,6 +291,6 @@ def copies_of(db: Db, fetched: Fetched) -> list[Copy]:
             junk=bool(row[4]),
             is_held=bool(row[5]),
         )
-        for row in db.execute(query, (fetched.mailbox, dated, digest))
+        for row in db.execute(query, (fetched.mailbox, dated, digest, fetched.tenant))
         if row[1:4] != own
     ]

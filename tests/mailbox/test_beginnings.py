@@ -93,3 +93,33 @@ def test_what_comes_between_the_connection_and_the_first_sign_in_is_fetched(
         await server.stop()
 
     run(work)
+
+
+def test_in_another_account_the_same_numbers_are_of_other_mail(tmp_path: Path) -> None:
+    """A move to another provider, of which many have one UIDVALIDITY for every folder."""
+    other, moved, new = "shop@old.example", letter("moved"), letter("new")
+
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        for address in (ADDRESS, other):
+            server.add_account(address, CODE)
+            server.folder(address).uidvalidity = 1
+        mailbox = mailbox_at(server.port, ADDRESS, username=other)
+        async with world(tmp_path, mailbox, CODE) as here:
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            for content in (letter("one"), moved, letter("two")):
+                server.deliver(other, content)
+            await here.messages(3)
+            server.folder(ADDRESS).add(moved, at=server.folder(other).letters[1].internal_date)
+            server.deliver(ADDRESS, new)
+            here.watch(username=ADDRESS)
+            assert [one.content for one in (await here.messages(4))[3:]] == [new]
+        await server.stop()
+
+    run(work)
+
+
+def letter(name: str) -> bytes:
+    return f"From: a@example.net\r\nMessage-ID: <{name}@example.net>\r\n\r\n{name}\r\n".encode()
