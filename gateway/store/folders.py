@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway.mail.inbound import Fetched
-from gateway.mail.tenant import Mailbox
+from gateway.mail.tenant import Tenant
 from gateway.store.sqlite import Db
 
 NOT_THERE = 0  # in place of a UIDVALIDITY, which is never 0 (RFC 9051 §2.3.1.1)
@@ -60,16 +60,26 @@ def cursor(db: Db, mailbox: str, folder: str) -> Cursor | None:
     )
 
 
-def expect_mail(db: Db, mailbox: Mailbox, *, now: datetime) -> None:
-    """Remember from when on each folder is fetched: mail may come before the first sign-in.
+def expect_mail(db: Db, before: Tenant | None, tenant: Tenant, *, now: datetime) -> None:
+    """Remember from when on folders are fetched: mail may come before the first sign-in.
 
-    Of a folder that is known nothing changes.
+    `before` is what the tenant was until now. Of a folder that is known nothing changes, but
+    what is known of a mailbox that another one had the address of is forgotten.
     """
-    query = "SELECT 1 FROM folders WHERE mailbox = ?"
-    is_known = db.execute(query, (mailbox.address,)).fetchone() is not None
-    junk = [] if is_known or mailbox.junk == "off" else [JUNK_TO_COME]
-    for name in (*mailbox.folders, *junk):
-        _expect(db, mailbox.address, name, now=now)
+    known = before.mailboxes if before else {}
+    for address, mailbox in tenant.mailboxes.items():
+        earlier = known.get(address)
+        if earlier is None:
+            forget(db, address)  # the watcher of one may write after it was removed
+        begins_junk = mailbox.junk != "off" and (earlier is None or earlier.junk == "off")
+        for name in (*mailbox.folders, *([JUNK_TO_COME] if begins_junk else [])):
+            _expect(db, address, name, now=now)
+
+
+def forget(db: Db, mailbox: str) -> None:
+    """Forget where fetching stands in a mailbox; what was fetched stays."""
+    for table in ("folders", "open_uids"):
+        db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))
 
 
 def await_folder(db: Db, mailbox: str, folder: str, *, now: datetime) -> None:

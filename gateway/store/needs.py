@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.mail.delivery import Lane, LaneKind
-from gateway.store import awaited, buyers, codes, inbox, journal
+from gateway.store import awaited, buyers, codes, folders, inbox, journal
 from gateway.store.errors import Conflict
 from gateway.store.sqlite import Db
 
@@ -55,8 +55,7 @@ def free_mailbox(db: Db, tenant: str, address: str, *, force: bool, now: datetim
         _hold_lane(db, lane, now=now)
     for message in unfinished:
         inbox.finish(db, message, "held", rule=REMOVED, now=now)
-    db.execute("DELETE FROM folders WHERE mailbox = ?", (address,))
-    db.execute("DELETE FROM open_uids WHERE mailbox = ?", (address,))
+    folders.forget(db, address)
     db.execute("DELETE FROM mailbox_states WHERE address = ?", (address,))
     db.execute("DELETE FROM reminders WHERE about = ?", (address,))
     awaited.forget(db, address)

@@ -116,6 +116,7 @@ def apply_tenant(
     """
     id_ = file.tenant.id
     changes = find_changes(db, file, prune=prune)
+    folders.expect_mail(db, load(db, id_), file.tenant, now=now)
     db.execute(
         "INSERT INTO tenants (id, settings, changed_at) VALUES (?,?,?) ON CONFLICT (id)"
         " DO UPDATE SET settings = excluded.settings, changed_at = excluded.changed_at",
@@ -124,8 +125,6 @@ def apply_tenant(
     _refuse_strange_senders(db, file)
     for (kind, name), item in file.items.items():
         put_item(db, id_, kind, name, item)
-    for mailbox in file.tenant.mailboxes.values():
-        folders.expect_mail(db, mailbox, now=now)
     for change in changes:
         if change.action == "removed":
             remove_item(db, id_, change.kind, change.name, force=force, now=now)

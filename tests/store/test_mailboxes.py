@@ -10,7 +10,7 @@ from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.ids import new_id
 from gateway.mail.inbound import Fetched
 from gateway.mail.tenant_file import read_tenant_file
-from gateway.store import holds, inbox, lanes, mailboxes, queue, states, tenants
+from gateway.store import folders, holds, inbox, lanes, mailboxes, queue, states, tenants
 from gateway.store.errors import Conflict
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db, Store
@@ -138,6 +138,22 @@ def test_force_holds_what_needs_it_and_forgets_where_fetching_stood(
     store.write_now(holds.release, message.id, event="queue.release", now=NOON)
     [left] = store.read_now(inbox.unfinished)
     assert not left.was_begun  # it was not judged yet
+
+
+def test_a_mailbox_that_is_added_again_begins_anew(store: Store, seal: Seal) -> None:
+    """Though its watcher wrote where it stood after the mailbox was removed."""
+    later = NOON + timedelta(days=30)
+    store.write_now(mailboxes.delete, "acme", BOX, force=True, now=NOON)
+    store.write_now(
+        folders.start_folder, mailbox=BOX, folder="INBOX", uidvalidity=1, baseline_uid=7,
+        now=NOON,
+    )  # fmt: skip
+    file = read_tenant_file(tomllib.loads(TENANT))
+    store.write_now(tenants.apply_tenant, file, {}, seal, now=later)
+    for name in ("INBOX", folders.JUNK_TO_COME):
+        at = store.read_now(folders.cursor, BOX, name)
+        assert at is not None
+        assert (at.uidvalidity, at.connected_at) == (folders.NOT_SEEN, later)
 
 
 def test_answers_are_switched_and_the_rest_stays(store: Store, seal: Seal) -> None:
