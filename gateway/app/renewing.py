@@ -33,18 +33,14 @@ class Renewals:
         """Look for candidates now."""
         self._woken.set()
 
-    async def renew(
-        self, tenant: Tenant, mailbox: Mailbox, code: str, *, by_file: bool = False
-    ) -> Tried:
+    async def renew(self, tenant: Tenant, mailbox: Mailbox, code: str) -> Tried:
         """Try a code; keep it if it opened everything. Raises ValueError and StoreError."""
         tried = await self._trial.run(tenant, mailbox, secret=code)
         if tried.is_ok:
-            await self._base.store.write(
-                mailboxes.renew, self._base.seal, tenant.id, mailbox.address, code,
-                by_file=by_file, now=datetime.now(UTC),
-            )  # fmt: skip
+            place = (self._base.seal, tenant.id, mailbox.address, code)
+            await self._base.store.write(mailboxes.renew, *place, now=datetime.now(UTC))
             self._base.directory.expect_change()
-            watch.code_renewed(tenant=tenant.id, mailbox=mailbox.address, by_file=by_file)
+            watch.code_renewed(tenant=tenant.id, mailbox=mailbox.address, by_file=False)
         return tried
 
     async def run(self) -> None:
@@ -71,13 +67,17 @@ class Renewals:
         if tenant is None or mailbox is None or code is None:
             return
         try:
-            tried = await self.renew(tenant, mailbox, code, by_file=True)
+            tried = await self._trial.run(tenant, mailbox, secret=code)
         except ValueError as error:
             watch.code_refused(tenant=id_, mailbox=address, cause="settings", said=str(error))
             return
-        last = tried.steps[-1]
-        if not tried.is_ok and is_final(last):
-            await self._base.store.write(codes.refuse_candidate, id_, address)
+        last, place = tried.steps[-1], (self._base.seal, id_, address, code)
+        if tried.is_ok:
+            now = datetime.now(UTC)
+            if await self._base.store.write(mailboxes.take_candidate, *place, now=now):
+                self._base.directory.expect_change()
+                watch.code_renewed(tenant=id_, mailbox=address, by_file=True)
+        elif is_final(last) and await self._base.store.write(codes.refuse_candidate, *place):
             watch.code_refused(
                 tenant=id_, mailbox=address, cause=last.cause or "", said=last.said
             )

@@ -59,11 +59,21 @@ def drop_candidate(db: Db, tenant: str, address: str) -> None:
         db.execute(f"DELETE FROM secrets WHERE {WHERE}", (tenant, kind, address))
 
 
-def refuse_candidate(db: Db, tenant: str, address: str) -> None:
-    """Remember that a candidate does not work; it is not tried again."""
-    db.execute(
-        f"UPDATE secrets SET kind = ? WHERE {WHERE}", (REFUSED, tenant, CANDIDATE, address)
-    )
+def is_candidate(db: Db, seal: Seal, tenant: str, address: str, code: str) -> bool:
+    """Whether a code is the candidate still: while it was tried, a file may have brought
+    another one, or a person may have entered one that works."""
+    query = f"SELECT sealed FROM secrets WHERE {WHERE}"
+    row = db.execute(query, (tenant, CANDIDATE, address)).fetchone()
+    return row is not None and seal.open(row[0]) == code
+
+
+def refuse_candidate(db: Db, seal: Seal, tenant: str, address: str, code: str) -> bool:
+    """Remember that a candidate does not work, which is not tried again; False: it is none."""
+    if not is_candidate(db, seal, tenant, address, code):
+        return False
+    update = f"UPDATE secrets SET kind = ? WHERE {WHERE}"
+    db.execute(update, (REFUSED, tenant, CANDIDATE, address))
+    return True
 
 
 def note_renewal(db: Db, tenant: str, address: str, *, at: datetime | None) -> None:

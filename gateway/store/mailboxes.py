@@ -55,6 +55,16 @@ def renew(
     return sum(resume_lane(db, lane, now=now) for lane in needs.own_lanes(db, tenant, address))
 
 
+def take_candidate(
+    db: Db, seal: Seal, tenant: str, address: str, code: str, *, now: datetime
+) -> bool:
+    """Put a candidate that was proven in the place of the code before; False: it is none."""
+    if not codes.is_candidate(db, seal, tenant, address, code):
+        return False
+    renew(db, seal, tenant, address, code, by_file=True, now=now)
+    return True
+
+
 def delete(db: Db, tenant: str, address: str, *, force: bool, now: datetime) -> None:
     """Remove a mailbox, its code, and the upstreams that send by its account.
 

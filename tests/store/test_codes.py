@@ -46,7 +46,7 @@ def test_a_file_makes_only_a_candidate_of_a_code_for_a_mailbox_that_works(
     assert code_of(store, seal) == "first"
     assert store.read_now(codes.candidates) == [("acme", BOX)]
     assert store.read_now(tenants.open_secret, seal, "acme", codes.CANDIDATE, BOX) == "second"
-    store.write_now(codes.refuse_candidate, "acme", BOX)
+    assert store.write_now(codes.refuse_candidate, seal, "acme", BOX, "second")
     assert store.read_now(codes.candidates) == []
     assert store.read_now(codes.days)[BOX].is_newer_refused
     apply(store, seal, "third")
@@ -75,3 +75,20 @@ def test_a_file_never_undoes_a_renewal(store: Store, seal: Seal) -> None:
     assert code_of(store, seal) == "renewed"
     assert store.read_now(codes.candidates) == []
     assert store.read_now(codes.days)[BOX].renewed_on == later.date()
+
+
+def test_what_comes_of_a_candidate_is_not_held_against_what_came_while_it_was_tried(
+    store: Store, seal: Seal
+) -> None:
+    """Another candidate of the file is tried, too; and a person's code stays."""
+    apply(store, seal, "first")
+    stands(store, "ok")
+    for code in ("second", "third"):
+        apply(store, seal, code)
+    tried = (seal, "acme", BOX, "second")
+    assert not store.write_now(codes.refuse_candidate, *tried)
+    assert not store.write_now(mailboxes.take_candidate, *tried, now=NOON)
+    assert store.read_now(codes.candidates) == [("acme", BOX)]
+    store.write_now(mailboxes.renew, seal, "acme", BOX, "renewed", now=NOON)
+    assert not store.write_now(mailboxes.take_candidate, *tried, now=NOON)
+    assert code_of(store, seal) == "renewed"
