@@ -1,6 +1,8 @@
 """Which keys sign a message: those of the domain in its From, if that is the tenant's.
 
 Keys are read when a domain signs for the first time and again after a change of tenants.
+What was read for a message signs it, though tenants change before it is at its final dot: no
+mail leaves unsigned for that.
 """
 
 from __future__ import annotations
@@ -20,23 +22,18 @@ class Signing:
         self._store = store
         self._seal = seal
         self._directory = directory
-        self._signers: dict[tuple[int, str, str], tuple[Signer, ...]] = {}
+        self._signers: dict[tuple[str, str], tuple[int, tuple[Signer, ...]]] = {}
 
     async def prepare(self, tenant: str, header_from: str) -> None:
         """Read the keys that `sign` will need."""
-        domain = header_from.rpartition("@")[2].lower()
-        key = (self._directory.revision, tenant, domain)
-        if key in self._signers:
-            return
-        if any(one[0] != key[0] for one in self._signers):
-            self._signers.clear()
-        self._signers[key] = await self._load(tenant, domain)
+        key, revision = _key(tenant, header_from), self._directory.revision
+        known = self._signers.get(key)
+        if known is None or known[0] != revision:
+            self._signers[key] = revision, await self._load(*key)
 
     def sign(self, content: bytes, batch: Batch, profile: str) -> bytes:
         """Return the content as it leaves, signed at this moment."""
-        domain = batch.header_from.rpartition("@")[2].lower()
-        key = (self._directory.revision, batch.lane.tenant, domain)
-        signers = self._signers.get(key, ())
+        _, signers = self._signers.get(_key(batch.lane.tenant, batch.header_from), (0, ()))
         if not signers:
             return content
         omit = MESSAGE_ID_AND_DATE if profile == "without-ids" else NOTHING
@@ -49,3 +46,7 @@ class Signing:
             return ()
         found = await self._store.read(tenants.dkim_keys, self._seal, tenant, domain)
         return tuple(Signer(domain, selector, pem=pem) for selector, pem in found)
+
+
+def _key(tenant: str, header_from: str) -> tuple[str, str]:
+    return tenant, header_from.rpartition("@")[2].lower()

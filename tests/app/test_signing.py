@@ -40,7 +40,8 @@ def apply(store: Store, seal: Seal, table: Mapping[str, object]) -> None:
     store.write_now(tenants.apply_tenant, file, secrets, seal, prune=True, now=NOW)
 
 
-async def signed(store: Store, seal: Seal) -> bytes:
+async def signed(store: Store, seal: Seal, *, meanwhile: Mapping[str, object] = {}) -> bytes:
+    """Return a message as it leaves; `meanwhile` is applied after its keys were read."""
     directory = Directory(store, seal)
     await directory.look()
     signing = Signing(store, seal, directory)
@@ -48,6 +49,11 @@ async def signed(store: Store, seal: Seal) -> bytes:
         queue.claim, LANE, owner="node", now=NOW, lease=NOW - NOW, messages=1, recipients=1
     )[0]
     await signing.prepare(batch.lane.tenant, batch.header_from)
+    if meanwhile:
+        apply(store, seal, meanwhile)
+        directory.expect_change()
+        await directory.look()
+        await signing.prepare("other", "somebody@other.example")
     return signing.sign(batch.content, batch, "sign")
 
 
@@ -63,3 +69,14 @@ def test_a_domain_that_is_the_tenants_no_more_is_not_signed_for(
     apply(store, seal, WITHOUT)
     assert store.read_now(tenants.dkim_keys, seal, "acme", "acme.example")
     assert asyncio.run(signed(store, seal)).startswith(b"From: ")
+
+
+def test_what_is_on_its_way_while_tenants_change_is_signed(
+    store: Store, tmp_path: Path
+) -> None:
+    """Between the keys and the final dot lie a connection and a sign-in: seconds."""
+    seal = Seal.load(tmp_path / "secret.key")
+    store.write_now(queue.accept, outgoing(), now=NOW)
+    apply(store, seal, WITH_DOMAIN)
+    changed = WITH_DOMAIN | {"name": "Acme"}
+    assert b"d=acme.example" in asyncio.run(signed(store, seal, meanwhile=changed))
