@@ -32,6 +32,7 @@ from gateway.policy.chain import Chain, Judgement, after
 from gateway.policy.outgoing import decide
 from gateway.sieve.interface import CompileError
 from gateway.store import alerts, buyers, journal, marks, people, plans, queue, unanswered
+from gateway.store.following import lane_of_sender
 from gateway.store.sqlite import Db
 
 HOUR = timedelta(hours=1)
@@ -40,6 +41,7 @@ FIX_OF_WARNING = (
     "It was sent all the same. If Amazon writes that it did not pass it on, send it again"
     " without that; repeated, it may cost the seller the account."
 )
+TENANT_GONE = Reply(451, "4.3.0", "Your account was changed just now: try again later")
 NO_CHAIN = Reply(451, "4.3.5", "The mail policies have a fault: the message was not taken")
 
 
@@ -78,10 +80,10 @@ class Submissions:
             return judged
         judged = replace(judged, reply_to=self._find_reply_to(judged.outgoing))
         size_bytes, mark = len(outgoing.content), self._base.seal.mark
-        if not await self._base.store.write_content(
+        if refusal := await self._base.store.write_content(
             size_bytes, keep, judged, per_hour=per_hour, mark=mark, now=now
         ):
-            return Reply(450, "4.7.1", f"Your login may send {per_hour} messages an hour: wait")
+            return refusal
         if judged.warned:
             events.message_warned(message_id=outgoing.id, tenant=outgoing.tenant)
         return Reply(250, "2.0.0", f"queued as {outgoing.id}")
@@ -257,17 +259,22 @@ class Submissions:
         return count
 
 
-def keep(db: Db, judged: Judged, *, per_hour: int | None, mark: Mark, now: datetime) -> bool:
-    """Keep a submission with all that is recorded of it.
+def keep(
+    db: Db, judged: Judged, *, per_hour: int | None, mark: Mark, now: datetime
+) -> Reply | None:
+    """Keep a submission with all that is recorded of it, or return why it is not.
 
-    Returns False, and keeps nothing, when its credential has sent `per_hour` messages within
-    an hour: counted here, so that it holds for all sessions and processes together.
+    How many its credential has sent within an hour, and by what its sender's mail leaves, is
+    asked here, so that it holds for all sessions and processes together.
     """
-    outgoing = judged.outgoing
+    lane = lane_of_sender(db, judged.outgoing)
+    if lane is None:
+        return TENANT_GONE
+    outgoing = replace(judged.outgoing, lane=lane)
     if per_hour is not None and outgoing.credential is not None:
         sent = queue.count_accepted(db, outgoing.credential, since=now - HOUR)
         if sent >= per_hour:
-            return False
+            return Reply(450, "4.7.1", f"Your login may send {per_hour} messages an hour: wait")
     conversation = None
     if judged.reply_to is not None:
         message = parse_message(outgoing.content)
@@ -287,7 +294,7 @@ def keep(db: Db, judged: Judged, *, per_hour: int | None, mark: Mark, now: datet
         people.discard(db, id_, rule=judged.discarded_by, now=now)
     elif (answered := buyers_of(outgoing)) and _is_of_person(outgoing):
         unanswered.end(db, outgoing.tenant, answered)
-    return True
+    return None
 
 
 def tell(db: Db, judged: Judged, *, now: datetime) -> None:

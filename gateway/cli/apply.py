@@ -22,7 +22,7 @@ from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
 from gateway.store.tenants import Change
 
-SIGNS = {"added": "+", "changed": "~", "removed": "-", "secret": "*"}
+SIGNS = {"added": "+", "changed": "~", "removed": "-", "secret": "*", "moved": ">"}
 
 
 def apply(

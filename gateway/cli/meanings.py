@@ -26,6 +26,8 @@ MEANINGS = {
     " delivered; it is tried again under the same id.",
     "delivery.held": "The message waits until a person releases it.",
     "delivery.stale": "The message waited too long for a chance to be tried; a person decides.",
+    "delivery.moved": "Its sender was given this upstream: the message leaves by it, and not by"
+    " the one before.",
     "message.renamed": "The provider gave the message another Message-ID, as its copy shows:"
     " answers to that one are mapped back.",
     "message.fetched": "The message was read from the mailbox; it is on disk.",

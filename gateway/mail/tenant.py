@@ -160,8 +160,11 @@ class Tenant:
 
     def find_sender(self, address: str) -> Sender | None:
         """Return the sender entry that covers `address`: itself, its base, its domain's."""
-        local, _, domain = address.casefold().rpartition("@")
-        for key in (f"{local}@{domain}", f"{local.split('+', 1)[0]}@{domain}", f"*@{domain}"):
-            if sender := self.senders.get(key):
-                return sender
-        return None
+        found = (self.senders.get(key) for key in sender_keys(address))
+        return next((sender for sender in found if sender), None)
+
+
+def sender_keys(address: str) -> tuple[str, str, str]:
+    """Return under which names an address may be a sender, in the order that they count."""
+    local, _, domain = address.casefold().rpartition("@")
+    return f"{local}@{domain}", f"{local.split('+', 1)[0]}@{domain}", f"*@{domain}"

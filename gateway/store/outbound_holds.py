@@ -14,6 +14,7 @@ from gateway.mail.plan import Effect, EffectKind, Plan
 from gateway.store import batch, journal, people, plans, queue, rows, waiting
 from gateway.store.capturing import lane_now
 from gateway.store.errors import Conflict
+from gateway.store.following import lane_of_sender
 from gateway.store.sqlite import Db
 
 RELEASE, REJECT, DISCARD = "release", "reject", "discard"
@@ -82,7 +83,7 @@ def keep_on(db: Db, ended: Ending, outgoing: Outgoing, plan: Plan, *, now: datet
     """Keep a released message as the policies behind have it: it goes, or is held anew."""
     id_, sender = outgoing.id, outgoing.envelope.return_path
     _end(db, id_, plan, now=now)
-    lane = lane_now(db, outgoing.lane)
+    lane = lane_now(db, lane_of_sender(db, outgoing) or outgoing.lane)
     db.execute(
         "UPDATE message SET return_path = ?, header_from = ?, edits = ? WHERE id = ?",
         (str(sender) if sender else None, outgoing.header_from,

@@ -17,6 +17,7 @@ from gateway.mail.delivery import (
     Decision,
     Kind,
     Lane,
+    LaneKind,
     Outgoing,
     Recorded,
     Result,
@@ -281,7 +282,7 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
     tried = result.verdict.decision is not Decision.SIGN_IN_REFUSED
     due_at = result.next_attempt_at or (now if state is State.QUEUED else None)
     waits = state in (State.DEFERRED, State.HELD, State.QUEUED)
-    clock = clocks(db, batch.lane, now=now) if waits else STOPPED
+    clock = clocks(db, _lane_of(db, result.delivery), now=now) if waits else STOPPED
     changed = db.execute(
         "UPDATE delivery SET state = ?1, attempts = attempts + ?2, next_attempt_at = ?3,"
         " interruptions = 0,"
@@ -309,6 +310,13 @@ def _record_one(db: Db, batch: Batch, result: Result, now: datetime) -> bool:
         detail = _tried(batch, result, now)
         journal.write(db, batch.message, f"delivery.{state.value}", now=now, **detail)
     return changed.rowcount > 0
+
+
+def _lane_of(db: Db, number: int) -> Lane:
+    """Return by which lane a delivery goes on: its sender may have another one by now."""
+    query = "SELECT tenant, lane_kind, lane FROM delivery WHERE number = ?"
+    tenant, kind, name = db.execute(query, (number,)).fetchone()
+    return Lane(tenant, LaneKind(kind), name)
 
 
 def _fix_of(batch: Batch, result: Result) -> str:

@@ -7,7 +7,7 @@ plain table; a domain and a mailbox belong to one tenant only, and the index say
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,10 +17,10 @@ from gateway.mail.tenant import Tenant
 from gateway.mail.tenant_file import Items, TenantFile, build_tenant
 from gateway.store import codes, folders, needs, states, suppressions
 from gateway.store.errors import Conflict
+from gateway.store.following import follow_senders
 from gateway.store.lanes import resume_lane, resume_refused, resume_way
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
-from gateway.store.waiting import clocks, why_waiting
 
 WAYS = ("upstream", "route", "hook")
 KEYS_KEPT = timedelta(days=30)  # of a removed domain
@@ -35,7 +35,7 @@ class Change:
 
     kind: str
     name: str
-    action: str  # added | changed | removed | secret
+    action: str  # added | changed | removed | secret | moved
     keys: tuple[str, ...] = ()
 
 
@@ -125,17 +125,36 @@ def apply_tenant(
     _refuse_strange_senders(db, file)
     for (kind, name), item in file.items.items():
         put_item(db, id_, kind, name, item)
+    gone = [one for one in changes if one.action == "removed"]
     for change in changes:
-        if change.action == "removed":
-            remove_item(db, id_, change.kind, change.name, force=force, now=now)
-        elif change.kind in WAYS:
+        if change.kind in WAYS and change not in gone:
             resume_refused(db, id_, change.kind, change.name, now=now)
     for (kind, name), secret in secrets.items():
         if _apply_secret(db, seal, (id_, kind, name), secret, now):
             changes.append(Change(kind=kind, name=name, action="secret"))
-    _give_lanes(db, file.tenant, now)
+    changes += _remove_all(db, id_, gone, force=force, now=now)
     bump(db)
     return changes
+
+
+def _remove_all(
+    db: Db, tenant: str, gone: Sequence[Change], *, force: bool, now: datetime
+) -> list[Change]:
+    """Remove senders, have mail follow those that are left, then remove the rest; return what
+    was moved: it does not need the way any more that it waited for."""
+    senders = [one for one in gone if one.kind == "sender"]
+    for change in senders:
+        remove_item(db, tenant, change.kind, change.name, now=now)
+    left = load(db, tenant)
+    moved = follow_senders(db, left, now=now) if left else {}
+    for change in gone:
+        if change not in senders:
+            remove_item(db, tenant, change.kind, change.name, force=force, now=now)
+    return [
+        Change(kind="mail", name=f"{count} from {before.name or 'no upstream'} to {lane.name}",
+               action="moved")
+        for (before, lane), count in moved.items()
+    ]  # fmt: skip
 
 
 def _refuse_strange_senders(db: Db, file: TenantFile) -> None:
@@ -334,43 +353,6 @@ def _apply_secret(
     hashed = seal.hash_password(secret)
     db.execute(f"UPDATE secrets SET applied_hash = ? WHERE {where}", (hashed, *key))
     return True
-
-
-def _give_lanes(db: Db, tenant: Tenant, now: datetime) -> None:
-    """Mail that waited for its sender to have an upstream leaves by it now."""
-    rows = db.execute(
-        "SELECT DISTINCT m.id, m.header_from, d.lane_kind FROM delivery d JOIN message m"
-        " ON m.id = d.message WHERE d.tenant = ? AND d.lane = ''"
-        " AND d.state IN ('queued', 'scheduled', 'held')",
-        (tenant.id,),
-    ).fetchall()
-    for message, header_from, kind in rows:
-        sender = tenant.find_sender(header_from)
-        if sender is not None and sender.upstream is not None:
-            of_kind = LaneKind.CAPTURE if kind == LaneKind.CAPTURE else LaneKind.UPSTREAM
-            lane = Lane(tenant.id, of_kind, sender.upstream)
-            _move_to_lane(db, message, lane, now=now)
-
-
-def _move_to_lane(db: Db, message: str, lane: Lane, *, now: datetime) -> None:
-    """What is queued is due; what is held or scheduled stays so, on its new way."""
-    clock = clocks(db, lane, now=now)
-    reason, fix = why_waiting(lane, "")
-    db.execute(
-        "UPDATE delivery SET lane_kind = :kind, lane = :lane,"
-        " reason = iif(state = 'queued', :reason, reason),"
-        " fix = iif(state = 'queued', :fix, fix),"
-        " sendable_since = iif(state = 'queued', :sendable_since, NULL),"
-        " stalled_since = iif(state = 'queued', :stalled_since, NULL),"
-        " next_attempt_at = iif(state = 'queued', :now, next_attempt_at)"
-        " WHERE message = :message AND lane = ''"
-        " AND state IN ('queued', 'scheduled', 'held')",
-        {
-            "kind": lane.kind.value, "lane": lane.name, "message": message,
-            "now": now.timestamp(), "sendable_since": clock.sendable_since,
-            "stalled_since": clock.stalled_since, "reason": reason, "fix": fix,
-        },
-    )  # fmt: skip
 
 
 def _differing(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from gateway.mail.envelope import Envelope, Recipient
 from gateway.mail.ids import new_id
 from gateway.mail.reply import Reply
 from gateway.mail.tenant_file import read_tenant_file
-from gateway.store import alerts, buyers, tenants
+from gateway.store import alerts, buyers, people, tenants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
 
@@ -127,3 +127,18 @@ def test_answers_go_to_a_token_of_the_conversation_where_the_sender_asks_for_it(
     (edits, conversation), (others, _) = store.read_now(look)
     assert f"desk+c-{conversation.lower()}-" in edits
     assert "+c-" not in others
+
+
+def test_a_change_of_tenants_between_judgement_and_commit_counts(
+    store: Store, tmp_path: Path
+) -> None:
+    """The mail was admitted while its sender had no upstream: it would wait for ever."""
+    changed = GLOBEX + 'upstream = "own"\n[upstreams.own]\nhost = "own.example"\n'
+    file, seal = read_tenant_file(tomllib.loads(changed)), Seal.load(tmp_path / "secret.key")
+    store.write_now(tenants.apply_tenant, file, {}, seal, now=NOON)
+    desk = "desk@globex.example"
+    assert submit(store, tmp_path, desk, to="ann@x.example", tenant="globex").code == 250
+    (entry,) = store.read_now(people.entries)
+    assert entry.upstream == "own"
+    store.write_now(tenants.remove_tenant, "globex", force=True, now=NOON)
+    assert submit(store, tmp_path, desk, to="ann@x.example", tenant="globex").code == 451

@@ -108,7 +108,10 @@ def answer(store: Store, to: str = BUYER, *, head: str = "") -> None:
         content=f"From: shop@qq.com\r\nTo: {to}\r\n{head}\r\nHello\r\n".encode(),
         message_id="<2@qq.com>", header_from="shop@qq.com",
     )  # fmt: skip
-    assert store.write_now(keep, Judged(outgoing=outgoing), per_hour=None, mark=str, now=NOON)
+    refusal = store.write_now(
+        keep, Judged(outgoing=outgoing), per_hour=None, mark=str, now=NOON
+    )
+    assert refusal is None
 
 
 def events(store: Store) -> list[dict[str, Any]]:
