@@ -24,6 +24,11 @@ WAITING = " UNION ".join(  # each state has an index of its own
     f" AND state {states}"
     for states in ("IN ('queued', 'deferred', 'scheduled')", "= 'held'", "= 'claimed'")
 )
+WAITING_MAIL = f"FROM ({WAITING}) w JOIN message m ON m.id = w.message WHERE TRUE"
+OF_AUTHOR = (
+    "m.header_from = :header_from AND m.kind = :kind AND w.lane_kind = :lane_kind"
+    " AND w.lane = :lane"
+)
 
 
 def lane_of_sender(db: Db, outgoing: Outgoing) -> Lane | None:
@@ -54,19 +59,22 @@ def follow_senders(db: Db, tenant: Tenant, *, now: datetime) -> dict[tuple[Lane,
     What is being sent goes on by the new one if it has to be tried again. What no helpdesk
     handed in follows only where it has no way at all.
     """
-    rows = db.execute(
-        "SELECT m.id, m.header_from, m.kind, w.lane_kind, w.lane"
-        f" FROM ({WAITING}) w JOIN message m ON m.id = w.message ORDER BY m.id",
-        {"tenant": tenant.id},
+    key = {"tenant": tenant.id}
+    authors = db.execute(
+        f"SELECT DISTINCT m.header_from, m.kind, w.lane_kind, w.lane {WAITING_MAIL}", key
     ).fetchall()
     moved: Counter[tuple[Lane, Lane]] = Counter()
-    for message, header_from, kind, lane_kind, name in rows:
+    for header_from, kind, lane_kind, name in authors:
         sender = tenant.find_sender(header_from)
         if sender is None or sender.upstream not in tenant.upstreams:
             continue
         before = Lane(tenant.id, LaneKind(lane_kind), name)
         lane = _lane(before, sender.upstream)
-        if lane != before and (not name or kind == Kind.SUBMISSION):
+        if lane == before or (name and kind != Kind.SUBMISSION):
+            continue
+        where = {"header_from": header_from, "kind": kind, "lane_kind": lane_kind, "lane": name}
+        ids = db.execute(f"SELECT m.id {WAITING_MAIL} AND {OF_AUTHOR}", key | where).fetchall()
+        for (message,) in ids:
             moved[before, lane] += _move(db, message, before, lane, now=now)
     return dict(moved)
 
