@@ -86,10 +86,11 @@ class Standing:
         known = self._state
         is_known = known is not None and known.state == Health.OK and not self._evidence
         if known is None or not is_known or known.reason != (reason or None):
-            self._evidence = ()
             for folder, text in unopened.items():
                 watch.folder_not_opened(mailbox=self._account.address, folder=folder, text=text)
-            await self._save(Health.OK, reason=reason or None, fix=FOLDERS if reason else None)
+            fix = FOLDERS if reason else None
+            while not await self._save(Health.OK, (), reason=reason or None, fix=fix):
+                await self.load()
 
     async def refused(self, refused: ImapRefused) -> tuple[Diagnosis, timedelta | None]:
         """Add a refusal; return what it means and when to sign in again (`next_sign_in`)."""
@@ -109,21 +110,30 @@ class Standing:
         self, cause: str, *, refused: bool, reason: str, fix: str | None
     ) -> timedelta | None:
         trouble = Trouble(at=self._now(), cause=cause, refused=refused)
-        self._evidence = add_trouble(self._evidence, trouble)
-        health = judge(self._evidence, dead_after=self._settings.dead_after)
-        was_ok = self._state is not None and self._state.state == Health.OK
-        if health is Health.OK and not was_ok:
-            health = Health.SUSPECT  # only a success heals
-        if health is Health.OK:
-            await self._save(health, reason=None, fix=None)
-        elif self._state and not refused and any(one.refused for one in self._evidence):
-            # what a person is to mend stays in sight when the network fails, too
-            await self._save(health, reason=self._state.reason, fix=self._state.fix)
-        else:
-            await self._save(health, reason=reason, fix=fix)
-        return next_sign_in(self._evidence, health, login_waits=self._settings.login_waits)
+        while True:
+            evidence = add_trouble(self._evidence, trouble)
+            health = self._judge(evidence)
+            shown = {"reason": reason, "fix": fix}
+            if health is Health.OK:
+                shown = {"reason": None, "fix": None}
+            elif self._state and not refused and any(one.refused for one in evidence):
+                # what a person is to mend stays in sight when the network fails, too
+                shown = {"reason": self._state.reason, "fix": self._state.fix}
+            if await self._save(health, evidence, **shown):
+                waits = self._settings.login_waits
+                return next_sign_in(evidence, health, login_waits=waits)
+            await self.load()
 
-    async def _save(self, health: Health, *, reason: str | None, fix: str | None) -> None:
+    def _judge(self, evidence: Evidence) -> Health:
+        health = judge(evidence, dead_after=self._settings.dead_after)
+        was_ok = self._state is not None and self._state.state == Health.OK
+        # only a success heals
+        return Health.SUSPECT if health is Health.OK and not was_ok else health
+
+    async def _save(
+        self, health: Health, evidence: Evidence, *, reason: str | None, fix: str | None
+    ) -> bool:
+        """Keep it; False: a person resumed the mailbox, or gave it a code, since the `load`."""
         before = self._state
         is_change = before is None or before.state != health
         state = MailboxState(
@@ -132,20 +142,39 @@ class Standing:
             since=self._now() if before is None or is_change else before.since,
             reason=reason,
             fix=fix,
-            evidence=write_evidence(self._evidence),
+            evidence=write_evidence(evidence),
         )
         state = replace(state, paused=before.paused) if before else state
         told = self._tell(state) if is_change else ()
-        await self._store.write(_keep, state, told, now=self._now())
-        self._state = state
+        if not await self._store.write(_keep, before, state, told, now=self._now()):
+            return False
+        self._state, self._evidence = state, evidence
         if is_change:
             watch.mailbox_state_changed(
                 mailbox=state.address, state=state.state, reason=reason, fix=fix
             )
             self._changed()
+        return True
 
 
-def _keep(db: Db, state: MailboxState, told: Sequence[Outgoing], *, now: datetime) -> None:
+def _keep(
+    db: Db,
+    before: MailboxState | None,
+    state: MailboxState,
+    told: Sequence[Outgoing],
+    *,
+    now: datetime,
+) -> bool:
+    current = states.mailbox_state(db, state.address)
+    if before is not None and current is None:
+        return True  # it was removed
+    if current is not None and (before is None or _found(current) != _found(before)):
+        return False
     states.save_mailbox_state(db, state)
     for outgoing in told:
         queue.accept(db, outgoing, now=now)
+    return True
+
+
+def _found(state: MailboxState) -> tuple[str, str]:
+    return state.state, state.evidence

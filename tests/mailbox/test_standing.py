@@ -18,7 +18,7 @@ from gateway.mailbox.account import account_of
 from gateway.mailbox.standing import Standing
 from gateway.net.imap import ImapRefused
 from gateway.net.unreachable import Unreachable
-from gateway.store import lanes
+from gateway.store import lanes, states
 from gateway.store.sqlite import Db, Store
 from gateway.store.states import MailboxState, mailbox_state
 from tests.mailbox.world import CATALOGUE, run
@@ -143,6 +143,29 @@ def test_one_success_heals_and_clears_the_evidence(tmp_path: Path) -> None:
             assert state is not None
             assert [one.state for one in changes] == ["suspect", "ok", "suspect"]
             assert (state.state, state.evidence.count("login-ambiguous")) == ("suspect", 1)
+
+    run(work)
+
+
+def test_what_a_person_does_while_a_dead_mailbox_is_tried_is_not_undone(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        async with opened(tmp_path) as store:
+            clock, changes = Clock(), list[MailboxState]()
+            here = standing(store, clock, changes)
+            for waited in waits():
+                await here.refused(EXPIRED)
+                clock.pass_by(seconds=waited.total_seconds())
+            await store.write(states.revive, ADDRESS, reason="resumed", now=clock.now)
+            _, wait = await here.refused(EXPIRED)
+            assert wait == next(waits())
+            state = await store.read(mailbox_state, ADDRESS)
+            assert state is not None
+            assert (state.state, state.evidence.count("login-ambiguous")) == ("suspect", 1)
+            await store.write(Db.execute, "DELETE FROM mailbox_states")
+            await here.refused(EXPIRED)
+            assert await store.read(mailbox_state, ADDRESS) is None
 
     run(work)
 
