@@ -122,7 +122,7 @@ class Watcher:
         self._served = False  # mail could be fetched in this session
         self._cuts = 0
         self._due: float | None = None  # when the next sign-in is, of the monotonic clock
-        self._waits_for_host = False
+        self._waits_for_host = self._is_hurried = False
 
     def wake(self) -> None:
         """Look for mail now, or sign in now."""
@@ -130,14 +130,13 @@ class Watcher:
         self._stirred.set()
 
     def hurry(self) -> None:
-        """The host answers again: a wait that was for it ends within `spread`.
+        """The host answers again: a wait that is for it ends within `spread`, also one that a
+        session leads to which fails yet.
 
         Without this, one that failed often in a short outage would be the last by far.
         """
-        if self._waits_for_host and self._due is not None:
-            self._waits_for_host = False
-            spread = self._around.spread.total_seconds() * random.random()  # noqa: S311
-            self._due = min(self._due, time.monotonic() + spread)
+        self._is_hurried = self._waits_for_host or not self._served
+        if self._waits_for_host:
             self._stirred.set()
 
     def recheck(self) -> None:
@@ -154,7 +153,8 @@ class Watcher:
 
     async def _one_session(self) -> timedelta | None:
         """Sign in and watch until the session ends; return the wait, None: for a person."""
-        self._woken = self._rechecks = self._waits_for_host = self._served = False
+        self._woken = self._rechecks = self._served = False
+        self._waits_for_host = self._is_hurried = False
         self._stirred.clear()
         self._paused = await self._standing.load()
         if self._paused:
@@ -350,6 +350,10 @@ class Watcher:
         while self._due is None or time.monotonic() < self._due:
             if self._woken or await self._is_overtaken():
                 return
+            if self._is_hurried and self._waits_for_host and self._due is not None:
+                self._waits_for_host = False
+                spread = self._around.spread.total_seconds() * random.random()  # noqa: S311
+                self._due = min(self._due, time.monotonic() + spread)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._due and self._due - time.monotonic()):
                     await self._stirred.wait()

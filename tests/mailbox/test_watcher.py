@@ -329,6 +329,39 @@ def test_when_a_host_answers_again_all_its_mailboxes_are_back_soon(tmp_path: Pat
     run(work)
 
 
+def test_one_that_is_about_to_fail_hears_that_its_host_answers_again(tmp_path: Path) -> None:
+    other, day = "other@163.com", timedelta(days=1)
+
+    async def work() -> None:
+        async with (
+            provider(Quirks(), port=free_ports(1)[0]) as server,
+            world(
+                tmp_path, mailbox_at(server.port, ADDRESS), CODE,
+                backoff=Backoff(first=day, longest=day),
+            ) as here,
+        ):  # fmt: skip
+            server.add_account(other, CODE)
+            here.secrets[other] = CODE
+            boxes = {one: mailbox_at(server.port, one) for one in (ADDRESS, other)}
+            here.watchers.update({"acme": Tenant(id="acme", mailboxes=boxes)})
+            await until(lambda: here.states == ["ok"] * 2, what="the sign-ins")
+            await server.stop()
+            await wait_for_outage(here, boxes)
+            mute = server.account(ADDRESS)
+            mute.quirks = Quirks(deaf=True)
+            await server.start(server.port)
+            here.watchers.wake(ADDRESS)
+            await until(lambda: list(server.logins)[2:] == [ADDRESS], what="a sign-in")
+            here.watchers.wake(other)
+            await until_idle(server)
+            mute.quirks = None
+            for session in [one for one in server.sessions if one.account is mute]:
+                session.transport.abortConnection()
+            await until(lambda: list(server.logins)[3:] == [other, ADDRESS], what="another")
+
+    run(work)
+
+
 async def wait_for_outage(here: World, addresses: Iterable[str]) -> None:
     """Return once each of the mailboxes knows that its host does not answer."""
     for address in addresses:
