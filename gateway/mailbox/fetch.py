@@ -61,7 +61,7 @@ class Fetcher:
 
     def look_again(self) -> None:
         """Forget that nothing was open: another process may have opened a UID."""
-        self._nothing_open.clear()
+        self._nothing_open = set()  # what is fetched now was noted before that
 
     async def fetch(
         self, session: ImapSession, folder: Folder, *, junk: bool = False
@@ -78,12 +78,15 @@ class Fetcher:
             return listed
         if not listed and (at.folder, at.uidvalidity) in self._nothing_open:
             return 0
-        uids = [one.uid for one in listed]
+        uids, nothing_open = [one.uid for one in listed], self._nothing_open
         noted, wanted = await self._store.write(folders.note_uids, at, uids, now=self._now())
         found = await self._find(session, folder.name, wanted, listed=listed)
         if isinstance(found, ImapRefused):
             return found
-        return await self._take_all(session, noted, wanted=wanted, found=found, junk=junk)
+        taken = await self._take_all(session, noted, wanted=wanted, found=found, junk=junk)
+        if taken == 0:
+            nothing_open.add((at.folder, at.uidvalidity))
+        return taken
 
     async def _find(
         self, session: ImapSession, folder: str, wanted: list[int], *, listed: list[Listed]
@@ -108,8 +111,7 @@ class Fetcher:
         junk: bool,
     ) -> int | ImapRefused:
         still_open = 0
-        numbers = (at.folder, at.uidvalidity)
-        self._nothing_open.discard(numbers)
+        self._nothing_open.discard((at.folder, at.uidvalidity))
         for uid in sorted(wanted, key=lambda uid: self._failed.get((at.folder, uid), 0)):
             if uid not in found:  # a person moved or deleted it before we came
                 await self._store.write(folders.close_uid, at, uid)
@@ -123,7 +125,6 @@ class Fetcher:
             if done:
                 self._forget(key)
         if not still_open:
-            self._nothing_open.add(numbers)
             self._listing.ask_sizes_again(at.folder)
         return still_open
 

@@ -10,7 +10,8 @@ import pytest
 from gateway.mailbox.account import Account, account_of
 from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger, Page, check_all, is_due
-from gateway.net.imap import ImapRefused
+from gateway.mailbox.sign_in import open_mailbox
+from gateway.net.imap import Folder, ImapRefused, ImapSession
 from gateway.sandbox.mailbox import MailboxServer
 from gateway.store import aside, inbox
 from gateway.store.sqlite import Db
@@ -113,6 +114,36 @@ def test_a_running_watcher_fetches_what_a_person_replays_without_bytes(tmp_path:
             here.update()
             again = (await here.messages(2))[-1]
             assert (again.uid, again.content, again.backfill) == (3, letter(3), True)
+
+    run(work)
+
+
+def test_what_another_process_opens_while_mail_is_taken_in_is_fetched_next(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        async with connected(tmp_path) as (server, here):
+            await here.watchers.stop()
+            for number in (3, 4):
+                server.deliver(ADDRESS, letter(number))
+
+            def arrived(id_: str) -> None:
+                if not here.arrived:
+                    here.store.write_now(empty_and_aside, id_)
+                    here.store.write_now(aside.replay, id_, now=now())
+                    fetcher.look_again()
+                here.arrived.append(id_)
+
+            account = account_at(server)
+            fetcher = Fetcher(account, here.store, arrived=arrived, now=now)
+            session = await ImapSession.connect(account.endpoint, here.pools)
+            assert isinstance(session, ImapSession)
+            folder = await open_mailbox(session, account, CODE, says_id=False)
+            assert isinstance(folder, Folder)
+            for _ in range(2):
+                assert await fetcher.fetch(session, folder) == 0
+            session.hang_up()
+            assert [one.uid for one in await here.all_messages()] == [4, 3]
 
     run(work)
 
