@@ -7,6 +7,7 @@ message on, then what cannot be undone, the answers.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -188,7 +189,7 @@ class Performer:
         own = (addresses_of(one) for one in self._near.tenants().values())
         occasion = Occasion(
             fetched=fetched,
-            message=parse_message(fetched.content),
+            message=await asyncio.to_thread(parse_message, fetched.content),  # it may take long
             authenticity=authenticity,
             tenant=tenant,
             mailbox=mailbox,

@@ -149,10 +149,11 @@ class Inbound:
     async def _authenticate(self, fetched: Fetched) -> Authenticity:
         mailbox = self._find_mailbox(fetched.tenant, fetched.mailbox)
         provider = self._base.catalogue[mailbox.provider if mailbox else "generic"]
-        message = parse_message(fetched.content)
+        message = await asyncio.to_thread(parse_message, fetched.content)  # it may take long
         hops = hops_of(provider)
         proven = await authenticate(message, hops=hops, checker=self._checker)
-        return replace(proven, scanned=self._scanned(message, hops))
+        scanned = await asyncio.to_thread(self._scanned, message, hops)
+        return replace(proven, scanned=scanned)
 
     def _scanned(self, message: Message, hops: TrustedHops) -> tuple[tuple[str, str], ...]:
         """What filters in front of us said, each from the hops that are trusted for it."""

@@ -6,7 +6,7 @@ from gateway.net.imap import ImapRefused, ImapSession, Listed
 
 LARGEST_BYTES = 150 * 1024 * 1024
 MOST_HEADER_BYTES = 4 * 1024 * 1024  # mail systems take 100 KB to 1 MB
-MOST_HEADER_LINES = 100_000  # to read them takes half a second, in which all others wait
+MOST_HEADER_LINES = 100_000  # to read them takes half a second
 
 
 class Listing:

@@ -1,13 +1,11 @@
 """A mail that a person moved, or that lies in two watched folders, is fetched once.
 
-A move gives it another UID, and keeps its bytes and INTERNALDATE (RFC 9051 §6.6.2). Only what
-has a Message-ID is known again: the others may well be alike.
+A move gives it another UID, and keeps its bytes and INTERNALDATE (RFC 9051 §6.6.2).
 """
 
 from __future__ import annotations
 
 from gateway.mail.inbound import Fetched
-from gateway.mail.message import parse_message
 from gateway.net.imap import ImapRefused, ImapSession
 from gateway.store import folders
 from gateway.store.sqlite import Store
@@ -22,8 +20,6 @@ async def find_earlier(
     is gone was moved. Junk that was held, and that a person moved out, is a mail to hand on.
     Raises Unreachable.
     """
-    if not parse_message(fetched.content).message_id:
-        return None
     for copy in await store.read(folders.copies_of, fetched):
         if copy.junk and copy.is_held and not fetched.junk:
             continue

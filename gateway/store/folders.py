@@ -283,11 +283,15 @@ def hashes_like(db: Db, at: Cursor, likeness: Likeness) -> list[bytes]:
 
 
 def copies_of(db: Db, fetched: Fetched) -> list[Copy]:
-    """Return what its mailbox gave the tenant before: the same mail under another UID."""
+    """Return what its mailbox gave the tenant before: the same mail under another UID.
+
+    Only what has a Message-ID is known again: the others may well be alike.
+    """
     query = (
         "SELECT i.message, folder, uidvalidity, uid, junk, coalesce(outcome, '') = 'held'"
         " FROM inbox i JOIN message m ON m.id = i.message"
         " WHERE mailbox = ? AND internal_date = ? AND sha256 = ? AND m.tenant = ?"
+        " AND m.message_id <> ''"
     )
     digest = hashlib.sha256(fetched.content).digest()
     dated = fetched.internal_date.timestamp()
