@@ -1,8 +1,8 @@
 """Which keys sign a message: those of the domain in its From, if that is the tenant's.
 
 Keys are read when a domain signs for the first time and again after a change of tenants.
-What was read for a message signs it, though tenants change before it is at its final dot: no
-mail leaves unsigned for that.
+What was read for a message signs it, though tenants change before it is at its final dot,
+unless the domain is the tenant's no more: no mail leaves unsigned for any other change.
 """
 
 from __future__ import annotations
@@ -33,19 +33,23 @@ class Signing:
 
     def sign(self, content: bytes, batch: Batch, profile: str) -> bytes:
         """Return the content as it leaves, signed at this moment."""
-        _, signers = self._signers.get(_key(batch.lane.tenant, batch.header_from), (0, ()))
-        if not signers:
+        key = _key(batch.lane.tenant, batch.header_from)
+        _, signers = self._signers.get(key, (0, ()))
+        if not signers or not self._may_sign(*key):
             return content
         omit = MESSAGE_ID_AND_DATE if profile == "without-ids" else NOTHING
         return sign(content, signers, omit=omit) + content
 
     async def _load(self, tenant: str, domain: str) -> tuple[Signer, ...]:
-        """Keys outlive a domain's removal, the right to sign for it does not."""
-        owner = self._directory.find_tenant(tenant)
-        if owner is None or domain not in owner.domains:
+        if not self._may_sign(tenant, domain):
             return ()
         found = await self._store.read(tenants.dkim_keys, self._seal, tenant, domain)
         return tuple(Signer(domain, selector, pem=pem) for selector, pem in found)
+
+    def _may_sign(self, tenant: str, domain: str) -> bool:
+        """Keys outlive a domain's removal, the right to sign for it does not."""
+        owner = self._directory.find_tenant(tenant)
+        return owner is not None and domain in owner.domains
 
 
 def _key(tenant: str, header_from: str) -> tuple[str, str]:

@@ -80,3 +80,12 @@ def test_what_is_on_its_way_while_tenants_change_is_signed(
     apply(store, seal, WITH_DOMAIN)
     changed = WITH_DOMAIN | {"name": "Acme"}
     assert b"d=acme.example" in asyncio.run(signed(store, seal, meanwhile=changed))
+
+
+def test_a_domain_that_is_lost_meanwhile_is_not_signed_for(
+    store: Store, tmp_path: Path
+) -> None:
+    seal = Seal.load(tmp_path / "secret.key")
+    store.write_now(queue.accept, outgoing(), now=NOW)
+    apply(store, seal, WITH_DOMAIN)
+    assert asyncio.run(signed(store, seal, meanwhile=WITHOUT)).startswith(b"From: ")
