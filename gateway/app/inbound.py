@@ -91,7 +91,7 @@ class Inbound:
         """Hang up everywhere; what is not carried out yet is taken up at the next start."""
         await self.watchers.stop()
         await stop_tasks(self._tasks)
-        self._work.halt()
+        await self._work.stop()
         await self._checker.close()
         self._judge.close()
         self._pools.close()

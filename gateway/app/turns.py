@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from gateway.net.concurrency import spawn
+from gateway.net.concurrency import spawn, stop_tasks
 
 
 class Turns:
@@ -29,6 +29,8 @@ class Turns:
         self._waiting = defaultdict[str, deque[tuple[str, bool]]](deque)
         self._drains = defaultdict[str, int](int)
         self._known: set[str] = set()
+        self._performing: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def put(self, message: str, mailbox: str, *, alone: bool = False) -> None:
         """Have a message performed, unless it waits or is being performed already.
@@ -41,11 +43,16 @@ class Turns:
         self._waiting[mailbox].append((message, alone))
         if self._drains[mailbox] < self._a_mailbox:
             self._drains[mailbox] += 1
-            spawn(self._drain(mailbox), name=f"inbound of {mailbox}")
+            task = spawn(self._drain(mailbox), name=f"inbound of {mailbox}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def halt(self) -> None:
-        """Begin nothing more."""
+    async def stop(self) -> list[str]:
+        """Begin nothing more, end what is being performed; return which messages that was."""
         self._waiting.clear()
+        cut_short = sorted(self._performing)
+        await stop_tasks([*self._tasks])
+        return cut_short
 
     async def _drain(self, mailbox: str) -> None:
         try:
@@ -64,9 +71,11 @@ class Turns:
             if not self._waiting[mailbox] or self._waiting[mailbox][0][1] != alone:
                 return  # the mailbox's other drain took it
             message, _ = self._waiting[mailbox].popleft()
+            self._performing.add(message)
             try:
                 await self._perform(message)
             finally:
+                self._performing.discard(message)
                 self._known.discard(message)
 
     @asynccontextmanager

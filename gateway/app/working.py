@@ -10,6 +10,7 @@ from datetime import datetime
 
 from gateway import events
 from gateway.app.turns import Turns
+from gateway.sieve.interface import CompileError
 from gateway.store import holds, inbox
 from gateway.store.errors import StoreError
 from gateway.store.inbox import Unfinished
@@ -22,6 +23,7 @@ LONGEST_REST_SECONDS = 0.2
 LOOK_EVERY_SECONDS = 30.0
 LEAST_SECONDS = 0.5  # between two looks that nothing asked for
 TRY_AGAIN_SECONDS = 30.0
+NOT_ITS_FAULT = (StoreError, CompileError)  # a full disk, policies that do not compile
 
 
 class Work:
@@ -52,9 +54,9 @@ class Work:
         """Look for work now."""
         self._woken.set()
 
-    def halt(self) -> None:
-        """Begin nothing more."""
-        self._turns.halt()
+    async def stop(self) -> None:
+        """Begin nothing more; what is cut short has not had its try, however often we stop."""
+        await self._take_back(*await self._turns.stop())
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -93,6 +95,15 @@ class Work:
         except Exception as error:  # noqa: BLE001 - it stays at its state and is tried again
             self._not_before[id_] = time.monotonic() + TRY_AGAIN_SECONDS
             events.work_failed(message_id=id_, error=error)
+            if isinstance(error, NOT_ITS_FAULT):
+                await self._take_back(id_)
         else:
             self._not_before.pop(id_, None)
             self._queued()
+
+    async def _take_back(self, *messages: str) -> None:
+        """Have the last try of these messages not count."""
+        try:
+            await self._store.write(inbox.take_back_try, messages)
+        except StoreError as error:  # then it counts: one more is not too many
+            events.task_failed(task="inbound work", error=error)

@@ -112,6 +112,15 @@ def begin_try(db: Db, id_: str) -> int:
     return int(db.execute(query, (id_,)).fetchone()[0])
 
 
+def take_back_try(db: Db, ids: Sequence[str]) -> None:
+    """Have the last try of each of these messages not count: what ended it was not the mail."""
+    query = (
+        "UPDATE inbox SET tries = max(0, tries - 1) WHERE message = ?"
+        " AND state IN ('fetched', 'planned')"
+    )
+    db.executemany(query, [(id_,) for id_ in ids])
+
+
 def load(db: Db, id_: str) -> Inbound | None:
     """Return a fetched message with what is recorded of it, None when there is none.
 

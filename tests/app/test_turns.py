@@ -85,18 +85,17 @@ def test_what_is_known_is_not_begun_twice_and_may_come_again_later() -> None:
     run(scenario)
 
 
-def test_after_a_halt_nothing_is_begun() -> None:
+def test_a_stop_ends_what_is_performed_and_begins_nothing() -> None:
     async def scenario() -> None:
         work = Work()
         turns = Turns(work.perform, most=1, a_mailbox=1)
         for number in range(3):
             turns.put(f"slow{number}", "box@x.example")
         await until(lambda: work.inside == ["slow0"])
-        turns.halt()
+        assert await turns.stop() == ["slow0"]
         work.stuck.set()
-        await until(lambda: work.done == ["slow0"])
         await asyncio.sleep(0)
-        assert (work.inside, work.done) == ([], ["slow0"])
+        assert (work.inside, work.done) == (["slow0"], [])
 
     run(scenario)
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from gateway.app.working import Work
+from gateway.net.concurrency import spawn, stop_tasks
+from gateway.sieve.interface import CompileError
 from gateway.store import inbox
+from gateway.store.errors import StoreError
+from gateway.store.inbox import Unfinished
 from gateway.store.sqlite import Store
 from tests.actions.occasions import NOON, fetched, mail
 
@@ -26,6 +34,36 @@ def test_a_mail_that_ends_the_process_is_held_and_those_beside_it_are_not(
     store.close()
     outcomes = [one.outcome for one in ended if one is not None]
     assert outcomes == ["routed", "held", "routed", "routed", "routed", "routed"]
+
+
+@pytest.mark.parametrize("fault", [None, StoreError("full"), CompileError([])])
+def test_a_try_that_we_cut_short_does_not_count(
+    tmp_path: Path, fault: Exception | None
+) -> None:
+    """An orderly stop, a full disk, a broken policy: however often, no mail is held for it."""
+
+    async def life(store: Store) -> list[Unfinished]:
+        begun = asyncio.Event()
+
+        async def perform(id_: str) -> None:
+            await store.write(inbox.begin_try, id_)
+            begun.set()
+            if fault is not None:
+                raise fault
+            await asyncio.Event().wait()
+
+        work = Work(store, perform, queued=begun.set, now=lambda: NOON)
+        task = spawn(work.run(), name="work")
+        await begun.wait()
+        await stop_tasks([task])
+        await work.stop()
+        return await store.read(inbox.unfinished)
+
+    with_mail(tmp_path)
+    store = Store.open(tmp_path / "gateway.db")
+    left = asyncio.run(life(store))
+    store.close()
+    assert [one.was_begun for one in left] == [False] * len(SUBJECTS)
 
 
 def with_mail(directory: Path) -> None:
