@@ -19,6 +19,7 @@ from gateway.delivery.leases import Leases
 from gateway.delivery.rate import LaneLimits
 from gateway.delivery.retry import QUOTA_WAIT
 from gateway.delivery.rounds import go_rounds
+from gateway.delivery.setback import put_off, set_back
 from gateway.delivery.way import Way
 from gateway.mail.delivery import (
     Batch,
@@ -181,6 +182,9 @@ class Scheduler:
                 await self._carry_all(way, batches)
         except StoreError as error:
             self._rest(error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours: the lane is tried again
+            events.task_failed(task=f"drain {way.lane}", error=error)
+            way.rest(now=datetime.now(UTC))
         finally:
             way.is_draining = False
             self._woken.set()
@@ -218,16 +222,22 @@ class Scheduler:
         for batch in batches:
             self._leases.drop(batch)
         await way.wait_until_idle()  # the owner is the lane's: only these are left with it
-        await self._store.write(queue.release_leases, owner_prefix=self._owner_of(way))
+        owner = self._owner_of(way)
+        await self._surely(lambda: self._store.write(queue.release_leases, owner_prefix=owner))
 
     async def _carry(self, way: Way, batch: Batch) -> None:
         rests_on = self._revision()
+        results: list[Result] = []
         try:
             results = await self._attempt(way, batch)
             if all(one.verdict.decision is Decision.DELIVERED for one in results):
                 way.sent(batch)
             if results:
                 await self._keep(way, batch, results, rests_on=rests_on)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours, told and outlived
+            await self._set_back(batch, results, error)
         finally:
             self._leases.drop(batch)
 
@@ -240,8 +250,20 @@ class Scheduler:
             events.task_failed(task=f"deliver {batch.message}", error=error)
             way.rest(now=datetime.now(UTC))
             way.rest_told = str(error)
-            await self._store.write(_put_off, batch, reason=way.rest_told)
+            reason = str(error)
+            await self._surely(lambda: self._store.write(put_off, batch, reason=reason))
             return []
+
+    async def _set_back(
+        self, batch: Batch, results: Sequence[Result], error: Exception
+    ) -> None:
+        """Tell a fault of ours that this mail brings out, and have it rest: no other waits."""
+        events.task_failed(task=f"deliver {batch.message}", error=error)
+        perhaps = batch.lane.kind in WITHOUT_DOT or self._leases.is_past_dot(batch)
+        now = datetime.now(UTC)
+        await self._surely(
+            lambda: self._store.write(set_back, batch, results, perhaps=perhaps, now=now)
+        )
 
     async def _keep(
         self, way: Way, batch: Batch, results: Sequence[Result], *, rests_on: int
@@ -353,12 +375,6 @@ def _report(batch: Batch, results: Sequence[Result], recorded: Recorded) -> None
         events.message_queued(outgoing=outgoing)
     if recorded.is_finished:
         events.message_finished(message_id=batch.message)
-
-
-def _put_off(db: Db, batch: Batch, *, reason: str) -> None:
-    """Give a batch back of which nothing was sent, and keep why its lane rests."""
-    queue.give_back(db, batch)
-    lanes.set_rest(db, batch.lane, reason=reason, fix="mend that; it is tried again by itself")
 
 
 def _situation(db: Db, *, now: datetime) -> tuple[list[DueLane], list[LaneState]]:

@@ -1,6 +1,7 @@
 """What was being sent when its session, or the whole process, came to an end.
 
-It is queued again, and the journal tells that perhaps it was delivered.
+It is queued again, and the journal tells that perhaps it was delivered. So is what a fault of
+ours kept from being sent: that rests before, so that it is not for ever at our hands.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ UNCLAIM = (
 OF_OWNER = "substr(owner, 1, ?) = ?"
 MANY = 10  # times in a row: perhaps this very mail is why
 FIRST_REST, LONGEST_REST = timedelta(minutes=1), timedelta(hours=1)
+PERHAPS_SENT = timedelta(minutes=15)  # before what was perhaps delivered is sent again
 REASON = "the gateway ended, or failed, each of the last times that it was being sent"
+FAULT = "a fault of the gateway kept it from being sent; its log has more"
 
 
 def cut_short(db: Db, batches: Sequence[Batch], *, now: datetime) -> None:
@@ -43,34 +46,57 @@ def take_over_expired(db: Db, lane: Lane, *, now: datetime) -> None:
     _interrupt(db, expired, values, now=now)
 
 
+def set_back(db: Db, batch: Batch, *, perhaps: bool, now: datetime) -> None:
+    """Queue again what a fault of ours kept back; it rests, longer after each in a row."""
+    for number, message, recipient, lane, count in _claimed(db, "token = ?", (batch.token,)):
+        rest = max(_rest_after(count - 1), PERHAPS_SENT if perhaps else FIRST_REST)
+        journal.write(
+            db, message, "delivery.interrupted", now=now, recipient=recipient, lane=lane,
+            perhaps_delivered=perhaps or None, next_attempt_at=now + rest, meaning=FAULT,
+        )  # fmt: skip
+        _queue_again(db, number, message, count=count, rests_until=now + rest, reason=FAULT)
+
+
 def _interrupt(db: Db, where: str, values: tuple[object, ...], *, now: datetime) -> int:
     """Queue again what was being sent; what ends the process again and again rests ever longer,
     so that it does not keep all others from leaving."""
-    rows = db.execute(
-        "SELECT number, message, recipient, lane_kind || '/' || lane, interruptions + 1"
-        f" FROM delivery WHERE state = 'claimed' AND {where}",
-        values,
-    ).fetchall()
+    rows = _claimed(db, where, values)
     for number, message, recipient, lane, count in rows:
-        rests_until = now + _rest_after(count) if count >= MANY else None
+        rests_until = now + _rest_after(count - MANY) if count >= MANY else None
         journal.write(
             db, message, "delivery.interrupted", now=now, recipient=recipient, lane=lane,
             perhaps_delivered=True, next_attempt_at=rests_until,
         )  # fmt: skip
-        rest: tuple[object, ...] = (None, None, None)
-        if rests_until is not None:
-            fix = f"see the log of that time; gateway queue hold {message} keeps it back"
-            rest = (rests_until.timestamp(), REASON, fix)
-        db.execute(
-            "UPDATE delivery SET interruptions = ?, next_attempt_at = coalesce(?,"
-            " next_attempt_at), reason = coalesce(?, reason), fix = coalesce(?, fix)"
-            " WHERE number = ?",
-            (count, *rest, number),
-        )
-    if rows:
-        db.execute(f"{UNCLAIM} AND {where}", values)
+        _queue_again(db, number, message, count=count, rests_until=rests_until, reason=REASON)
     return len(rows)
 
 
+def _claimed(
+    db: Db, where: str, values: tuple[object, ...]
+) -> list[tuple[int, str, str, str, int]]:
+    """Return number, message, recipient, lane, and how often in a row with this time."""
+    return db.execute(
+        "SELECT number, message, recipient, lane_kind || '/' || lane, interruptions + 1"
+        f" FROM delivery WHERE state = 'claimed' AND {where}",
+        values,
+    ).fetchall()
+
+
+def _queue_again(
+    db: Db, number: int, message: str, *, count: int, rests_until: datetime | None, reason: str
+) -> None:
+    rest: tuple[object, ...] = (None, None, None)
+    if rests_until is not None:
+        fix = f"see the log of that time; gateway queue hold {message} keeps it back"
+        rest = (rests_until.timestamp(), reason, fix)
+    db.execute(
+        "UPDATE delivery SET interruptions = ?, next_attempt_at = coalesce(?,"
+        " next_attempt_at), reason = coalesce(?, reason), fix = coalesce(?, fix)"
+        " WHERE number = ?",
+        (count, *rest, number),
+    )
+    db.execute(f"{UNCLAIM} AND number = ?", (number,))
+
+
 def _rest_after(count: int) -> timedelta:
-    return min(FIRST_REST * 2.0 ** min(count - MANY, 10), LONGEST_REST)
+    return min(FIRST_REST * 2.0 ** min(max(count, 0), 10), LONGEST_REST)

@@ -1,4 +1,4 @@
-"""A store that fails while mail is sent: what was sent is recorded, and not sent again."""
+"""A store, or we, fail while mail is sent: what was sent is recorded, and not sent again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from gateway.delivery.rate import LaneLimits
 from gateway.delivery.upstream import Account
 from gateway.mail.delivery import Batch
-from gateway.store import journal, lanes, people
+from gateway.store import interrupted, journal, lanes, people
 from gateway.store.errors import StoreError, StoreFull
 from tests.delivery.post_office import LANE, open_post_office
 
@@ -64,6 +64,55 @@ def test_what_was_sent_is_recorded_though_its_lane_could_not_be_paused(
             assert states == {"ann@example.net": "delivered", "ben@example.net": "deferred"}
             assert not faults
             await office.scheduler.stop(grace_seconds=1)
+
+    run(work())
+
+
+def test_a_fault_of_ours_is_told_and_its_mail_rests_and_is_tried_again(
+    run: Run, tmp_path: Path
+) -> None:
+    """It does not wait for the end of its lease, and no other mail waits for it."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            find_account, faults = office.find_account, [ValueError("a fault of ours")]
+
+            async def failing(batch: Batch, refused: str | None) -> Account | None:
+                if faults:
+                    raise faults.pop()
+                return await find_account(batch, refused)
+
+            office.sender._find_account = failing
+            office.limits[LANE] = LaneLimits(connections=1)
+            broken = await office.accept("ann@example.net")
+            await office.accept("ben@example.net")
+            await office.scheduler.start()
+            states = await office.wait_until(lambda one: "delivered" in one.values())
+            assert states == {"ann@example.net": "queued", "ben@example.net": "delivered"}
+            (waits,) = await office.store.read(people.entries)
+            assert (waits.id, waits.reason) == (broken, interrupted.FAULT)
+            await office.store.write(people.retry, broken, now=datetime.now(UTC))
+            await office.wait_until(lambda one: {*one.values()} == {"delivered"})
+            await office.scheduler.stop(grace_seconds=1)
+
+    run(work())
+
+
+def test_what_was_taken_is_recorded_though_what_follows_from_it_cannot_be_made(
+    run: Run, tmp_path: Path
+) -> None:
+    """Such as the bounce for another: the first would have the mail again and again."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path) as office:
+            office.misbehave(recipients={"ben@example.net": "550 5.1.1 no such user"})
+            office.record_faults = [ValueError("a fault of ours")]
+            id_ = await office.accept("ann@example.net", "ben@example.net")
+            states = await office.wait_until(lambda one: "delivered" in one.values())
+            assert states == {"ann@example.net": "delivered", "ben@example.net": "queued"}
+            await office.store.write(people.retry, id_, now=datetime.now(UTC))
+            await office.wait_until(lambda one: "failed" in one.values())
+            assert len(office.provider.captured) == 1
 
     run(work())
 
