@@ -53,7 +53,7 @@ class AlertPath:
             return None
         path = self._settings.resolve(alerts.password_file)
         try:
-            secret = path.read_text("utf-8").strip("\r\n")
+            secret = path.read_text("utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             sentence = f"[alerts] password_file: {path} cannot be read"
             raise ConfigError(sentence) from error

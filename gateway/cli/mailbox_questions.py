@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from gateway.cli.asking import Asking, read_address_key, read_port, read_provide
 from gateway.cli.oauth_choice import OAUTH2, OAuthClient, ask_client, signs_in_by_oauth2
 from gateway.cli.opening import utc_now
 from gateway.cli.refusal import Refusal
+from gateway.mail.schema import parse_day
 from gateway.providers.catalogue import Provider, load_catalogue
 
 GENERIC = "generic"
@@ -68,7 +69,7 @@ def ask_for_all(
             asking, given, preset, secret_file=files.client, redirect_uri=redirect_uri
         )
     own = _own_upstream(asking, given, preset)
-    if preset.login.secret_life_days:
+    if preset.login.secret_life_days or given["issued"] is not None:
         today = utc_now().date().isoformat()
         asking.ask("Day the code was made", "issued", default=today, read=_read_day)
     asking.ask(
@@ -167,6 +168,9 @@ def _read_yes(text: str) -> bool:
 
 def _read_day(text: str) -> str:
     try:
-        return date.fromisoformat(text.strip()).isoformat()
+        day = parse_day(text)
     except ValueError as error:
-        raise Refusal(f"'{text}' is not a day: write one such as 2026-11-01") from error
+        raise Refusal(str(error)) from error
+    if day > utc_now().date() + timedelta(days=1):  # where it is tomorrow already
+        raise Refusal(f"{day} is still to come: write when the code was made")
+    return day.isoformat()

@@ -139,7 +139,7 @@ def _read_id(text: str) -> str:
 def _read_key(text: str) -> ServiceKey:
     path = Path(text.strip()).expanduser()
     try:
-        return read_key(path.read_text("utf-8"))
+        return read_key(path.read_text("utf-8-sig"))
     except OSError as error:
         raise Refusal(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
     except ValueError as error:

@@ -6,6 +6,7 @@ import base64
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def load_source(path: Path) -> Source:
     catalogue = load_catalogue()
     faults = list(find_faults(file.tenant, providers=catalogue))
     faults += find_misfits(file.tenant, catalogue)
+    faults += _still_to_come(file.tenant)
     secrets: dict[tuple[str, str], str] = {}
     for (kind, name), item in file.items.items():
         try:
@@ -125,7 +127,7 @@ def read_secret_file(key: str, name: str, *, most_lines: int = 1) -> str:
     A webhook's may have two lines, while its secret is changed: each post is signed by both.
     """
     try:
-        text = Path(name).read_text(encoding="utf-8").strip("\r\n")
+        text = as_secret(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
         why = (error.strerror or "cannot be read").lower()
         raise SchemaError(key, f"{name}: {why}") from error
@@ -134,6 +136,11 @@ def read_secret_file(key: str, name: str, *, most_lines: int = 1) -> str:
     if not text or text.count("\n") >= most_lines:
         raise SchemaError(key, f"{name}: expects {EXPECTED[most_lines]}")
     return text
+
+
+def as_secret(text: str) -> str:
+    """Return a secret as it is meant: without what editors and copying put around it."""
+    return text.removeprefix("\ufeff").strip()
 
 
 def _with_absolute_paths(table: Mapping[str, Any], root: Path) -> dict[str, Any]:
@@ -192,7 +199,7 @@ def _load_key(kind: str, item: Mapping[str, Any]) -> str | None:
     if not isinstance(item[KEY], str):
         raise SchemaError(KEY, "expects text in quotes")
     try:
-        return read_key(Path(item[KEY]).read_text("utf-8")).text
+        return read_key(Path(item[KEY]).read_text("utf-8-sig")).text
     except OSError as error:
         why = (error.strerror or "cannot be read").lower()
         raise SchemaError(KEY, f"{item[KEY]}: {why}") from error
@@ -248,6 +255,16 @@ def _is_webhook_secret(text: str) -> bool:
         return all(base64.b64decode(one, validate=True) for one in bare)
     except ValueError:  # not base64, or not ASCII
         return False
+
+
+def _still_to_come(tenant: Tenant) -> Iterator[str]:
+    """Yield a sentence for each code that nobody can have made yet, time zones allowed for:
+    its end would be announced too late."""
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    for mailbox in tenant.mailboxes.values():
+        if mailbox.issued and mailbox.issued > tomorrow:
+            where = _section("mailbox", mailbox.address)
+            yield f"{where} issued: {mailbox.issued} is still to come: write when it was made"
 
 
 def _section(kind: str, name: str) -> str:

@@ -67,6 +67,7 @@ def unknown_key(key: str, known: typing.Iterable[str], *, thing: str = "key") ->
     if not names:
         return f"there is no {thing} '{key}', nor any other"
     nearest = get_close_matches(key, names, n=1, cutoff=0.6)
+    nearest = nearest or [name for name in names if len(key) > 1 and key in name.split("-")]
     hint = f"; did you mean '{nearest[0]}'?" if nearest else f" (known: {', '.join(names)})"
     return f"there is no {thing} '{key}'{hint}"
 
@@ -84,6 +85,14 @@ def parse_duration(text: str) -> timedelta:
         sentence = f"is longer than a hundred years: write {LONGEST.days}d or less"
         raise ValueError(f"'{text}' {sentence}")
     return timedelta(seconds=seconds)
+
+
+def parse_day(text: str) -> date:
+    """Return the day of `2026-11-01`; raises ValueError."""
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ValueError(f"'{text}' is not a day: write one such as 2026-11-01") from error
 
 
 def parse_size(text: str) -> Size:
@@ -159,10 +168,10 @@ def _convert_plain(hint: Any, value: Any, key: str) -> Any:
         str: "text in quotes",
         int: "a whole number",
         bool: "true or false",
-        date: "a date",
+        date: "a day such as 2026-11-01",
     }
     if hint is date and isinstance(value, str):
-        return _parsed(date.fromisoformat, value, key)
+        return _parsed(parse_day, value, key)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     fits = isinstance(value, hint) and not (hint is int and isinstance(value, bool))

@@ -254,17 +254,29 @@ def _mailbox_faults(tenant: Tenant) -> Iterator[str]:
             yield f"{where} upstream: {sentence}"
         if mailbox.provider == "generic" and not mailbox.host:
             yield f"{where} host: this key is missing: a provider or a host"
-        if not mailbox.folders or not all(one.strip() for one in mailbox.folders):
-            yield f'{where} folders: write one or more, such as ["INBOX"]'
         if mailbox.junk not in ("route", "report", "off"):
             yield f'{where} junk: write "route", "report" or "off"'
         if not re.fullmatch(r"now|\d{1,4}d", mailbox.fetch_from):
             yield f'{where} fetch_from: write "now", or days as "30d"'
-        if not re.fullmatch(r"leave|seen|move:.+", mailbox.after_fetch):
-            yield f'{where} after_fetch: write "leave", "seen" or "move:NAME"'
-        if (target := mailbox.after_fetch.partition(":")[2]) in mailbox.folders:
-            yield f"{where} after_fetch: what is moved to {target} is fetched from there again"
+        yield from _folder_faults(mailbox, where)
         yield from _oauth2_faults(mailbox, where)
+
+
+def _folder_faults(mailbox: Mailbox, where: str) -> Iterator[str]:
+    folders = [_folder_key(one) for one in mailbox.folders]
+    if not folders or not all(one.strip() for one in folders):
+        yield f'{where} folders: write one or more, such as ["INBOX"]'
+    if twice := next((one for one in folders if folders.count(one) > 1), None):
+        yield f"{where} folders: {twice} is named twice"
+    if not re.fullmatch(r"leave|seen|move:.+", mailbox.after_fetch):
+        yield f'{where} after_fetch: write "leave", "seen" or "move:NAME"'
+    if _folder_key(target := mailbox.after_fetch.partition(":")[2]) in folders:
+        yield f"{where} after_fetch: what is moved to {target} is fetched from there again"
+
+
+def _folder_key(name: str) -> str:
+    """Return a folder's name as a server compares it (RFC 9051 §5.1)."""
+    return "INBOX" if name.upper() == "INBOX" else name
 
 
 def _oauth2_faults(mailbox: Mailbox, where: str) -> Iterator[str]:

@@ -40,6 +40,24 @@ def test_a_secret_is_read_from_a_file_beside_the_tenant_file(tmp_path: Path) -> 
     assert source.file.tenant.upstreams["own"].ca_file == str(tmp_path / "ca.pem")
 
 
+def test_what_editors_and_copying_put_around_a_secret_is_none_of_it(tmp_path: Path) -> None:
+    text = UPSTREAM + 'password_file = "secret"\n'
+    path = tenant_file(tmp_path, text, secret="\ufeff  abcd efgh \r\n\n")
+    assert load_source(path).secrets == {("upstream", "own"): "abcd efgh"}
+
+
+def test_a_code_is_not_made_in_days_to_come(tmp_path: Path) -> None:
+    text = 'tenant = "acme"\n[mailboxes."a@163.com"]\nprovider = "netease-163"\nissued = '
+    where = '[mailboxes."a@163.com"] issued:'
+    assert faults(tenant_file(tmp_path, text + "2126-11-01")) == [
+        f"{where} 2126-11-01 is still to come: write when it was made"
+    ]
+    assert faults(tenant_file(tmp_path, text + '"soon"')) == [
+        f"{where} 'soon' is not a day: write one such as 2026-11-01"
+    ]
+    assert load_source(tenant_file(tmp_path, text + "2026-11-01")).file.tenant.mailboxes
+
+
 def test_a_secret_is_read_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,12 @@ def test_what_does_not_fit_is_told_with_its_key(
         read_table(Section, table)
 
 
+@pytest.mark.parametrize("word", ["amazon", "amazn-buyer-message"])
+def test_a_part_of_a_name_is_near_enough_to_it(word: str) -> None:
+    sentence = unknown_key(word, ["qq", "amazon-buyer-messages"], thing="provider")
+    assert sentence.endswith("did you mean 'amazon-buyer-messages'?")
+
+
 def test_durations_and_sizes_carry_their_unit() -> None:
     assert parse_duration("30d") == timedelta(days=30)
     assert parse_size("1GB") == 1024**3

@@ -84,6 +84,8 @@ def test_what_does_not_fit_is_told_with_section_and_key(text: str, sentence: str
         (('type = "webhook"', 'type = "webhok"'), "did you mean 'webhook'"),
         (('route = "helpdesk"\ntime', 'owner = "it"\nroute = "helpdesk"\ntime'), "owner: 'it'"),
         (("issued", "folders = []\nissued"), "folders: write one or more"),
+        (("issued", 'folders = ["INBOX", "inbox"]\nissued'), "folders: INBOX is named twice"),
+        (("issued", 'after_fetch = "move:inbox"\nissued'), "is fetched from there again"),
         (
             ("issued", 'after_fetch = "move:INBOX"\nissued'),
             "moved to INBOX is fetched from there",
