@@ -18,6 +18,9 @@ from gateway.providers.causes import Turn
 REFUSALS_TO_DIE = 3
 KEPT = 10  # pieces of evidence of a kind: the first and the newest
 PROBE_DEAD_EVERY = timedelta(days=1)
+AMBIGUOUS = "login-ambiguous"  # it may be the code, and may be the provider
+WAVE_PASSES = timedelta(hours=2)  # a provider that says so to everybody
+PROBE_WAVE_EVERY = timedelta(minutes=30)
 THROTTLE_WAITS = (timedelta(minutes=15), timedelta(minutes=30), timedelta(minutes=60))
 CONNECTIONS_WAIT = timedelta(minutes=5)
 STOPPING = frozenset({Turn.CREDENTIALS, Turn.SETTINGS})
@@ -71,11 +74,15 @@ def next_sign_in(
 ) -> timedelta | None:
     """Return how long to wait after the newest evidence; None: as after a network failure.
 
-    A dead sign-in is tried once a day, a throttled one ever more seldom.
+    A dead sign-in is tried once a day, a throttled one ever more seldom. For two hours one
+    that is refused without a reason is tried more often: the provider may recover, and then
+    nobody has to be reminded.
     """
-    if health is Health.DEAD:
-        return PROBE_DEAD_EVERY
     newest = evidence[-1]
+    if health is Health.DEAD:
+        since = next(one.at for one in evidence if one.refused)
+        may_pass = newest.cause == AMBIGUOUS and newest.at - since < WAVE_PASSES
+        return PROBE_WAVE_EVERY if may_pass else PROBE_DEAD_EVERY
     if newest.cause == "login-throttled":
         return THROTTLE_WAITS[min(_in_a_row(evidence, newest.cause), len(THROTTLE_WAITS)) - 1]
     if newest.cause == "too-many-connections":

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from gateway.mailbox.health import AMBIGUOUS, WAVE_PASSES
+
 AHEAD_DAYS = (2, 10, 30)
-AMBIGUOUS = "login-ambiguous"  # it may be the code, and may be the provider
 WAVE_WITHIN = timedelta(minutes=30)
 WAVE_MAILBOXES, WAVE_TENANTS = 5, 3
-WAVE_DELAY = timedelta(hours=2)
 NEAR_ITS_END = timedelta(days=7)
 DEAD, WAVE = "dead", "wave"
 
@@ -58,7 +58,7 @@ def find_notices(cases: Sequence[Case], *, now: datetime) -> Iterator[Notice]:
         if case.dead_since is not None and not case.paused:
             in_wave = any(case.address in one.addresses for one in waves)
             # a wave delays an ambiguous reminder, and never suppresses one
-            delay = WAVE_DELAY if in_wave and case.cause == AMBIGUOUS else timedelta()
+            delay = WAVE_PASSES if in_wave and case.cause == AMBIGUOUS else timedelta()
             kind = DEAD if now >= case.dead_since + delay else None
         if kind is not None and kind not in case.told:
             yield Notice(address=case.address, kind=kind)

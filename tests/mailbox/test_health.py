@@ -101,10 +101,12 @@ def test_the_default_waits_reach_death_and_no_sooner() -> None:
 @pytest.mark.parametrize(
     ("evidence", "seconds"),
     [
-        (troubles(0, 70, 600), 86400),
+        (troubles(0, 70, 600), 1800),  # the provider, perhaps
         (troubles(0), 10),
         (troubles(0, 10), 60),
         (troubles(0, 1, 2, 3), 300),
+        (troubles(0, 60, 7200), 86400),
+        (troubles(0, 60, 700, cause="wrong-secret"), 86400),
         (troubles(0, cause="login-throttled", refused=False), 900),
         (troubles(0, 900, cause="login-throttled", refused=False), 1800),
         (troubles(0, 1, 2, 3, 4, cause="login-throttled", refused=False), 3600),

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from gateway.mailbox.health import AMBIGUOUS
 from gateway.mailbox.renewal import (
-    AMBIGUOUS,
     DEAD,
     Case,
     Notice,
