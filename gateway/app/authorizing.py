@@ -27,6 +27,8 @@ from gateway.web.authorize import Told, redirect_uri
 AGAIN = "gateway mailbox authorize {address} makes a new link."
 USED = "This link was used already, has run out, or was not made here."
 WAIT = "Wait, then try again."
+DENIED = "access_denied"  # RFC 6749 §4.1.2.1
+SAID_NO = f'The provider\'s page was answered with no. The provider said: "{DENIED}"'
 NO_REFRESH = "The provider gave no refresh token: the permission would end within the hour."
 MEND_REFRESH = (
     "Take the gateway's access away in the account's settings at the provider, then let it in"
@@ -118,6 +120,9 @@ class Authorizing:
         mailbox = tenant.mailboxes.get(pending.mailbox) if tenant and pending else None
         if pending is None or tenant is None or mailbox is None:
             return Outcome(meaning=USED, fix=AGAIN.format(address="ADDRESS"))
+        if answer.get("error") == DENIED:
+            fix = f"Try again, and say yes there as {mailbox.address}."
+            return Outcome(address=mailbox.address, meaning=SAID_NO, fix=fix)
         try:
             granted = await self._grant(mailbox, pending, answer)
             if isinstance(granted, TokenRefused):
@@ -150,7 +155,7 @@ class Authorizing:
     ) -> Tokens | TokenRefused:
         if code := answer.get("code"):
             return await self._tokens.exchange(mailbox, pending, code=code)
-        said = (answer.get("error", "access_denied"), answer.get("error_description", ""))
+        said = (answer.get("error", DENIED), answer.get("error_description", ""))
         return TokenRefused(400, ": ".join(one for one in said if one))
 
     async def _prove(

@@ -271,7 +271,9 @@ def test_a_withdrawn_permission_is_told_and_mail_waits_for_the_next_yes(
     world.tokens.says_yes = False
     refused = browser.get(page_of(gateway), follow_redirects=True)
     assert (refused.status_code, "access_denied" in refused.text) == (400, True)
+    assert f"Try again, and say yes there as {BOX}." in refused.text
     assert mailbox(gateway)["state"] == "dead"
+    assert "gateway mailbox reauth" not in gateway.run("mailbox", "list").stdout
     world.tokens.says_yes = True
     link = reminded(world, gateway)
     assert "New code" not in browser.get(link).text
