@@ -47,6 +47,8 @@ def refused_sign_ins(
         if state.paused_by != "sign-in" or lane.tenant not in tenants:
             continue
         tenant = tenants[lane.tenant]
+        upstream = tenant.upstreams.get(lane.name)
+        is_reminded = lane.name in tenant.mailboxes or bool(upstream and upstream.mailbox)
         can_test = lane.kind is LaneKind.UPSTREAM and lane.name in tenant.upstreams
         test = f"gateway upstream test {lane.tenant} {lane.name}"
         yield Trouble(
@@ -57,7 +59,7 @@ def refused_sign_ins(
             command=test if can_test else "gateway status",
             since=state.since or now,
             tenant=lane.tenant,
-            owner=tenant.owner or None,
+            owner=None if is_reminded else tenant.owner or None,  # as below
         )
 
 

@@ -136,7 +136,8 @@ class Accounts:
     def limits(self, lane: Lane) -> LaneLimits:
         """Return how much a lane may carry at once."""
         tenant = self._directory.find_tenant(lane.tenant)
-        return limits_of(self._provider(tenant, lane))
+        limits = limits_of(self._provider(tenant, lane))
+        return replace(limits, dead_after=self._settings.mailboxes.dead_after)
 
     def max_message_bytes(self, upstream: Upstream) -> int | None:
         """Return the largest message an upstream takes, None when it is not known."""

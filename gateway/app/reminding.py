@@ -16,7 +16,7 @@ from gateway import events
 from gateway.actions.event import write_event
 from gateway.app.foundation import Foundation
 from gateway.events import watch
-from gateway.mail.delivery import Lane, LaneKind, Outgoing
+from gateway.mail.delivery import Lane, Outgoing
 from gateway.mail.tenant import Mailbox, Tenant
 from gateway.mail.trouble import Alert, Reminder
 from gateway.mailbox.health import read_evidence
@@ -30,6 +30,7 @@ from gateway.mailbox.renewal import (
     find_notices,
     find_waves,
 )
+from gateway.mailbox.sending import died_at, refused_lane_of, say_refused
 from gateway.store import codes, lanes, reminders, states
 from gateway.store.codes import CodeDays
 from gateway.store.errors import StoreError
@@ -113,12 +114,13 @@ class Reminders:
         state = known.states.get(mailbox.address)
         evidence = read_evidence(state.evidence) if state else ()
         refused = [one for one in evidence if one.refused]
-        refused_lane = _refused_lane(tenant, mailbox, known)
+        refused_lane = refused_lane_of(tenant, mailbox, known.refused_lanes)
         smtp = refused_lane.since if refused_lane else None
         dead_after = self._base.settings.mailboxes.dead_after
+        sending = died_at(refused_lane, dead_after=dead_after, now=now)
         since = [
             *([state.since] if state and state.state == DEAD else []),
-            *([smtp + dead_after] if smtp and now - smtp >= dead_after else []),
+            *([sending] if sending else []),
         ]
         return Case(
             tenant=tenant.id,
@@ -159,7 +161,7 @@ class Reminders:
         data = {
             "tenant": tenant.id,
             "mailbox": mailbox.address,
-            "state": state.state if state else "suspect",
+            "state": DEAD if notice.kind == DEAD else state.state if state else "suspect",
             "reason": reason,
             "fix": fix,
             "reminder": notice.kind,
@@ -223,9 +225,7 @@ def _known(db: Db) -> _Known:
         states=states.mailbox_states(db),
         days=codes.days(db),
         generations=codes.generations(db),
-        refused_lanes={
-            one.lane: one for one in lanes.lane_states(db) if one.paused_by == "sign-in"
-        },
+        refused_lanes=lanes.refused(db),
         told=reminders.told(db),
     )
 
@@ -233,18 +233,6 @@ def _known(db: Db) -> _Known:
 def _server_of(mailbox: Mailbox) -> str | None:
     """Return the server of a mailbox that is at none of the catalogue's providers."""
     return mailbox.host if mailbox.provider == "generic" else None
-
-
-def _refused_lane(tenant: Tenant, mailbox: Mailbox, known: _Known) -> LaneState | None:
-    """Return the lane that signs in by the mailbox's code, where that is refused."""
-    if not known.refused_lanes:
-        return None
-    leaning = [one.name for one in tenant.upstreams.values() if one.mailbox == mailbox.address]
-    for name in (mailbox.address, *leaning):
-        lane = known.refused_lanes.get(Lane(tenant.id, LaneKind.UPSTREAM, name))
-        if lane is not None:
-            return lane
-    return None
 
 
 def _words(notice: Notice, tenant: Tenant, mailbox: Mailbox, known: _Known) -> tuple[str, str]:
@@ -256,8 +244,7 @@ def _words(notice: Notice, tenant: Tenant, mailbox: Mailbox, known: _Known) -> t
         said = "ended on" if is_over else "ends on"
         return f"The code of {mailbox.address} {said} {day}.", renew
     state = known.states.get(mailbox.address)
-    if state is not None and state.state == DEAD:
+    if state is not None and any(one.refused for one in read_evidence(state.evidence)):
         return state.reason or "The sign-in is refused.", state.fix or renew
-    lane = _refused_lane(tenant, mailbox, known)
-    said = (lane.reason if lane else None) or "the sign-in is refused"
-    return f"Sending is refused: {said}", (lane.fix if lane else None) or renew
+    lane = refused_lane_of(tenant, mailbox, known.refused_lanes)
+    return say_refused(lane), (lane.fix if lane else None) or renew

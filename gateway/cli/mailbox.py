@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from gateway.cli.mailbox_authorize import authorize
@@ -9,13 +11,16 @@ from gateway.cli.mailbox_connect import connect
 from gateway.cli.mailbox_ledger import ledger, replay
 from gateway.cli.mailbox_reauth import reauth
 from gateway.cli.mailbox_state import answers, delete, pause, resume
-from gateway.cli.opening import Config, Json, OfTenant, Opened, Verbs, opened
+from gateway.cli.opening import Config, Json, OfTenant, Opened, Verbs, opened, utc_now
 from gateway.cli.output import print_json, print_next, print_table, stamp
 from gateway.mail.tenant import Mailbox
+from gateway.mailbox.health import Health
 from gateway.mailbox.renewal import expires_on
+from gateway.mailbox.sending import died_at, refused_lane_of, say_refused
 from gateway.providers.catalogue import Provider, load_catalogue
-from gateway.store import codes, tenants
+from gateway.store import codes, lanes, tenants
 from gateway.store.codes import CodeDays
+from gateway.store.lanes import LaneState
 from gateway.store.states import MailboxState, mailbox_states
 
 UNTRIED = "it was not tried yet"
@@ -28,6 +33,7 @@ def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = Fal
     with opened(config) as gateway:
         gateway.check_tenant(tenant)
         rows = [row for row in rows_of(gateway) if tenant in (None, row["tenant"])]
+        known = gateway.store.read_now(tenants.load_all)
     if as_json:
         print_json(rows)
         return
@@ -37,8 +43,15 @@ def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = Fal
         ([row[column] for column in columns] for row in rows),
         empty="there are no mailboxes yet: gateway mailbox connect TENANT",
     )
+    by_code = [
+        row["address"]
+        for row in rows
+        if not known[row["tenant"]].mailboxes[row["address"]].oauth2
+    ]  # the fix of the others names what they need
     dead = [
-        f"gateway mailbox reauth {row['address']}" for row in rows if row["state"] == "dead"
+        f"gateway mailbox reauth {row['address']}"
+        for row in rows
+        if row["state"] == "dead" and row["address"] in by_code
     ]
     print_next(*dict.fromkeys(row["fix"] for row in rows if row["fix"]), *dead)
 
@@ -48,17 +61,34 @@ def rows_of(gateway: Opened) -> list[dict[str, Any]]:
     catalogue = load_catalogue()
     states = gateway.store.read_now(mailbox_states)
     days = gateway.store.read_now(codes.days)
+    refused = gateway.store.read_now(lanes.refused)
+    dead_after = gateway.settings.mailboxes.dead_after
     return [
         row_of(
             tenant.id,
             mailbox,
-            states.get(mailbox.address),
+            _with_sending(
+                states.get(mailbox.address),
+                refused_lane_of(tenant, mailbox, refused),
+                dead_after=dead_after,
+            ),
             provider=catalogue.get(mailbox.provider),
             code=days.get(mailbox.address),
         )
         for tenant in gateway.store.read_now(tenants.load_all).values()
         for mailbox in tenant.mailboxes.values()
     ]
+
+
+def _with_sending(
+    state: MailboxState | None, lane: LaneState | None, *, dead_after: timedelta
+) -> MailboxState | None:
+    """Return the state with what is known of sending, where reading has nothing to tell."""
+    if state is None or lane is None or state.state != Health.OK:
+        return state
+    is_dead = died_at(lane, dead_after=dead_after, now=utc_now())
+    health = Health.DEAD if is_dead else Health.SUSPECT
+    return replace(state, state=health.value, reason=say_refused(lane), fix=lane.fix)
 
 
 def row_of(

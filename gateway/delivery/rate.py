@@ -22,6 +22,7 @@ class LaneLimits:
     connections: int = 10
     rate_per_minute: float | None = None
     recipients_per_message: int = 100  # RFC 5321 §4.5.3.1.8: every server takes as many
+    dead_after: timedelta = timedelta(minutes=10)  # that a sign-in is refused
 
 
 class Throttle:

@@ -55,18 +55,19 @@ class RetrySchedule:
 
 
 def next_sign_in(
-    *, cause: str, refusals: int, refused_for: timedelta, now: datetime
+    *, cause: str, refusals: int, refused_for: timedelta, dead_after: timedelta, now: datetime
 ) -> datetime | None:
     """Return when one sign-in may be tried after `refusals` >= 1 in a row; None: a person must.
 
-    `refused_for` is the time since the first of them: after a day the sign-in counts as dead
-    and is tried once a day.
+    `refused_for` is the time since the first of them: after a day the sign-in is tried once a
+    day. It is tried three times within `dead_after`, so that its owner is told by then.
     """
     if cause in ONLY_BY_HAND:
         return None
     if cause in ONCE_A_DAY or refused_for >= DAY:
         return now + DAY
-    return now + SIGN_IN_WAITS[min(refusals, len(SIGN_IN_WAITS)) - 1]
+    wait = SIGN_IN_WAITS[min(refusals, len(SIGN_IN_WAITS)) - 1]
+    return now + (min(wait, dead_after / 2) if refusals <= 2 else wait)
 
 
 def schedule_result(

@@ -346,7 +346,7 @@ class Scheduler:
                 way.lane,
                 rests_on=rests_on if refused else None,
                 by="sign-in" if refused else "quota",
-                reason=verdict.meaning,
+                reason=_with_its_words(reason) if refused else verdict.meaning,
                 fix=verdict.fix,
                 until=until,
                 now=now,
@@ -379,6 +379,13 @@ def _report(batch: Batch, results: Sequence[Result], recorded: Recorded) -> None
 
 def _situation(db: Db, *, now: datetime) -> tuple[list[DueLane], list[LaneState]]:
     return lanes.due_lanes(db, now=now), lanes.lane_states(db)
+
+
+def _with_its_words(refused: Result) -> str:
+    """Return why a sign-in is refused, with the server's words where it said any."""
+    reply = refused.attempt.reply
+    words = f' The server said: "{reply.as_line()}"' if reply.code else ""
+    return f"{refused.verdict.meaning}{words}"
 
 
 def _pause_unless_outdated(

@@ -164,7 +164,11 @@ class Way:
         since = self.state.since if self.state is not None and self._was_paused else None
         refusals = self.state.refusals if self.state is not None else 0
         return next_sign_in(
-            cause=cause, refusals=refusals + 1, refused_for=now - (since or now), now=now
+            cause=cause,
+            refusals=refusals + 1,
+            refused_for=now - (since or now),
+            dead_after=self.limits.dead_after,
+            now=now,
         )
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -192,6 +192,11 @@ def ask(db: Db, lane: Lane, *, now: datetime) -> None:
     )
 
 
+def refused(db: Db) -> dict[Lane, LaneState]:
+    """Return what is known of the lanes whose sign-in is refused."""
+    return {one.lane: one for one in lane_states(db) if one.paused_by == "sign-in"}
+
+
 def lane_states(db: Db, *, tenant: str | None = None) -> list[LaneState]:
     """Return every lane of which more is known than its settings."""
     rows = db.execute(

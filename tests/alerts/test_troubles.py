@@ -39,6 +39,17 @@ def test_a_refused_sign_in_is_told_to_the_owner_with_the_providers_words() -> No
     assert one.command == "gateway upstream test acme own"
 
 
+def test_the_owner_of_a_mailbox_that_cannot_send_is_reminded_and_not_told_twice() -> None:
+    box = "shop@acme.example"
+    leaning = Tenant(
+        id="acme", owner="boss@acme.example", mailboxes={box: Mailbox(address=box)},
+        upstreams={"own": Upstream(name="own", mailbox=box)},
+    )  # fmt: skip
+    states = [paused("sign-in"), paused("sign-in", Lane("acme", LANE.kind, box))]
+    told = troubles.refused_sign_ins(states, {"acme": leaning}, now=NOON)
+    assert [one.owner for one in told] == [None, None]
+
+
 @pytest.mark.parametrize(
     "state",
     [

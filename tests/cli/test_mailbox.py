@@ -3,8 +3,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from gateway.cli.mailbox import row_of
+from gateway.mail.delivery import Lane, LaneKind
 from gateway.mail.tenant import Mailbox
 from gateway.providers.catalogue import load_catalogue
+from gateway.store.lanes import pause_lane, resume_lane
 from gateway.store.states import MailboxState, save_mailbox_state
 from tests.cli.running import TENANT, Cli
 
@@ -30,6 +32,25 @@ def test_mailboxes_are_listed_in_the_shape_others_rely_on(cli: Cli) -> None:
     )  # fmt: skip
     assert row["last_fetched_at"] == "2026-11-24T12:00:00.000Z"
     assert "shop@163.com" in cli.say("mailbox", "list")
+
+
+def test_a_mailbox_that_is_read_and_cannot_send_is_not_well(cli: Cli) -> None:
+    cli.write("code", "ABCDEF\n")
+    cli.apply(TENANT + MAILBOX)
+    long_ago = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    state = MailboxState(address="shop@163.com", state="ok", since=long_ago)
+    cli.write_store(save_mailbox_state, state)
+    lane = Lane("acme", LaneKind.UPSTREAM, "shop@163.com")
+    now = datetime.now(UTC)
+    for since, until, health in ((now, now, "suspect"), (long_ago, None, "dead")):
+        cli.write_store(resume_lane, lane, now=since)
+        cli.write_store(
+            pause_lane, lane, by="sign-in", reason="It is off.", fix="Switch it on.",
+            until=until, now=since,
+        )  # fmt: skip
+        [row] = cli.json("mailbox", "list")
+        assert (row["state"], row["fix"]) == (health, "Switch it on.")
+        assert row["reason"] == "Sending is refused: It is off."
 
 
 def test_a_code_with_a_known_life_has_its_last_day() -> None:

@@ -157,10 +157,22 @@ def test_a_refused_sign_in_gives_up_nothing() -> None:
 def test_a_refused_sign_in_is_tried_ever_less_often(
     cause: str, refusals: int, since: timedelta, wait: timedelta
 ) -> None:
-    at = next_sign_in(cause=cause, refusals=refusals, refused_for=since, now=NOON)
-    assert at == NOON + wait
+    assert _next_sign_in(cause, refusals, since) == NOON + wait
+
+
+def test_a_sign_in_is_tried_three_times_before_it_counts_as_dead() -> None:
+    soon = timedelta(seconds=4)
+    waits = [_next_sign_in("wrong-secret", one, soon, dead_after=soon) for one in (1, 2, 3)]
+    assert waits == [NOON + soon / 2, NOON + soon / 2, NOON + 15 * MINUTE]
 
 
 def test_a_locked_account_is_never_tried_by_itself() -> None:
-    at = next_sign_in(cause="account-locked", refusals=1, refused_for=timedelta(0), now=NOON)
-    assert at is None
+    assert _next_sign_in("account-locked", 1, timedelta(0)) is None
+
+
+def _next_sign_in(
+    cause: str, refusals: int, since: timedelta, *, dead_after: timedelta = 10 * MINUTE
+) -> datetime | None:
+    return next_sign_in(
+        cause=cause, refusals=refusals, refused_for=since, dead_after=dead_after, now=NOON
+    )

@@ -167,7 +167,8 @@ def test_a_refused_sign_in_pauses_the_lane_and_the_repair_drains_it(
                 await office.accept(f"r{number}@example.net")
             state = await _lane(office, lambda one: one.paused_by is not None)
             assert (state.paused_by, state.refusals) == ("sign-in", 1)
-            assert state.reason == "The server refused the user name or password."
+            refused = "The server refused the user name or password."
+            assert state.reason == f'{refused} The server said: "535 5.7.8 wrong password"'
             assert state.until is not None
             await office.wait_until(_all("queued", 12))  # nothing failed, nothing was lost
             assert len(office.provider.logins) <= 4
