@@ -66,7 +66,8 @@ class Beginnings:
         if known is None and junk:
             known = await self._store.write(folders.name_awaited_junk, address, folder.name)
         if known is not None and known.uidvalidity == folder.uidvalidity:
-            return known
+            is_behind = folder.next_uid is not None and folder.next_uid <= known.highest_uid
+            return await self._doubted(session, folder, known) if is_behind else known
         if known is None or known.uidvalidity == folders.NOT_SEEN:
             since = known.connected_at if known else None
             return await self._first(session, folder, since=since)
@@ -102,6 +103,26 @@ class Beginnings:
         return await self._begin(
             folder, found.baseline_uid, below=found.below, listed=listed, wanted=found.wanted
         )
+
+    async def _doubted(
+        self, session: ImapSession, folder: Folder, known: Cursor
+    ) -> Cursor | ImapRefused:
+        """Go back to where the server is: it gives UIDs anew that it gave before.
+
+        A server restored from a backup does, under the UIDVALIDITY of before. What is ours
+        already is told by its content when it is read again.
+        """
+        listed = await self._listing.messages(session, folder.name, above=known.baseline_uid)
+        if isinstance(listed, ImapRefused):
+            return listed
+        next_uid = folder.next_uid or 0
+        if listed and listed[-1].uid >= next_uid:  # the UIDNEXT is old, or none to believe
+            return known
+        dated = {one.uid: one.internal_date for one in listed}
+        dates = await self._store.read(folders.dates, known)
+        given_anew = [uid for uid, at in dated.items() if dates.get(uid, at) != at]
+        highest = min([next_uid, *given_anew]) - 1
+        return await self._store.write(folders.go_back, known, highest)
 
     async def _renumbered(
         self, session: ImapSession, folder: Folder, known: Cursor, *, listed: list[Listed]

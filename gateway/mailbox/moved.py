@@ -27,7 +27,7 @@ async def find_earlier(
             return copy.message
         if copy.uidvalidity != fetched.uidvalidity:
             continue  # `renumbering` has told what is new
-        listed = await session.messages_above(copy.uid - 1, sizes=False)
+        listed = await session.messages_above(max(0, copy.uid - 1), sizes=False)
         if isinstance(listed, ImapRefused):
             return listed
         if all(one.uid != copy.uid for one in listed):

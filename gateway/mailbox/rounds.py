@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.mailbox.account import Account
 from gateway.mailbox.sign_in import find_junk_of
 from gateway.net.imap import Folder, ImapRefused, ImapSession
@@ -65,9 +67,13 @@ class Rounds:
             self.others.append(found)
 
     async def select(self, name: str) -> Folder | ImapRefused:
-        """Open a folder; the only one of a session that idles stays open."""
+        """Open a folder; the only one of a session that idles stays open.
+
+        What it said of the next UID is told once: later it is no longer true.
+        """
         if self._stays_open and self._selected is not None:
-            return self._selected
+            open_since, self._selected = self._selected, replace(self._selected, next_uid=None)
+            return open_since
         opened = await self.session.select(name)
         if isinstance(opened, ImapRefused):
             self.unopened[name] = opened.text

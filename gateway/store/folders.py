@@ -203,6 +203,27 @@ def note_uids(
     return replace(at, highest_uid=highest), still_open
 
 
+def dates(db: Db, at: Cursor) -> dict[int, datetime]:
+    """Return the INTERNALDATE of what was fetched under this UIDVALIDITY, by UID."""
+    query = (
+        "SELECT uid, internal_date FROM inbox WHERE mailbox = ? AND folder = ?"
+        " AND uidvalidity = ?"
+    )
+    rows = db.execute(query, (at.mailbox, at.folder, at.uidvalidity))
+    return {uid: datetime.fromtimestamp(dated, UTC) for uid, dated in rows}
+
+
+def go_back(db: Db, at: Cursor, highest_uid: int) -> Cursor:
+    """Take what is above `highest_uid` for new; never below the baseline."""
+    highest_uid = max(highest_uid, at.baseline_uid)
+    db.execute(
+        "UPDATE folders SET highest_uid = ? WHERE mailbox = ? AND folder = ?"
+        " AND uidvalidity = ?",
+        (highest_uid, at.mailbox, at.folder, at.uidvalidity),
+    )
+    return replace(at, highest_uid=highest_uid)
+
+
 def begin_try(db: Db, at: Cursor, uid: int) -> Try:
     """Count a try to fetch a UID, committed before it."""
     where = "mailbox = ? AND folder = ? AND uidvalidity = ? AND uid = ?"

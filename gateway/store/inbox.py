@@ -261,7 +261,7 @@ def _insert(
     where = "mailbox = ? AND folder = ? AND uidvalidity = ? AND uid = ?"
     if not stays_open:
         db.execute(f"DELETE FROM open_uids WHERE {where}", key)
-    if db.execute(f"SELECT 1 FROM inbox WHERE {where}", key).fetchone():
+    if _is_there(db, fetched, key):
         return False
     message = parse_message(fetched.content[:HEADER_BYTES])
     header_from = next((address for _, address in message.addresses("From")), "")
@@ -279,12 +279,32 @@ def _insert(
         "INSERT INTO inbox (message, mailbox, folder, uidvalidity, uid, internal_date, sha256,"
         " junk, backfill, state, outcome, rule) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         (
-            fetched.id, *key, fetched.internal_date.timestamp(),
-            hashlib.sha256(fetched.content).digest(), int(fetched.junk),
-            int(fetched.backfill), state, outcome, rule,
+            fetched.id, *key, *_look(fetched), int(fetched.junk), int(fetched.backfill),
+            state, outcome, rule,
         ),
     )  # fmt: skip
     return True
+
+
+def _is_there(db: Db, fetched: Fetched, key: tuple[str, str, int, int]) -> bool:
+    """Whether a message was stored before.
+
+    Another one under its UID is numbered below 0: its server was restored from a backup.
+    """
+    folder = "mailbox = ?1 AND folder = ?2 AND uidvalidity = ?3"
+    query = f"SELECT internal_date, sha256 FROM inbox WHERE {folder} AND uid = ?4"
+    known = db.execute(query, key).fetchone()
+    if known is None:
+        return False
+    if not fetched.content or not {*known}.isdisjoint(_look(fetched)):
+        return True
+    lowest = f"SELECT min(uid, 0) - 1 FROM inbox WHERE {folder} ORDER BY uid LIMIT 1"
+    db.execute(f"UPDATE inbox SET uid = ({lowest}) WHERE {folder} AND uid = ?4", key)
+    return False
+
+
+def _look(fetched: Fetched) -> tuple[float, bytes]:
+    return fetched.internal_date.timestamp(), hashlib.sha256(fetched.content).digest()
 
 
 def _text(value: str) -> str:

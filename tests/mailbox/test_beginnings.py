@@ -9,7 +9,7 @@ from gateway.mailbox.beginnings import LOOKED_BACK
 from gateway.sandbox.mailbox import MailboxServer
 from gateway.store import folders
 from gateway.store.sqlite import Db
-from tests.mailbox.world import mailbox_at, run, until, world
+from tests.mailbox.world import mailbox_at, run, until, until_idle, world
 
 ADDRESS, CODE = "shop@acme.example", "code"
 MAIL = b"From: ann@example.net\r\nSubject: new\r\n\r\nWhere is my order?\r\n"
@@ -126,6 +126,35 @@ def test_in_another_account_the_same_numbers_are_of_other_mail(tmp_path: Path) -
             server.deliver(ADDRESS, new)
             here.watch(username=ADDRESS)
             assert [one.content for one in (await here.messages(4))[3:]] == [new]
+        await server.stop()
+
+    run(work)
+
+
+def test_what_a_restored_server_numbers_anew_is_fetched(tmp_path: Path) -> None:
+    """Under the UIDVALIDITY of before, while nobody watches and in an open session."""
+
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(ADDRESS, CODE)
+        inbox, before = server.folder(ADDRESS), datetime.now(UTC) - timedelta(minutes=5)
+        async with world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here:
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            for number in range(4):
+                inbox.add(letter(f"{number}"), at=before)
+            await here.messages(4)
+            await here.watchers.stop()
+            del inbox.letters[1:]
+            inbox.next_uid = 2
+            server.deliver(ADDRESS, letter("meanwhile"))
+            here.update()
+            await here.messages(5)
+            await until_idle(server)
+            server.deliver(ADDRESS, letter("later"))
+            found = [(one.uid, one.content) for one in (await here.messages(6))[4:]]
+            assert found == [(2, letter("meanwhile")), (3, letter("later"))]
         await server.stop()
 
     run(work)
