@@ -203,6 +203,7 @@ class Watcher:
         may_idle = self.account.may_idle and self._cuts < CUTS
         idles = may_idle and await session.offers("IDLE")
         rounds = await begin_rounds(session, self.account, first=first if idles else None)
+        self._fetcher.look_again()
         if refused := await self._fetcher.beginnings.settle(rounds):
             return refused
         await self._standing.succeeded(rounds.unopened)

@@ -104,14 +104,19 @@ def test_what_was_skipped_after_a_renumbering_is_not_missing(tmp_path: Path) -> 
     run(work)
 
 
-def test_a_running_watcher_fetches_what_a_person_replays_without_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_running_watcher_fetches_what_a_person_replays_without_bytes(
+    tmp_path: Path, is_told: bool
+) -> None:
+    """Or by its next session, what a ledger opened that was ended before it told of it."""
+
     async def work() -> None:
         async with connected(tmp_path) as (server, here):
             server.deliver(ADDRESS, letter(3))
             (message,) = await here.messages(1)
             await here.store.write(empty_and_aside, message.id)
             assert await here.store.write(aside.replay, message.id, now=now())
-            here.update()
+            here.update() if is_told else server.hang_up(ADDRESS)
             again = (await here.messages(2))[-1]
             assert (again.uid, again.content, again.backfill) == (3, letter(3), True)
 
