@@ -17,8 +17,8 @@ async def begin_rounds(
     names = [*account.mailbox.folders, *([junk] if isinstance(junk, str) else [])]
     found = junk if isinstance(junk, str) else None
     rounds = Rounds(session, names=list(dict.fromkeys(names)), junk=found, first=first)
-    if junk is None and account.mailbox.junk != "off":
-        rounds.await_junk(account)
+    if found is None and account.mailbox.junk != "off":
+        rounds.await_junk(account, is_known=junk is None)
     return rounds
 
 
@@ -41,15 +41,18 @@ class Rounds:
         self._opened: dict[str, Folder] = {}
         self.unopened: dict[str, str] = {}
         self._awaiting: Account | None = None
+        self._lacks_junk = False
 
-    def await_junk(self, account: Account) -> None:
-        """Look for a folder for junk from now on: there is none yet."""
+    def await_junk(self, account: Account, *, is_known: bool) -> None:
+        """Look for a folder for junk from now on; `is_known`: there is none yet, else the
+        server did not say."""
         self._awaiting = account
+        self._lacks_junk = is_known
 
     @property
     def awaits_junk(self) -> bool:
-        """Whether there is no folder for junk yet."""
-        return self._awaiting is not None
+        """Whether it is known that there is no folder for junk yet."""
+        return self._awaiting is not None and self._lacks_junk
 
     async def look_for_junk(self) -> None:
         """Take in the folder for junk that a provider made since, with the first junk."""

@@ -127,7 +127,7 @@ class ImapSession(IMAP4Server):
         if said is None:
             LIBRARY.dispatchCommand(self, tag, cmd, rest, uid)
         else:
-            self.transport.write(said)
+            self.transport.write(said.replace(b"TAG", tag))
 
     def do_LOGIN(self, tag: bytes, user: bytes, password: bytes) -> None:
         """RFC 9051 §6.2.3."""

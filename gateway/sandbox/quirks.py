@@ -23,7 +23,7 @@ class Quirks:
     throttled: str | None = None  # the text of the BYE that ends each session at a FETCH
     deaf: bool = False  # connections stay open, and nothing is said on them any more
     pieces_of: int | None = None  # bytes in which everything is sent
-    instead: Mapping[str, bytes] = field(default_factory=dict)  # command -> all that is said
+    instead: Mapping[str, bytes] = field(default_factory=dict)  # command -> said, with its TAG
     labels: bool = False  # every message lies in All Mail, too
 
 

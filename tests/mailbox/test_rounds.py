@@ -14,6 +14,7 @@ from gateway.mailbox.fetch import Fetcher
 from gateway.mailbox.ledger import Ledger, Page, check_all
 from gateway.net.imap import ImapRefused
 from gateway.sandbox.mailbox import MailboxServer
+from gateway.sandbox.quirks import Quirks
 from tests.mailbox.world import CATALOGUE, SECONDS, World, mailbox_at, run, until_idle, world
 
 ADDRESS, CODE = "shop@acme.example", "code"
@@ -83,6 +84,29 @@ def test_a_folder_for_junk_that_comes_with_the_first_junk_is_fetched_from_its_be
             found = await here.messages(2)
             assert [one.folder for one in found] == ["Junk", "INBOX"]
             assert found[0].junk
+        await server.stop()
+
+    run(work)
+
+
+def test_the_folder_for_junk_is_looked_for_again_where_the_server_did_not_list_it(
+    tmp_path: Path,
+) -> None:
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(ADDRESS, CODE)
+        server.quirks = Quirks(instead={"LIST": b"TAG NO [INUSE] Try again\r\n"})
+        mailbox = mailbox_at(server.port, ADDRESS, junk="route")
+        async with world(tmp_path, mailbox, CODE) as here:
+            here.watch()
+            await until_idle(server)
+            server.quirks = Quirks()
+            server.deliver(ADDRESS, MAIL)
+            await here.messages(1)
+            await until_idle(server)
+            server.deliver(ADDRESS, MAIL, "Junk")
+            assert (await here.messages(2))[1].junk
         await server.stop()
 
     run(work)
