@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.domain import key_secrets, load_keys
+from gateway.cli.domain import keys_to_add
 from gateway.cli.opening import Config, Force, Json, Opened, TenantId, Yes, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next, print_table, warn
 from gateway.cli.refusal import Refusal
@@ -110,14 +110,10 @@ class _Order:
 
     def carry_out(self, gateway: Opened) -> list[Change]:
         """Change the store, with keys for domains that have none; return what changed."""
-        for domain in self._source.file.tenant.domains:
-            self._make_keys(gateway, domain)
+        tenant = self._source.file.tenant
+        keys = keys_to_add(gateway, self._seal, tenant=tenant.id, domains=tenant.domains)
+        self._source.secrets.update(keys)
         return gateway.store.write_now(self._apply, now=utc_now())
-
-    def _make_keys(self, gateway: Opened, domain: str) -> None:
-        tenant = self._source.file.tenant.id
-        if not load_keys(gateway, self._seal, tenant=tenant, domain=domain):
-            self._source.secrets.update(key_secrets(domain, made_on=utc_now().date()))
 
     def _rehearse(self, db: Db, *, now: datetime) -> None:
         raise _Rehearsed(self._apply(db, now=now))

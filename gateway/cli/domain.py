@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from ipaddress import ip_address
 from typing import Annotated
@@ -98,6 +98,24 @@ def key_secrets(domain: str, *, made_on: date) -> dict[tuple[str, str], str]:
     return {("dkim", f"{domain}/{key.selector}"): key.pem for key in keys}
 
 
+def keys_to_add(
+    gateway: Opened, seal: Seal, *, tenant: str, domains: Iterable[str]
+) -> dict[tuple[str, str], str]:
+    """Return fresh keys for each domain that may have none when it is saved.
+
+    The store keeps those that it has by then: somebody else may be adding the domain, and keys
+    of one that was removed may be about to be forgotten.
+    """
+    _, items = gateway.store.read_now(tenants.tables, tenant) or ({}, {})
+    found: dict[tuple[str, str], str] = {}
+    for domain in domains:
+        if ("domain", domain) not in items or not load_keys(
+            gateway, seal, tenant=tenant, domain=domain
+        ):
+            found |= key_secrets(domain, made_on=utc_now().date())
+    return found
+
+
 def spf_terms(
     tenant: Tenant, domain: str, *, catalogue: Mapping[str, Provider]
 ) -> tuple[str, ...]:
@@ -157,11 +175,9 @@ def _save(gateway: Opened, tenant: str, name: str) -> None:
     def add_domain(items: Items) -> Items:
         return {**items, ("domain", name): {}}
 
-    seal, now = gateway.load_seal(), utc_now()
-    secrets: dict[tuple[str, str], str] = {}
-    if not load_keys(gateway, seal, tenant=tenant, domain=name):
-        secrets = key_secrets(name, made_on=now.date())
-    gateway.store.write_now(save_joined, seal, tenant, add_domain, secrets, now=now)
+    seal = gateway.load_seal()
+    secrets = keys_to_add(gateway, seal, tenant=tenant, domains=[name])
+    gateway.store.write_now(save_joined, seal, tenant, add_domain, secrets, now=utc_now())
 
 
 def _wanted(gateway: Opened, tenant: Tenant, name: str) -> list[DnsRecord]:

@@ -31,7 +31,7 @@ from gateway.cli.asking import (
     read_provider,
     read_security,
 )
-from gateway.cli.domain import key_secrets, load_keys
+from gateway.cli.domain import keys_to_add
 from gateway.cli.joining import join, save_joined
 from gateway.cli.opening import Config, Json, Opened, TenantId, opened, utc_now
 from gateway.cli.output import print_json, print_line, print_next
@@ -204,11 +204,8 @@ def _password(wanted: _Wanted, file: Path | None) -> str | None:
 
 def _save(gateway: Opened, tenant: Tenant, wanted: _Wanted, *, secret: str | None) -> None:
     """Keep all of it, with keys where `tenant`, as it will be, has the domain as its own."""
-    seal, now = gateway.load_seal(), utc_now()
+    seal = gateway.load_seal()
     secrets = {("upstream", wanted.name): secret} if secret else {}
-    domain = wanted.domain
-    if domain in tenant.domains and not load_keys(
-        gateway, seal, tenant=tenant.id, domain=domain
-    ):
-        secrets |= key_secrets(domain, made_on=now.date())
-    gateway.store.write_now(save_joined, seal, tenant.id, wanted.join, secrets, now=now)
+    domains = [wanted.domain] if wanted.domain in tenant.domains else []
+    secrets |= keys_to_add(gateway, seal, tenant=tenant.id, domains=domains)
+    gateway.store.write_now(save_joined, seal, tenant.id, wanted.join, secrets, now=utc_now())

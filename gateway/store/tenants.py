@@ -111,8 +111,9 @@ def apply_tenant(
 
     Without `prune`, what the file does not name stays. A secret that was applied before
     is not applied again: it may have been replaced since. A new one for a mailbox that works
-    is only a candidate. Raises Conflict when a domain or mailbox is another tenant's, or mail
-    still needs what would be removed.
+    is only a candidate. DKIM keys are for a domain that has none: others may be published.
+    Raises Conflict when a domain or mailbox is another tenant's, or mail still needs what would
+    be removed.
     """
     id_ = file.tenant.id
     changes = find_changes(db, file, prune=prune)
@@ -129,9 +130,7 @@ def apply_tenant(
     for change in changes:
         if change.kind in WAYS and change not in gone:
             resume_refused(db, id_, change.kind, change.name, now=now)
-    for (kind, name), secret in secrets.items():
-        if _apply_secret(db, seal, (id_, kind, name), secret, now):
-            changes.append(Change(kind=kind, name=name, action="secret"))
+    changes += _apply_secrets(db, seal, id_, secrets, now=now)
     changes += _remove_all(db, id_, gone, force=force, now=now)
     bump(db)
     return changes
@@ -336,6 +335,19 @@ def _forget_grant(db: Db, tenant: str, mailbox: str) -> None:
     )
     for table in ("grants", "authorizations"):
         db.execute(f"DELETE FROM {table} WHERE tenant = ? AND mailbox = ?", (tenant, mailbox))
+
+
+def _apply_secrets(
+    db: Db, seal: Seal, tenant: str, secrets: Secrets, *, now: datetime
+) -> list[Change]:
+    query = f"SELECT DISTINCT {DOMAIN_OF_KEY} FROM secrets WHERE tenant = ? AND kind = 'dkim'"
+    with_keys = {row[0] for row in db.execute(query, (tenant,))}
+    return [
+        Change(kind=kind, name=name, action="secret")
+        for (kind, name), secret in secrets.items()
+        if not (kind == "dkim" and name.partition("/")[0] in with_keys)
+        and _apply_secret(db, seal, (tenant, kind, name), secret, now)
+    ]
 
 
 def _apply_secret(

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
-from gateway.cli.domain import key_secrets, spf_terms
+from gateway.cli.domain import key_secrets, keys_to_add, spf_terms
+from gateway.cli.opening import Opened
+from gateway.config import Settings
 from gateway.mail.tenant import Mailbox, Sender, Tenant, Upstream
+from gateway.mail.tenant_file import read_tenant_file
 from gateway.providers.catalogue import load_catalogue
+from gateway.store import tenants
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Store
 from tests.cli.running import CONFIGURATION, Cli
 from tests.servers.zone import Zone
+from tests.store.values import NOON
 
 
 def test_the_records_of_a_domain_are_full_names_and_unquoted_strings(cli: Cli) -> None:
@@ -112,3 +120,31 @@ def test_check_tells_what_is_published_wrong_and_missing(cli: Cli) -> None:
             zone.publish(one["name"], "TXT", one["value"])
         found = cli.json("domain", "check", "acme.example")
         assert {one["state"] for one in found} == {"published"}
+
+
+def test_two_who_add_a_domain_at_once_make_one_pair_of_keys(tmp_path: Path) -> None:
+    """Each found none: the records of the first are on their way to the DNS already."""
+    store, seal = Store.open(tmp_path / "gateway.db"), Seal.load(tmp_path / "secret.key")
+    file = read_tenant_file({"tenant": "acme", "domains": {"acme.example": {}}})
+    first, second = (key_secrets("acme.example", made_on=NOON.date()) for _ in range(2))
+    for keys in (first, second):
+        store.write_now(tenants.apply_tenant, file, keys, seal, now=NOON)
+    kept = store.read_now(tenants.dkim_keys, seal, "acme", "acme.example")
+    store.close()
+    assert {pem for _, pem in kept} == {*first.values()}
+
+
+def test_a_domain_that_comes_back_brings_keys_for_those_that_may_be_forgotten_by_then(
+    tmp_path: Path,
+) -> None:
+    store, seal = Store.open(tmp_path / "gateway.db"), Seal.load(tmp_path / "secret.key")
+    gateway = Opened(Settings(path=tmp_path / "gateway.conf"), store)
+    with_domain = {"tenant": "acme", "domains": {"acme.example": {}}}
+    brought = []
+    for table in (with_domain, with_domain, {"tenant": "acme"}, with_domain):
+        file = read_tenant_file(table)
+        keys = keys_to_add(gateway, seal, tenant="acme", domains=file.tenant.domains)
+        store.write_now(tenants.apply_tenant, file, keys, seal, prune=True, now=NOON)
+        brought.append(len(keys))
+    store.close()
+    assert brought == [2, 0, 0, 2]
