@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,10 +40,10 @@ def apply(
     """Make a tenant as its file says, and print what changed."""
     source = load_source(file)
     with opened(config) as gateway:
-        order = _Order(source, gateway.load_seal(), prune=prune, force=force)
+        order = Order(source, gateway.load_seal(), prune=prune, force=force)
         try:
             if prune and not dry_run and not yes:
-                _confirm(order.rehearse(gateway))
+                order.agreed = _confirm(order.rehearse(gateway))
             changes = order.rehearse(gateway) if dry_run else order.carry_out(gateway)
         except Conflict as conflict:
             raise Refusal(f"{file}: {conflict}") from conflict
@@ -91,7 +91,7 @@ class _Rehearsed(Exception):
         self.changes = changes
 
 
-class _Order:
+class Order:
     """One file to apply; rehearsed and carried out by the same steps."""
 
     def __init__(self, source: Source, seal: Seal, *, prune: bool, force: bool) -> None:
@@ -99,6 +99,7 @@ class _Order:
         self._seal = seal
         self._prune = prune
         self._force = force
+        self.agreed: Collection[Change] | None = None  # what may be removed; None: anything
 
     def rehearse(self, gateway: Opened) -> list[Change]:
         """Return what would change; the store undoes it by the savepoint of this call."""
@@ -119,7 +120,7 @@ class _Order:
         raise _Rehearsed(self._apply(db, now=now))
 
     def _apply(self, db: Db, *, now: datetime) -> list[Change]:
-        return tenants.apply_tenant(
+        changes = tenants.apply_tenant(
             db,
             self._source.file,
             self._source.secrets,
@@ -128,16 +129,24 @@ class _Order:
             force=self._force,
             now=now,
         )
+        removed = [one for one in changes if one.action == "removed"]
+        strange = [one for one in removed if self.agreed is not None and one not in self.agreed]
+        if strange:
+            added = f"{strange[0].kind} {strange[0].name} was added meanwhile"
+            raise Conflict(f"{added}, and nobody was asked about it: apply it again")
+        return changes
 
 
-def _confirm(changes: Iterable[Change]) -> None:
+def _confirm(changes: Iterable[Change]) -> list[Change]:
+    """Return what a person agrees to have removed; raises Refusal where nobody is asked."""
     removed = [one for one in changes if one.action == "removed"]
     if not removed:
-        return
+        return removed
     names = ", ".join(f"{one.kind} {one.name}" for one in removed)
     if not sys.stdin.isatty():
         raise Refusal(f"--prune would remove {names}; --yes agrees")
     typer.confirm(f"Remove {names}?", abort=True, err=True)
+    return removed
 
 
 def _candidates(gateway: Opened, tenant: str) -> list[str]:

@@ -2,6 +2,12 @@ from __future__ import annotations
 
 import tomllib
 
+import pytest
+
+from gateway.cli.apply import Order
+from gateway.cli.opening import opened
+from gateway.cli.tenant_source import load_source
+from gateway.store.errors import Conflict
 from tests.cli.running import TENANT, Cli
 
 MAILBOX = """
@@ -67,6 +73,19 @@ def test_prune_asks_or_takes_yes(cli: Cli) -> None:
     changes = cli.json("apply", "acme.toml", "--prune", "--yes")["changes"]
     assert [(one["kind"], one["action"]) for one in changes] == [("route", "removed")]
     assert "routes" not in cli.json("export", "acme")
+
+
+def test_prune_removes_nothing_that_came_while_a_person_was_asked(cli: Cli) -> None:
+    more = TENANT + '[routes.desk]\ntype = "smtp"\nhost = "desk"\n'
+    cli.apply(more)
+    source = load_source(cli.write("acme.toml", TENANT))
+    with opened(cli.home / "gateway.conf") as gateway:
+        order = Order(source, gateway.load_seal(), prune=True, force=False)
+        order.agreed = order.rehearse(gateway)
+        cli.apply(more + '[routes.other]\ntype = "smtp"\nhost = "other"\n')
+        with pytest.raises(Conflict, match="route other was added meanwhile"):
+            order.carry_out(gateway)
+    assert {*cli.json("export", "acme")["routes"]} == {"desk", "other"}
 
 
 def test_a_mailbox_of_another_tenant_is_refused_with_that_reason(cli: Cli) -> None:
