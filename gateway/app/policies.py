@@ -20,9 +20,11 @@ from gateway.policy.limits import limits_of
 from gateway.sieve.interface import CompileError, Limits
 from gateway.store import chains as kept_chains
 from gateway.store.chains import KeptChain
+from gateway.store.errors import StoreError
 from gateway.store.sqlite import Store
 
 KINDS = ("inbound", "outbound")
+REST_SECONDS = 30.0
 
 
 def limits_in(settings: Settings) -> Limits:
@@ -80,7 +82,7 @@ async def open_chains(base: Foundation, *, report: Report | None = None) -> Curr
     """
     directory = base.settings.resolve(base.settings.policies.directory)
     limits = limits_in(base.settings)
-    shelf = _Shelf(base.store, await base.store.read(kept_chains.load_all), limits)
+    shelf = Shelf(base.store, await base.store.read(kept_chains.load_all), limits)
     chains = Chains(
         directory,
         limits=limits,
@@ -102,30 +104,51 @@ def _on_this_loop(work: Callable[..., None]) -> Callable[..., None]:
     return ask_loop
 
 
-class _Shelf:
+class Shelf:
     """The kept chains; what is already kept is not written again."""
 
     def __init__(
-        self, store: Store, kept: dict[tuple[str, str], KeptChain], limits: Limits
+        self,
+        store: Store,
+        kept: dict[tuple[str, str], KeptChain],
+        limits: Limits,
+        *,
+        rest_seconds: float = REST_SECONDS,
     ) -> None:
+        """`rest_seconds` lie between two tries to write a chain while the store fails."""
+        self._rest_seconds = rest_seconds
         self._store = store
         self._limits = limits
         self._kept = kept
+        self._wanted: dict[tuple[str, str], KeptChain] = {}  # until it is on disk
 
     def keep(self, tenant: Tenant, chain: Chain) -> None:
         """Have a chain that compiled written, unless it is the one that is kept."""
-        before = self._kept.get((tenant.id, chain.kind))
+        key = tenant.id, chain.kind
+        before = self._wanted.get(key) or self._kept.get(key)
         if before is not None and before.version == chain.version:
             return
-        kept = KeptChain(
+        wanted = KeptChain(
             tenant=tenant.id,
             kind=chain.kind,
             version=chain.version,
             content=write_kept(chain),
             kept_at=datetime.now(UTC),
         )
-        self._kept[tenant.id, chain.kind] = kept
-        spawn(self._store.write(kept_chains.keep, kept), name="keep chain")
+        self._wanted[key] = wanted
+        spawn(self._write(key, wanted), name="keep chain")
+
+    async def _write(self, key: tuple[str, str], wanted: KeptChain) -> None:
+        """Write a chain, again while the store fails, unless a newer one is wanted."""
+        while self._wanted.get(key) is wanted:
+            try:
+                await self._store.write(kept_chains.keep, wanted)
+            except StoreError as error:  # such as a full disk: it may pass
+                events.task_failed(task="keep chain", error=error)
+                await asyncio.sleep(self._rest_seconds)
+                continue
+            if self._wanted.get(key) is wanted:
+                self._kept[key] = self._wanted.pop(key)
 
     def recall(self, tenant: Tenant, kind: str) -> Chain | None:
         """Return the chain that was kept, None when there is none that this release knows."""

@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.app.policies import CurrentChains
+from gateway.app.policies import CurrentChains, Shelf
+from gateway.mail.tenant_file import read_tenant_file
 from gateway.net.concurrency import spawn
-from gateway.policy.files import Chains
+from gateway.policy.files import Chains, load_chain
 from gateway.sieve.interface import CompileError, Limits
+from gateway.store import tenants
+from gateway.store.chains import load_all
+from gateway.store.errors import StoreFull
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Store
 from tests.policy.test_files import ACME, write
+from tests.store.values import NOON
 
 LARGE = 'if header :contains "Subject" ["a", "b"] { addflag "x"; }\n' * 500
 
@@ -53,3 +61,33 @@ def test_all_chains_are_compiled_and_a_broken_one_is_none(tmp_path: Path) -> Non
         chains.close()
 
     asyncio.run(compiled())
+
+
+def test_a_chain_that_could_not_be_kept_is_kept_once_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a broken edit after the next start would leave the tenant without policies."""
+    write(tmp_path, "inbound/1.sieve", "keep;\n")
+    chain = load_chain(tmp_path, ACME, "inbound")
+    store, seal = Store.open(tmp_path / "gateway.db"), Seal.load(tmp_path / "secret.key")
+    file = read_tenant_file({"tenant": ACME.id})
+    store.write_now(tenants.apply_tenant, file, {}, seal, now=NOON)
+    write_it, faults = store.write, [StoreFull("no room")]
+
+    async def failing(work: Any, *args: Any, **options: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return await write_it(work, *args, **options)
+
+    monkeypatch.setattr(store, "write", failing)
+
+    async def keep() -> None:
+        Shelf(store, {}, Limits(), rest_seconds=0.0).keep(ACME, chain)
+        async with asyncio.timeout(30):
+            while not await store.read(load_all):
+                continue
+
+    asyncio.run(keep())
+    (kept,) = store.read_now(load_all).values()
+    store.close()
+    assert (kept.version, faults) == (chain.version, [])
