@@ -1,6 +1,7 @@
 """How fast a lane may send: what the preset allows, and what the server's answers taught us.
 
-Pure: times are passed in. A rate of None is no limit.
+Pure: times are passed in. A rate of None is no limit. A clock that is set back costs nothing:
+what had been noted in what is the future then counts as noted now.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Throttle:
         rate = self.rate(limits)
         if rate is None:
             return float("inf")
+        self._mind_clock(now)
         most = max(1.0, rate * (BURST / MINUTE))
         self._tokens = min(most, self._tokens + rate * ((now - self._filled_at) / MINUTE))
         self._filled_at = now
@@ -61,6 +63,7 @@ class Throttle:
     def spend(self, messages: int, *, now: datetime) -> None:
         """Count messages that go now."""
         self._tokens = max(0.0, self._tokens) - messages  # without a limit nothing is saved up
+        self._mind_clock(now)
         if now - self._counted_since >= MINUTE:
             self._sent, self._counted_since = 0, now
         self._sent += messages
@@ -70,6 +73,7 @@ class Throttle:
 
         Without a rate so far, half of what went in the last minute.
         """
+        self._mind_clock(now)
         if asked_at < self._changed_at:
             return False
         minutes = max((now - self._counted_since) / MINUTE, 1 / 60)
@@ -81,6 +85,7 @@ class Throttle:
 
     def grow(self, limits: LaneLimits, *, now: datetime) -> bool:
         """Raise a learned rate after a clean minute; False when it stays as it is."""
+        self._mind_clock(now)
         if self.learned_per_minute is None or now - self._changed_at < MINUTE:
             return False
         self._changed_at = now
@@ -88,3 +93,8 @@ class Throttle:
         grown = self.learned_per_minute * GROWTH
         self.learned_per_minute = None if grown >= most else grown
         return True
+
+    def _mind_clock(self, now: datetime) -> None:
+        self._filled_at = min(self._filled_at, now)
+        self._changed_at = min(self._changed_at, now)
+        self._counted_since = min(self._counted_since, now)

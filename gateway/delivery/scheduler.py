@@ -203,6 +203,7 @@ class Scheduler:
             lease=self._leases.length,
             messages=room,
             recipients=way.limits.recipients_per_message,
+            spared=self._leases.tokens,
         )
         way.throttle.spend(len(batches), now=now)
         for batch in batches:
@@ -355,7 +356,7 @@ class Scheduler:
         if is_paused:
             events.lane_paused(lane=way.lane, verdict=verdict, until=until)
         else:
-            way.rests_until = now + OUTDATED_REST
+            way.rest_for(OUTDATED_REST, now=now)
 
     async def _resume(self, way: Way, *, now: datetime) -> None:
         way.state = None

@@ -72,6 +72,7 @@ class Way:
 
     def ready_at(self, now: datetime) -> datetime:
         """Return when the next claim may be made."""
+        self._mind_clock(now)
         return max(self.rests_until, self.throttle.ready_at(self.limits, now=now))
 
     def room(self, now: datetime) -> int:
@@ -140,14 +141,17 @@ class Way:
             return
         self.rest(now=now)
         if last.verdict.cause == "login-throttled":
-            self.rests_until = now + THROTTLED_REST
+            self.rest_for(THROTTLED_REST, now=now)
 
     def rest(self, *, now: datetime) -> None:
         """Begin nothing for a while, which is longer after each failure in a row."""
-        self._rests_since = now
-        self.rests_until = now + RESTS[min(self._failures, len(RESTS) - 1)]
+        self.rest_for(RESTS[min(self._failures, len(RESTS) - 1)], now=now)
         self._failures += 1
         self.halt()
+
+    def rest_for(self, length: timedelta, *, now: datetime) -> None:
+        """Let no claim be made for so long, though no failure is the reason."""
+        self._rests_since, self.rests_until = now, now + length
 
     def learn_rate(self, results: Sequence[Result], *, now: datetime) -> bool:
         """Take a request to slow down, or grow; True when the rate is another one now."""
@@ -170,6 +174,11 @@ class Way:
             dead_after=self.limits.dead_after,
             now=now,
         )
+
+    def _mind_clock(self, now: datetime) -> None:
+        """A clock that was set back makes no rest longer than it was to be."""
+        if self._rests_since > now:
+            self.rest_for(self.rests_until - self._rests_since, now=now)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if batch := self.in_flight.pop(task, None):

@@ -6,7 +6,8 @@ ours kept from being sent: that rests before, so that it is not for ever at our 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from gateway.mail.delivery import Batch, Lane
@@ -39,10 +40,15 @@ def take_back(db: Db, *, owner_prefix: str, now: datetime) -> int:
     return _interrupt(db, OF_OWNER, (len(owner_prefix), owner_prefix), now=now)
 
 
-def take_over_expired(db: Db, lane: Lane, *, now: datetime) -> None:
-    """A lease that has run out belongs to nobody: its delivery is due again."""
-    expired = "lease_until < ? AND tenant = ? AND lane_kind = ? AND lane = ?"
-    values = (now.timestamp(), lane.tenant, lane.kind.value, lane.name)
+def take_over_expired(db: Db, lane: Lane, *, spared: Collection[str], now: datetime) -> None:
+    """A lease that has run out belongs to nobody, unless its token is `spared`: its delivery is
+    due again."""
+    expired = (
+        "lease_until < ? AND tenant = ? AND lane_kind = ? AND lane = ?"
+        " AND token NOT IN (SELECT value FROM json_each(?))"
+    )
+    kept = json.dumps([*spared])
+    values = (now.timestamp(), lane.tenant, lane.kind.value, lane.name, kept)
     _interrupt(db, expired, values, now=now)
 
 

@@ -7,7 +7,7 @@ session that was believed dead cannot undo what another one recorded since.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -99,15 +99,17 @@ def claim(
     lease: timedelta,
     messages: int,
     recipients: int,
+    spared: Collection[str] = (),
 ) -> list[Batch]:
     """Lease up to `messages` due messages of a lane, each with at most `recipients` of it.
 
     What is large comes in fewer: the content of all is read here, and held until it is sent.
-    A lane that was paused meanwhile gives none, however long its queue is.
+    A lane that was paused meanwhile gives none, however long its queue is. Leases that have run
+    out are taken over, but those of the `spared` tokens: who holds these is at work.
     """
     if is_paused(db, lane, now=now):
         return []
-    take_over_expired(db, lane, now=now)
+    take_over_expired(db, lane, spared=spared, now=now)
     begin_scheduled(db, now=now)
     until = now + lease
     ids = _due_messages(db, lane, now=now, limit=messages)

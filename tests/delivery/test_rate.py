@@ -30,6 +30,15 @@ def test_the_preset_rate_is_kept_and_a_burst_is_ten_seconds_worth() -> None:
     assert throttle.room(SIXTY, now=ready) >= 1
 
 
+def test_a_clock_that_is_set_back_stops_nothing() -> None:
+    """A machine without one of its own may begin years ahead."""
+    throttle, back = Throttle(learned_per_minute=None, now=_after(86_400)), NOON
+    throttle.spend(1, now=_after(86_400))
+    assert throttle.ready_at(SIXTY, now=back) <= _after(1.1)
+    assert throttle.slow_down(SIXTY, asked_at=back, now=back)
+    assert throttle.grow(SIXTY, now=_after(60))
+
+
 def test_the_rate_halves_when_asked_and_once_for_what_was_in_flight() -> None:
     throttle = Throttle(learned_per_minute=None, now=NOON)
     assert throttle.slow_down(SIXTY, asked_at=_after(1), now=_after(2))

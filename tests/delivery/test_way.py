@@ -87,6 +87,14 @@ def test_a_lane_that_cannot_be_reached_rests_longer_and_longer() -> None:
     assert way.ready_at(NOON) == way.rests_until
 
 
+def test_a_clock_that_is_set_back_makes_no_rest_longer() -> None:
+    way, back = _way(), NOON - timedelta(days=1)
+    way.learn_reach([UNREACHED], now=NOON)
+    assert way.ready_at(back) == back + timedelta(seconds=10)
+    way.rest_for(timedelta(seconds=1), now=NOON)
+    assert way.ready_at(back) == back + timedelta(seconds=1)
+
+
 def test_after_a_rest_one_message_goes_first_and_success_ends_the_trial() -> None:
     way = _way()
     assert (way.connections, way.room(NOON)) == (8, 16)

@@ -64,3 +64,11 @@ def test_what_was_tried_to_the_end_begins_to_count_anew(store: Store) -> None:
     claim(store, now=NOON + LEASE)
     store.write_now(interrupted.take_back, owner_prefix="node/", now=NOON + LEASE)
     assert len(claim(store, now=NOON + LEASE)) == 1
+
+
+def test_a_clock_that_is_set_ahead_ends_no_lease_of_who_is_at_work(store: Store) -> None:
+    """Else what is past its final dot would be sent once more beside."""
+    store.write_now(queue.accept, outgoing(), now=NOON)
+    (batch,) = claim(store)
+    assert claim(store, now=NOON + 2 * LEASE, spared=[batch.token]) == []
+    assert len(claim(store, now=NOON + 2 * LEASE)) == 1

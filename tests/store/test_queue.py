@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
@@ -28,7 +29,9 @@ from tests.store.values import CONTENT, LANE, NOON, outgoing
 LEASE = timedelta(minutes=5)
 
 
-def claim(store: Store, *, now: datetime = NOON, recipients: int = 100) -> list[Batch]:
+def claim(
+    store: Store, *, now: datetime = NOON, recipients: int = 100, spared: Sequence[str] = ()
+) -> list[Batch]:
     return store.write_now(
         queue.claim,
         LANE,
@@ -37,6 +40,7 @@ def claim(store: Store, *, now: datetime = NOON, recipients: int = 100) -> list[
         lease=LEASE,
         messages=50,
         recipients=recipients,
+        spared=spared,
     )
 
 
