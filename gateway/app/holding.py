@@ -11,7 +11,7 @@ from gateway import events
 from gateway.app.foundation import Foundation
 from gateway.app.policies import CurrentChains
 from gateway.app.submissions import Judged, Submissions, tell
-from gateway.delivery.scheduler import Record
+from gateway.delivery.outcome import Record
 from gateway.mail.delivery import Attempt, Batch, Decision, Phase, Result, Verdict
 from gateway.mail.plan import Plan
 from gateway.mail.reply import Reply

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
+from gateway import events
 from gateway.delivery.bounce import notifications_for
 from gateway.delivery.suppression import find_suppressions
 from gateway.mail.delivery import Batch, Kind, Outgoing, Recorded, Result
@@ -22,6 +24,16 @@ FollowUps = Callable[[Batch, Recorded, datetime], Sequence[Outgoing]]
 
 Learn = Callable[[Db, Batch, Recorded, datetime], None]
 """What else is remembered of a record, such as the ids that the upstream gave."""
+
+
+class Record(Protocol):
+    """Keeps results and what follows from them, in one transaction."""
+
+    def __call__(
+        self, db: Db, batch: Batch, results: Sequence[Result], *, now: datetime
+    ) -> Recorded:
+        """Return which deliveries this made final."""
+        ...
 
 
 class Outcomes:
@@ -73,6 +85,17 @@ class Outcomes:
         return notifications_for(
             batch, recorded, tenant=tenant, hostname=self._hostname, now=now
         )
+
+
+def report(batch: Batch, results: Sequence[Result], recorded: Recorded) -> None:
+    """Say what was recorded, once it is on disk."""
+    by_number = {one.number: one for one in batch.deliveries}
+    for result in results:
+        events.delivery_tried(batch=batch, delivery=by_number[result.delivery], result=result)
+    for outgoing in recorded.queued:
+        events.message_queued(outgoing=outgoing)
+    if recorded.is_finished:
+        events.message_finished(message_id=batch.message)
 
 
 def _suppress(db: Db, batch: Batch, recorded: Recorded, *, now: datetime) -> None:

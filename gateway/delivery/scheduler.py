@@ -12,10 +12,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from gateway import events
 from gateway.delivery.leases import Leases
+from gateway.delivery.outcome import Record, report
 from gateway.delivery.rate import LaneLimits
 from gateway.delivery.retry import QUOTA_WAIT
 from gateway.delivery.rounds import go_rounds
@@ -26,7 +27,6 @@ from gateway.mail.delivery import (
     Decision,
     Lane,
     LaneKind,
-    Recorded,
     Result,
 )
 from gateway.net.concurrency import spawn, spawn_lasting, stop_tasks
@@ -45,16 +45,6 @@ STORE_REST_SECONDS = 1.0  # after a write that failed, such as on a full disk
 LOOK_PAUSE_SECONDS = 0.01  # accepting fast must not mean looking as often
 
 AttemptBatch = Callable[[Batch], Awaitable[list[Result]]]
-
-
-class Record(Protocol):
-    """Keeps results and what follows from them, in one transaction."""
-
-    def __call__(
-        self, db: Db, batch: Batch, results: Sequence[Result], *, now: datetime
-    ) -> Recorded:
-        """Return which deliveries this made final."""
-        ...
 
 
 class Scheduler:
@@ -148,6 +138,7 @@ class Scheduler:
         now = datetime.now(UTC)
         due, states = await self._store.read(_situation, now=now)
         known = {one.lane: one for one in states}
+        self._halt_paused(known, now)
         wakes = [one.until for one in states if one.until is not None and one.until > now]
         for one in due:
             way = self._way(one.lane, known.get(one.lane), now)
@@ -161,6 +152,12 @@ class Scheduler:
                 spawn(self._drain(way), name=f"drain {way.lane}")
         seconds = [(at - now).total_seconds() for at in wakes]
         return min([LOOK_EVERY_SECONDS, *seconds])
+
+    def _halt_paused(self, known: Mapping[Lane, LaneState], now: datetime) -> None:
+        """What was claimed before a person paused its lane, and is not begun, goes back."""
+        for lane, way in self._ways.items():
+            if way.is_draining and lane in known and known[lane].is_closed(now):
+                way.halt()
 
     def _way(self, lane: Lane, state: LaneState | None, now: datetime) -> Way | None:
         """Return the lane's way with what is known of it now; None: nobody carries its kind."""
@@ -280,7 +277,7 @@ class Scheduler:
         recorded = await self._surely(
             lambda: self._store.write(self._record, batch, results, now=now)
         )
-        _report(batch, results, recorded)
+        report(batch, results, recorded)
         if stop is not None:
             return
         way.learn_reach(results, now=now)
@@ -365,17 +362,6 @@ class Scheduler:
 
     def _owner_of(self, way: Way) -> str:
         return f"{self._owner} {way.lane};"
-
-
-def _report(batch: Batch, results: Sequence[Result], recorded: Recorded) -> None:
-    """Say what was recorded, once it is on disk."""
-    by_number = {one.number: one for one in batch.deliveries}
-    for result in results:
-        events.delivery_tried(batch=batch, delivery=by_number[result.delivery], result=result)
-    for outgoing in recorded.queued:
-        events.message_queued(outgoing=outgoing)
-    if recorded.is_finished:
-        events.message_finished(message_id=batch.message)
 
 
 def _situation(db: Db, *, now: datetime) -> tuple[list[DueLane], list[LaneState]]:

@@ -37,6 +37,10 @@ class LaneState:
     asked_at: datetime | None = None  # when a person last wanted a try at once
     rest_reason: str | None = None  # of an open one: why its server was not reached
 
+    def is_closed(self, now: datetime) -> bool:
+        """Whether nothing leaves by it now."""
+        return self.paused_by is not None and (self.until is None or self.until > now)
+
     def is_shut(self, now: datetime) -> bool:
         """Whether people are to know that it is paused: a quota is over at its time, a refused
         sign-in only once one has worked."""

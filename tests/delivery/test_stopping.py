@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from gateway.delivery.rate import LaneLimits
 from gateway.mail.delivery import Batch, Lane, LaneKind, Result
 from gateway.sandbox.misbehaviour import Fault
 from gateway.sandbox.misbehaviour import Phase as At
-from gateway.store import journal
-from tests.delivery.post_office import LANE, PATIENT, open_post_office
+from gateway.store import journal, lanes
+from tests.delivery.post_office import LANE, PATIENT, SECONDS, open_post_office
 
 Run = Callable[[Awaitable[Any]], Any]
 
@@ -43,6 +44,38 @@ def test_stopping_waits_for_what_is_past_the_dot_and_gives_the_rest_back(
             await office.scheduler.stop(grace_seconds=0.05)
             states = await office.states()
             assert Counter(states.values()) == {"deferred": 1, "queued": 2}
+
+    run(work())
+
+
+def test_a_pause_lets_nothing_begin_that_was_claimed_before(run: Run, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            office.limits[LANE] = LaneLimits(connections=1)
+            for number in range(2):
+                await office.accept(f"r{number}@example.net")
+            confirm, at_dot, paused = office.leases.confirm, asyncio.Event(), asyncio.Event()
+
+            async def held_up(batch: Any) -> bool:
+                at_dot.set()
+                await paused.wait()
+                return await confirm(batch)
+
+            office.sender._confirm = held_up
+            await office.scheduler.start()
+            await at_dot.wait()
+            assert await office.states() == dict.fromkeys(await office.states(), "claimed")
+            await office.store.write(
+                lanes.pause_lane, LANE, by="person", reason="wait", fix=None,
+                now=datetime.now(UTC),
+            )  # fmt: skip
+            async with asyncio.timeout(SECONDS):
+                while not office.scheduler._ways[LANE].is_halted:
+                    await office.recorded()
+            paused.set()
+            await office.wait_until(lambda one: "claimed" not in one.values())
+            assert Counter((await office.states()).values()) == {"delivered": 1, "queued": 1}
+            await office.scheduler.stop(grace_seconds=1)
 
     run(work())
 
