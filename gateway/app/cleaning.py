@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from gateway import events
 from gateway.config import RetentionSettings
-from gateway.store import awaited, retention, tenants
+from gateway.store import awaited, marks, retention, tenants
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import Store
 
@@ -30,6 +30,8 @@ async def clean(store: Store, settings: RetentionSettings, *, now: datetime) -> 
     journal_rows = await _remove_journal(store, settings, now=now)
     await store.write(tenants.forget_keys, now=now)
     await store.write(awaited.give_up, now=now)
+    while await store.write(marks.forget, now=now):
+        continue
     while await store.write(retention.shrink):
         continue
     if contents or journal_rows:

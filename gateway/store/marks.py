@@ -1,12 +1,18 @@
-"""What must not happen twice or too often: answers given, limits and duplicates of policies."""
+"""What must not happen twice or too often: answers given, limits and duplicates of policies.
+
+Nothing looks back further than a year: `vacation` asks for no longer, and for `duplicate` that
+is our most (RFC 7352 §3.1 leaves it to us). What is older is forgotten.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gateway.store.sqlite import Db
+
+LOOKED_BACK = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,23 @@ def note_answer(
         "INSERT INTO answers (tenant, mailbox, handle, sender, at) VALUES (?,?,?,?,?)",
         (tenant, mailbox, handle, sender, now.timestamp()),
     )
+
+
+def forget(db: Db, *, now: datetime, limit: int = 1000) -> bool:
+    """Remove what nobody asks any more, in a small step; True when there may be more."""
+    before = (now - LOOKED_BACK).timestamp()
+    more = [_forget(db, table, before, limit) for table in ("marks", "answers")]
+    return any(more)
+
+
+def _forget(db: Db, table: str, before: float, limit: int) -> bool:
+    """The oldest have the lowest numbers: the rest of the table is not looked at."""
+    oldest = f"SELECT number, at FROM {table} ORDER BY number LIMIT ?"
+    gone = db.execute(
+        f"DELETE FROM {table} WHERE number IN (SELECT number FROM ({oldest}) WHERE at <= ?)",
+        (limit, before),
+    )
+    return gone.rowcount == limit
 
 
 def _key(mark: Mark) -> tuple[str, str, str, str]:
