@@ -1,4 +1,5 @@
-"""What is looked at now and then: mail whose hour has come, mail that waited too long."""
+"""What is looked at now and then: mail whose hour has come, mail that waited too long or waits
+for a way that is gone."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from gateway import events
-from gateway.store import waiting
+from gateway.store import needs, waiting
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import Store
 
@@ -28,8 +29,10 @@ async def go_rounds(store: Store, *, stale_after: timedelta, wake: Callable[[], 
 
 
 async def go_round(store: Store, *, stale_after: timedelta, now: datetime) -> int:
-    """Queue what was scheduled until now and hold what is stale; return how much was queued."""
+    """Queue what was scheduled until now, hold what is stale or has no way; return how much was
+    queued."""
     begun = await store.write(waiting.begin_scheduled, now=now)
+    await store.write(needs.hold_lost, now=now)
     for stale in await store.write(waiting.hold_stale, stale_after=stale_after, now=now):
         events.delivery_stale(
             message_id=stale.message,

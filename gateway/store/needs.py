@@ -63,6 +63,23 @@ def free_mailbox(db: Db, tenant: str, address: str, *, force: bool, now: datetim
     codes.drop_candidate(db, tenant, address)
 
 
+def hold_lost(db: Db, *, now: datetime) -> int:
+    """Hold what waits for a way that was removed while that was being sent, or accepted; return
+    how many ways that were.
+
+    Such a way has no account, so it is paused: nothing else would end that.
+    """
+    rows = db.execute(
+        "SELECT l.tenant, l.kind, l.name FROM lanes l JOIN tenants t ON t.id = l.tenant"
+        " WHERE l.paused_by = 'sign-in' AND l.kind <> 'capture' AND NOT EXISTS"
+        " (SELECT 1 FROM tenant_items i WHERE i.tenant = l.tenant AND i.name = l.name"
+        " AND (i.kind = l.kind OR (i.kind = 'mailbox' AND l.kind IN ('upstream', 'sent'))))"
+    ).fetchall()
+    for tenant, kind, name in rows:
+        _hold_lane(db, Lane(tenant, LaneKind(kind), name), now=now)
+    return len(rows)
+
+
 def _waiting_in(db: Db, lane: Lane) -> int:
     query = f"SELECT count(*) FROM delivery WHERE {IN_LANE}"
     return int(db.execute(query, _key(lane)).fetchone()[0])

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.delivery.rounds import go_round
 from gateway.mail.delivery import Lane, LaneKind
-from gateway.store import people
-from tests.delivery.post_office import PostOffice, open_post_office
+from gateway.store import lanes, people
+from tests.delivery.post_office import LANE, PostOffice, open_post_office
 
 Run = Callable[[Awaitable[Any]], Any]
 NOWHERE = Lane("acme", LaneKind.NONE, "")
@@ -40,6 +40,36 @@ def test_what_waited_too_long_is_held_and_said_aloud(
             assert id_ in str(vars(told)["details"])
 
     run(work())
+
+
+@pytest.mark.parametrize("kind", ["upstream", "mailbox", None])
+def test_what_waits_for_a_way_that_is_gone_is_held(
+    run: Run, tmp_path: Path, kind: str | None
+) -> None:
+    """It was being sent when its upstream was removed by force: an alert would never end."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            await office.store.write(_add_tenant, kind)
+            await office.accept()
+            now = datetime.now(UTC)
+            await office.store.write(
+                lanes.pause_lane, LANE, by="sign-in", reason="gone", fix=None, now=now
+            )
+            await go_round(office.store, stale_after=WEEK, now=now)
+            is_paused = await office.lane_state() is not None
+            found = (await _state(office), is_paused)
+            assert found == (("held", False) if kind is None else ("queued", True))
+
+    run(work())
+
+
+def _add_tenant(db: Any, kind: str | None) -> None:
+    """Add the tenant of LANE, and an item of the lane's name that may be its way."""
+    db.execute("INSERT INTO tenants (id, settings, changed_at) VALUES ('acme', '{}', 0)")
+    if kind is not None:
+        query = "INSERT INTO tenant_items (tenant, kind, name, settings) VALUES (?,?,?,'{}')"
+        db.execute(query, ("acme", kind, LANE.name))
 
 
 def test_a_running_scheduler_goes_its_rounds(run: Run, tmp_path: Path) -> None:
