@@ -3,6 +3,7 @@ has taught us."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -150,12 +151,12 @@ def end_trial(db: Db, lane: Lane, *, now: datetime) -> bool:
     return True
 
 
-def resume_refused(db: Db, tenant: str, kind: str, name: str, *, now: datetime) -> None:
-    """Open an upstream, route or hook that is paused because nobody could sign in.
+def resume_refused(db: Db, lanes: Iterable[Lane], *, now: datetime) -> None:
+    """Open each that is paused because nobody could sign in.
 
-    What another setting of it is good for is seen when it is tried.
+    What another setting of its account is good for is seen when it is tried.
     """
-    for lane in _lanes_of(tenant, kind, name):
+    for lane in lanes:
         query = "SELECT paused_by FROM lanes WHERE tenant = ? AND kind = ? AND name = ?"
         if db.execute(query, _key(lane)).fetchone() == ("sign-in",):
             resume_lane(db, lane, now=now)
@@ -163,7 +164,7 @@ def resume_refused(db: Db, tenant: str, kind: str, name: str, *, now: datetime) 
 
 def resume_way(db: Db, tenant: str, kind: str, name: str, *, now: datetime) -> None:
     """Open an upstream, route or hook, whoever paused it: it has a new secret."""
-    for lane in _lanes_of(tenant, kind, name):
+    for lane in lanes_of(tenant, kind, name):
         resume_lane(db, lane, now=now)
 
 
@@ -226,7 +227,7 @@ def lane_states(db: Db, *, tenant: str | None = None) -> list[LaneState]:
     ]
 
 
-def _lanes_of(tenant: str, kind: str, name: str) -> list[Lane]:
+def lanes_of(tenant: str, kind: str, name: str) -> list[Lane]:
     """Return the lanes that lead by it: what is captured takes an upstream's place."""
     kinds = [LaneKind(kind), *([LaneKind.CAPTURE] if kind == LaneKind.UPSTREAM else [])]
     return [Lane(tenant, one, name) for one in kinds]

@@ -18,11 +18,14 @@ from gateway.mail.tenant_file import Items, TenantFile, build_tenant
 from gateway.store import codes, folders, needs, states, suppressions
 from gateway.store.errors import Conflict
 from gateway.store.following import follow_senders
-from gateway.store.lanes import resume_lane, resume_refused, resume_way
+from gateway.store.lanes import lanes_of, resume_lane, resume_refused, resume_way
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
 
 WAYS = ("upstream", "route", "hook")
+OF_READING = frozenset({  # of a mailbox: with another one its account is the same
+    "after_fetch", "answers", "fetch_from", "folders", "issued", "junk", "route", "upstream",
+})  # fmt: skip
 KEYS_KEPT = timedelta(days=30)  # of a removed domain
 DOMAIN_OF_KEY = "substr(secrets.name, 1, instr(secrets.name, '/') - 1)"
 Secrets = Mapping[tuple[str, str], str]
@@ -128,12 +131,20 @@ def apply_tenant(
         put_item(db, id_, kind, name, item)
     gone = [one for one in changes if one.action == "removed"]
     for change in changes:
-        if change.kind in WAYS and change not in gone:
-            resume_refused(db, id_, change.kind, change.name, now=now)
+        if change not in gone:
+            resume_refused(db, _lanes_by(db, id_, change), now=now)
     changes += _apply_secrets(db, seal, id_, secrets, now=now)
     changes += _remove_all(db, id_, gone, force=force, now=now)
     bump(db)
     return changes
+
+
+def _lanes_by(db: Db, tenant: str, change: Change) -> list[Lane]:
+    """Return the lanes whose account is another one by a change."""
+    if change.kind == "mailbox":
+        is_other = change.action == "added" or not OF_READING.issuperset(change.keys)
+        return needs.own_lanes(db, tenant, change.name) if is_other else []
+    return lanes_of(tenant, change.kind, change.name) if change.kind in WAYS else []
 
 
 def _remove_all(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,6 +29,13 @@ HOOK = """
 [hooks.events]
 url = "https://desk.example/events"
 events = ["message.bounced"]
+"""
+BOX = "shop@163.com"
+MAILBOX = f"""
+[upstreams.through]
+mailbox = "{BOX}"
+[mailboxes."{BOX}"]
+provider = "netease-163"
 """
 OTHER = """
 tenant = "acme"
@@ -88,6 +96,17 @@ def test_another_setting_opens_what_nobody_could_sign_in_to(acme: Tenants) -> No
     assert acme.paused() == [CAPTURED, DESK, OWN]  # nothing is another than before
     acme.apply(TENANT.replace("HOST", "smtp.acme.example"))
     assert acme.paused() == [DESK]
+
+
+def test_another_setting_of_a_mailbox_opens_what_sends_by_its_account(acme: Tenants) -> None:
+    box, copies = (replace(OWN, kind=kind, name=BOX) for kind in (OWN.kind, LaneKind.SENT))
+    through = replace(OWN, name="through")
+    acme.apply(TENANT + MAILBOX)
+    acme.pause(OWN, box, copies, through)
+    acme.apply(TENANT + MAILBOX + "answers = true\n")
+    assert acme.paused() == [copies, OWN, box, through]  # its account is the same
+    acme.apply(TENANT + MAILBOX + 'username = "shop"\n')
+    assert acme.paused() == [OWN]
 
 
 def test_another_setting_does_not_end_the_pause_of_a_person(acme: Tenants) -> None:
