@@ -125,10 +125,11 @@ class Demo:
         world = await self._stack.enter_async_context(open_world(settings))
         for address in (SUPPORT, ANN, BOB):
             world.mailboxes.add_account(address, MAILBOX_CODE)
-        ports = Ports.choose()
-        config = demo_files.write(home, world, ports)
-        await asyncio.to_thread(apply.apply, home / "shop.toml", config=config, as_json=False)
-        shop = await asyncio.to_thread(demo_files.shop_zone, config)
+        with Ports.reserve() as ports:
+            config = demo_files.write(home, world, ports)
+            tenant = home / "shop.toml"
+            await asyncio.to_thread(apply.apply, tenant, config=config, as_json=False)
+            shop = await asyncio.to_thread(demo_files.shop_zone, config)
         world.zone.records = {**zone, **shop}
         server = Server(load_settings(config))
         await server.start()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -106,9 +107,17 @@ class Ports:
     web: int
 
     @classmethod
-    def choose(cls) -> Ports:
-        """Return the usual ports where they are free, others where not."""
-        return cls(plain=_free(2525), starttls=_free(2587), web=_free(8080))
+    @contextmanager
+    def reserve(cls) -> Iterator[Ports]:
+        """Yield the usual ports where they are free, others where not.
+
+        They are taken meanwhile, so that two demos that start at once get different ones.
+        """
+        with _listen(2525) as plain, _listen(2587) as starttls, _listen(8080) as web:
+            plain_at, starttls_at, web_at = (
+                one.getsockname()[1] for one in (plain, starttls, web)
+            )
+            yield cls(plain=plain_at, starttls=starttls_at, web=web_at)
 
 
 def write(home: Path, world: World, ports: Ports) -> Path:
@@ -178,13 +187,7 @@ def letter_from(customer: str, *, asks: str) -> bytes:
     return message.as_bytes()
 
 
-def _free(wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError("no port of loopback is free")
+def _listen(wanted: int) -> socket.socket:
+    with suppress(OSError):
+        return socket.create_server(("127.0.0.1", wanted))
+    return socket.create_server(("127.0.0.1", 0))

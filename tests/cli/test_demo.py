@@ -6,7 +6,10 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+
+from gateway.cli.demo_files import Ports
 
 README = Path(__file__).parents[2] / "README.md"
 SHOWN = re.compile(r"<!-- output of: gateway demo --once -->\n```text\n(.*?)```", re.DOTALL)
@@ -51,3 +54,9 @@ def test_the_demo_leads_through_the_whole_circle_as_readme_shows_it() -> None:
     seconds = [one["seconds"] for one in tour["steps"]]
     assert seconds == sorted(seconds)
     assert tour["login"]["username"] == "shop.helpdesk"
+
+
+def test_two_demos_that_start_at_once_listen_on_ports_of_their_own() -> None:
+    with Ports.reserve() as first, Ports.reserve() as second:
+        ports = [port for one in (first, second) for port in asdict(one).values()]
+    assert len(set(ports)) == len(ports)
