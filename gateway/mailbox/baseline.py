@@ -126,6 +126,16 @@ def find_recent(fetch_from: str, known: Cursor, listed: Sequence[Listed]) -> lis
     return recent
 
 
+def is_given_anew(one: Listed, known: Cursor, dated: datetime | None) -> bool:
+    """Return whether a server that gives UIDs anew has given this one since.
+
+    `dated` is the INTERNALDATE of what was fetched under it, if anything was.
+    """
+    if dated is None:
+        return one.uid <= known.baseline_uid and is_since(one, known.connected_at)
+    return one.internal_date != dated
+
+
 def _look(one: Listed) -> Look | None:
     if one.internal_date is None or one.size_bytes is None:
         return None

@@ -13,7 +13,12 @@ from datetime import datetime
 
 from gateway.events import watch
 from gateway.mailbox.account import Account
-from gateway.mailbox.baseline import begin_folder, find_beginning, find_recent
+from gateway.mailbox.baseline import (
+    begin_folder,
+    find_beginning,
+    find_recent,
+    is_given_anew,
+)
 from gateway.mailbox.listing import Listing, read_content
 from gateway.mailbox.renumbering import Renumbering
 from gateway.mailbox.rounds import Rounds
@@ -112,17 +117,15 @@ class Beginnings:
         A server restored from a backup does, under the UIDVALIDITY of before. What is ours
         already is told by its content when it is read again.
         """
-        listed = await self._listing.messages(session, folder.name, above=known.baseline_uid)
+        listed = await self._listing.messages(session, folder.name, above=0)
         if isinstance(listed, ImapRefused):
             return listed
         next_uid = folder.next_uid or 0
         if listed and listed[-1].uid >= next_uid:  # the UIDNEXT is old, or none to believe
             return known
-        dated = {one.uid: one.internal_date for one in listed}
         dates = await self._store.read(folders.dates, known)
-        given_anew = [uid for uid, at in dated.items() if dates.get(uid, at) != at]
-        highest = min([next_uid, *given_anew]) - 1
-        return await self._store.write(folders.go_back, known, highest)
+        anew = [one.uid for one in listed if is_given_anew(one, known, dates.get(one.uid))]
+        return await self._store.write(folders.go_back, known, min([next_uid, *anew]) - 1)
 
     async def _renumbered(
         self, session: ImapSession, folder: Folder, known: Cursor, *, listed: list[Listed]

@@ -214,14 +214,14 @@ def dates(db: Db, at: Cursor) -> dict[int, datetime]:
 
 
 def go_back(db: Db, at: Cursor, highest_uid: int) -> Cursor:
-    """Take what is above `highest_uid` for new; never below the baseline."""
-    highest_uid = max(highest_uid, at.baseline_uid)
+    """Take what is above `highest_uid` for new, as if nothing had been seen of it."""
+    baseline_uid = min(at.baseline_uid, highest_uid)
     db.execute(
-        "UPDATE folders SET highest_uid = ? WHERE mailbox = ? AND folder = ?"
-        " AND uidvalidity = ?",
-        (highest_uid, at.mailbox, at.folder, at.uidvalidity),
+        "UPDATE folders SET highest_uid = ?, baseline_uid = ? WHERE mailbox = ?"
+        " AND folder = ? AND uidvalidity = ?",
+        (highest_uid, baseline_uid, at.mailbox, at.folder, at.uidvalidity),
     )
-    return replace(at, highest_uid=highest_uid)
+    return replace(at, highest_uid=highest_uid, baseline_uid=baseline_uid)
 
 
 def begin_try(db: Db, at: Cursor, uid: int) -> Try:

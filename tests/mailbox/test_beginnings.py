@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from gateway.mail.tenant import Tenant
 from gateway.mailbox.beginnings import LOOKED_BACK
 from gateway.sandbox.mailbox import MailboxServer
@@ -131,14 +133,18 @@ def test_in_another_account_the_same_numbers_are_of_other_mail(tmp_path: Path) -
     run(work)
 
 
-def test_what_a_restored_server_numbers_anew_is_fetched(tmp_path: Path) -> None:
-    """Under the UIDVALIDITY of before, while nobody watches and in an open session."""
+@pytest.mark.parametrize("left", [2, 1])
+def test_what_a_restored_server_numbers_anew_is_fetched(tmp_path: Path, left: int) -> None:
+    """Under the UIDVALIDITY of before, while nobody watches and in an open session, also where
+    it is older than the connection."""
 
     async def work() -> None:
         server = MailboxServer()
         await server.start()
         server.add_account(ADDRESS, CODE)
         inbox, before = server.folder(ADDRESS), datetime.now(UTC) - timedelta(minutes=5)
+        for _ in range(2):
+            inbox.add(OLD, at=before)
         async with world(tmp_path, mailbox_at(server.port, ADDRESS), CODE) as here:
             here.watch()
             await until(lambda: here.states == ["ok"], what="the sign-in")
@@ -146,15 +152,16 @@ def test_what_a_restored_server_numbers_anew_is_fetched(tmp_path: Path) -> None:
                 inbox.add(letter(f"{number}"), at=before)
             await here.messages(4)
             await here.watchers.stop()
-            del inbox.letters[1:]
-            inbox.next_uid = 2
+            del inbox.letters[left:]
+            inbox.next_uid = left + 1
             server.deliver(ADDRESS, letter("meanwhile"))
             here.update()
             await here.messages(5)
             await until_idle(server)
             server.deliver(ADDRESS, letter("later"))
             found = [(one.uid, one.content) for one in (await here.messages(6))[4:]]
-            assert found == [(2, letter("meanwhile")), (3, letter("later"))]
+            names = ("meanwhile", "later")
+            assert found == [(left + at, letter(name)) for at, name in enumerate(names, 1)]
         await server.stop()
 
     run(work)
