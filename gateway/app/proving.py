@@ -10,7 +10,7 @@ from gateway.delivery.probe import Step, probe
 from gateway.mail.address import parse_address
 from gateway.mail.tenant import Mailbox, Tenant
 from gateway.mailbox.account import Account, account_of
-from gateway.mailbox.connect import Proof, prove
+from gateway.mailbox.connect import Begun, Proof, prove
 from gateway.net.imap import ImapPools
 
 
@@ -21,6 +21,7 @@ class Tried:
     steps: tuple[Step, ...]
     messages: int  # in the first folder
     junk: str | None  # the folder's name
+    begun: Begun | None  # where fetching begins
     sends: bool  # False: nothing leaves by this mailbox, so only IMAP was tried
 
     @property
@@ -49,7 +50,13 @@ class MailboxTrial:
         sends = self._accounts.lane_of_mailbox(tenant, mailbox) is not None
         if sends and proof.failure is None:
             steps += await self._try_to_send(tenant, mailbox, secret=secret)
-        return Tried(steps=tuple(steps), messages=proof.messages, junk=proof.junk, sends=sends)
+        return Tried(
+            steps=tuple(steps),
+            messages=proof.messages,
+            junk=proof.junk,
+            begun=proof.begun,
+            sends=sends,
+        )
 
     def close(self) -> None:
         """Try nothing more."""

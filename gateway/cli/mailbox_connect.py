@@ -40,6 +40,7 @@ from gateway.store.sqlite import Db
 
 if TYPE_CHECKING:  # it brings Twisted
     from gateway.app.proving import Tried
+    from gateway.mailbox.connect import Begun
     from gateway.net.oauth import Tokens
 
 Address = Annotated[str | None, typer.Argument(metavar="ADDRESS", show_default=False)]
@@ -148,7 +149,7 @@ def _connect(
     if tried.is_ok:
         gateway.store.write_now(
             _save, gateway.load_seal(), (tenant, mailbox.address), add,
-            secrets=secrets, granted=granted,
+            secrets=secrets, granted=granted, begun=tried.begun,
         )  # fmt: skip
     return wanted, mailbox, tried
 
@@ -199,6 +200,7 @@ def _save(
     *,
     secrets: Mapping[tuple[str, str], str],
     granted: Tokens | None,
+    begun: Begun | None,
 ) -> None:
     """Keep a mailbox with all that opened it, in one transaction; `place`: tenant, address."""
     tenant, address = place
@@ -206,6 +208,8 @@ def _save(
     save_joined(db, seal, tenant, add, secrets, now=now)
     if granted is not None:
         grants.authorize(db, seal, tenant, address, granted, now=now)
+    if begun is not None:
+        begun.keep(db, address, now=now)
 
 
 def _tell(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 
 from gateway.mail.tenant import Mailbox, Security
-from gateway.net.imap import Endpoint, FolderName
+from gateway.net.imap import Endpoint, Folder, FolderName
 from gateway.net.imap_values import decode_folder
 from gateway.providers.catalogue import Provider
 
@@ -35,14 +35,15 @@ class Account:
         """The mailbox's address."""
         return self.mailbox.address
 
-    def numbers(self, uidvalidity: int) -> int:
-        """Return a UIDVALIDITY as one of this account's alone.
+    def own(self, folder: Folder) -> Folder:
+        """Return an opened folder with a UIDVALIDITY that is of this account alone.
 
         It holds for one folder of one server (RFC 9051 §2.3.1.1), and many have the same one
         everywhere: under it, another account has the same UIDs for other mail.
         """
         named = "\n".join((self.tenant, self.endpoint.host, self.username))
-        return int.from_bytes(sha256(named.encode()).digest()[:3]) << 32 | uidvalidity
+        account = int.from_bytes(sha256(named.encode()).digest()[:3])
+        return replace(folder, uidvalidity=account << 32 | folder.uidvalidity)
 
     @property
     def oauth2(self) -> bool:

@@ -8,7 +8,6 @@ before we saw it. After a UIDVALIDITY change only what is new is taken (see `ren
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from gateway.events import watch
@@ -66,7 +65,7 @@ class Beginnings:
     ) -> Cursor | ImapRefused:
         """Return where the selected `folder` stands; raises Unreachable and StoreError."""
         address = self._account.address
-        folder = replace(folder, uidvalidity=self._account.numbers(folder.uidvalidity))
+        folder = self._account.own(folder)
         known = await self._store.read(folders.cursor, address, folder.name)
         if known is None and junk:
             known = await self._store.write(folders.name_awaited_junk, address, folder.name)

@@ -9,13 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from gateway.mailbox.account import Account, find_junk
+from gateway.mailbox.baseline import Beginning, begin_folder, find_beginning
+from gateway.mailbox.beginnings import LOOKED_BACK
 from gateway.mailbox.reach import explain_outage, explain_refusal
 from gateway.mailbox.sign_in import select_first
 from gateway.net.imap import Folder, ImapPools, ImapRefused, ImapSession
 from gateway.net.unreachable import Unreachable
 from gateway.providers.catalogue import Provider
+from gateway.store.sqlite import Db
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,30 @@ class Failure:
     said: str
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The first folder as it was opened, and where "from now on" begins in it.
+
+    What comes later is above that, whatever the server's clock says.
+    """
+
+    folder: Folder
+    beginning: Beginning
+
+    def keep(self, db: Db, mailbox: str, *, now: datetime) -> None:
+        """Begin the folder, in the transaction that saves the mailbox."""
+        begin_folder(
+            db,
+            mailbox,
+            self.folder,
+            baseline_uid=self.beginning.baseline_uid,
+            below=self.beginning.below,
+            uids=(),
+            wanted=frozenset(),
+            now=now,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """What came of proving a login; without `failure` it holds."""
@@ -44,6 +72,7 @@ class Proof:
     steps: tuple[Step, ...]
     failure: Failure | None = None
     messages: int = 0  # in the first folder: none at all may be a setting of the web mail
+    begun: Begun | None = None  # None: it is fetched by the dates of what lies there
     idles: bool = False
     junk: str | None = None  # the folder's name
 
@@ -113,13 +142,26 @@ class _Proving:
         folders = await session.folders()
         listed = [] if isinstance(folders, ImapRefused) else folders
         idles = self._account.may_idle and await session.offers("IDLE")
+        begun = await self._find_begun(session, opened)
         self._end()
         return Proof(
             steps=tuple(self._steps),
             messages=opened.messages,
+            begun=begun,
             idles=idles,
             junk=find_junk(listed, self._account.provider),
         )
+
+    async def _find_begun(self, session: ImapSession, opened: Folder) -> Begun | None:
+        if self._account.mailbox.fetch_from != "now" or not opened.next_uid:
+            return None
+        above = max(0, opened.next_uid - 1 - LOOKED_BACK)
+        listed = await session.messages_above(above)
+        if isinstance(listed, ImapRefused):
+            return None
+        now = datetime.now(UTC)
+        found = find_beginning("now", listed, next_uid=opened.next_uid, since=None, now=now)
+        return Begun(self._account.own(opened), found)
 
     def _refused(self, refused: ImapRefused) -> Proof:
         return self.failed(self._explain(refused))

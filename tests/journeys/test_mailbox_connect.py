@@ -69,6 +69,7 @@ def test_a_connected_mailbox_is_watched_at_once(
 def test_what_came_between_the_connection_and_the_first_sign_in_is_fetched(
     gateway: Gateway, postfix: Postfix, dovecot: Dovecot, zone: Zone
 ) -> None:
+    """Though the server's clock may be a minute behind ours."""
     dovecot.add_user("support", CODE)
     postfix.add_user("support", CODE)
     gateway.run("tenant", "add", "acme")
@@ -76,7 +77,7 @@ def test_what_came_between_the_connection_and_the_first_sign_in_is_fetched(
     before = datetime.now(UTC) - timedelta(minutes=1)
     dovecot.deliver("support", earlier, at=before)
     gateway.run("mailbox", "connect", "acme", BOX, *options(gateway, postfix, dovecot))
-    dovecot.deliver("support", later)
+    dovecot.deliver("support", later, at=before)
     gateway.start()
     wait_until(lambda: gateway.json("log", "search", BOX), what=gateway.log)
     counts = {"server": 1, "known": 1, "missing": 0, "fetched": 0}

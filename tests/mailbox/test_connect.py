@@ -64,6 +64,8 @@ def test_a_good_login_is_proven_as_far_as_select(preset: str) -> None:
             ]
             assert all(0 <= step.seconds < 10 for step in proof.steps)
             assert (proof.messages, proof.junk) == (1, "Junk")
+            assert proof.begun is not None
+            assert proof.begun.beginning.baseline_uid == 1
 
     run(work)
 
