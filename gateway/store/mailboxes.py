@@ -47,8 +47,11 @@ def renew(
 ) -> int:
     """Put a code that was proven in the place of the one before; return what is due now.
 
-    Its term begins today, unless it came `by_file`, which says when it was issued.
+    Its term begins today, unless it came `by_file`, which says when it was issued. Raises
+    Conflict where the mailbox was removed while the code was proven.
     """
+    if ("mailbox", address) not in _items(db, tenant):
+        raise Conflict(f"{address} was removed meanwhile; gateway mailbox connect {tenant}")
     tenants.put_secret(db, seal, tenant, "mailbox", address, code, now=now)
     codes.note_renewal(db, tenant, address, at=None if by_file else now)
     codes.drop_candidate(db, tenant, address)

@@ -140,6 +140,15 @@ def test_force_holds_what_needs_it_and_forgets_where_fetching_stood(
     assert not left.was_begun  # it was not judged yet
 
 
+def test_no_code_is_kept_of_a_mailbox_that_was_removed_while_it_was_proven(
+    store: Store, seal: Seal
+) -> None:
+    store.write_now(mailboxes.delete, "acme", BOX, force=True, now=NOON)
+    with pytest.raises(Conflict, match="removed meanwhile"):
+        store.write_now(mailboxes.renew, seal, "acme", BOX, "new-code", now=NOON)
+    assert not store.read_now(tenants.has_secret, "acme", "mailbox", BOX)
+
+
 def test_a_mailbox_that_is_added_again_begins_anew(store: Store, seal: Seal) -> None:
     """Though its watcher wrote where it stood after the mailbox was removed."""
     later = NOON + timedelta(days=30)
