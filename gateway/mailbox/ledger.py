@@ -94,9 +94,12 @@ class Ledger:
 
 
 def is_due(last: datetime, *, now: datetime) -> bool:
-    """Return whether a folder is compared now: at night, and at the latest after 30 hours."""
+    """Return whether a folder is compared now: at night, and at the latest after 30 hours.
+
+    A time that far ahead is that of a clock which was wrong.
+    """
     age = now - last
-    return age >= AT_THE_LATEST or (age >= AT_NIGHT_AFTER and now.hour < NIGHT_ENDS)
+    return abs(age) >= AT_THE_LATEST or (age >= AT_NIGHT_AFTER and now.hour < NIGHT_ENDS)
 
 
 async def check_all(

@@ -170,8 +170,9 @@ def test_a_refused_sign_in_is_a_value(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("hours_ago", "hour", "due"),
-    [(1, 0, False), (19, 2, False), (21, 2, True), (21, 12, False), (31, 12, True)],
-)
+    [(1, 0, False), (19, 2, False), (21, 2, True), (21, 12, False), (31, 12, True),
+     (-1, 2, False), (-9999, 12, True)],
+)  # fmt: skip
 def test_a_folder_is_compared_at_night_and_once_a_day_at_the_least(
     hours_ago: int, hour: int, due: bool
 ) -> None:
