@@ -19,6 +19,7 @@ from gateway.cli.output import (
     size,
     stamp,
     until,
+    warn,
 )
 from gateway.cli.refusal import Refusal
 from gateway.mail.delivery import Kind, LaneKind, State
@@ -28,6 +29,7 @@ from gateway.store.people import QueueEntry, QueueRecipient
 from gateway.store.sqlite import Db
 
 RELEASE, DELETE = "queue.release", "queue.delete"
+MOST_NAMED = 5
 OF_UPSTREAMS = (LaneKind.UPSTREAM, LaneKind.CAPTURE)
 
 
@@ -104,6 +106,7 @@ def hold(
     with opened(config) as gateway:
         moved = gateway.store.write_now(people.hold, id_, reason=reason, now=utc_now())
         found = _find(gateway, id_)
+    _tell_claimed(found, "hold", as_json=as_json)
     _tell(found, "held", moved, step=f"gateway queue release {found.id}", as_json=as_json)
 
 
@@ -160,6 +163,7 @@ def bounce(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
         done = {"id": found.id, "action": "bounced", "recipients": moved}
         print_json({**done, "notification": told})
         return
+    _tell_claimed(found, "bounce", as_json=as_json)
     how = f"told by {told}" if told else "not told: it has no sender, or its tenant no route"
     print_line(f"{found.id}: given up ({counted(moved, 'recipient')}); its sender is {how}")
     print_next(f"gateway log trace {found.id}")
@@ -174,6 +178,7 @@ def delete(id_: Id, *, config: Config = None, as_json: Json = False) -> None:
         else:
             moved = gateway.store.write_now(people.delete, id_, now=utc_now())
             found = _find(gateway, id_)
+    _tell_claimed(found, "delete", as_json=as_json)
     _tell(found, "cancelled", moved, step="gateway queue list", as_json=as_json)
 
 
@@ -209,6 +214,14 @@ def _release_aside(
 def _tell_waiting(found: QueueEntry, *, as_json: bool) -> None:
     if found.reason not in (None, people.ITS_TURN) and not as_json:
         print_line(f"{found.id}: it still waits: {found.reason}")
+
+
+def _tell_claimed(found: QueueEntry, verb: str, *, as_json: bool) -> None:
+    """Say what a verb cannot touch: who is being served at this moment goes on."""
+    claimed = [one.address for one in found.recipients if one.state == State.CLAIMED]
+    if claimed and not as_json:
+        again = f"if it does not arrive, type gateway queue {verb} {found.id} again"
+        warn(f"{found.id}: it is being sent to {', '.join(claimed[:MOST_NAMED])}; {again}")
 
 
 def _tell_released(id_: str, *, as_json: bool) -> None:

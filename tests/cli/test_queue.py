@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -71,6 +71,20 @@ def test_a_message_is_held_released_and_deleted(cli: Cli, message: str) -> None:
     assert "nothing waits" in cli.say("queue", "list")
     [gone] = cli.json("queue", "list", "--state", "cancelled")
     assert gone["recipients"][0]["next_attempt_at"] is None
+
+
+def test_who_is_being_sent_a_message_is_told_when_the_rest_is_deleted(
+    cli: Cli, message: str
+) -> None:
+    """Else a person takes the whole of it for cancelled."""
+    cli.write_store(
+        queue.claim, LANE, owner="node", now=datetime.now(UTC), lease=timedelta(minutes=5),
+        messages=1, recipients=1,
+    )  # fmt: skip
+    done = cli.run("queue", "delete", message)
+    assert "cancelled (1 recipient)" in done.stdout
+    assert "it is being sent to ann@example.org" in done.stderr
+    assert f"gateway queue delete {message} again" in done.stderr
 
 
 def test_who_wants_a_try_is_told_that_the_way_out_is_paused(cli: Cli, message: str) -> None:
