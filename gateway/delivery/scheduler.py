@@ -116,7 +116,12 @@ class Scheduler:
                     yield batch
 
     async def _go_rounds(self) -> None:
-        await go_rounds(self._store, stale_after=self._stale_after, wake=self.wake)
+        def spared() -> frozenset[str]:
+            return self._leases.tokens
+
+        await go_rounds(
+            self._store, stale_after=self._stale_after, spared=spared, wake=self.wake
+        )
 
     async def _run(self) -> None:
         while True:

@@ -18,6 +18,7 @@ UNCLAIM = (
     "UPDATE delivery SET state = 'queued', token = NULL, owner = NULL, lease_until = NULL"
     " WHERE state = 'claimed'"
 )
+NOT_SPARED = "token NOT IN (SELECT value FROM json_each(?))"
 OF_OWNER = "substr(owner, 1, ?) = ?"
 MANY = 10  # times in a row: perhaps this very mail is why
 FIRST_REST, LONGEST_REST = timedelta(minutes=1), timedelta(hours=1)
@@ -40,13 +41,20 @@ def take_back(db: Db, *, owner_prefix: str, now: datetime) -> int:
     return _interrupt(db, OF_OWNER, (len(owner_prefix), owner_prefix), now=now)
 
 
+def take_over_lost(db: Db, *, spared: Collection[str], now: datetime) -> int:
+    """Take over every lease that has run out, in whatever lane; return how many deliveries.
+
+    Where nothing else is due nobody claims: those of a server that had another name, as of a
+    backup that another machine goes on with, would wait for the next mail of their lane.
+    """
+    expired = f"lease_until < ? AND {NOT_SPARED}"
+    return _interrupt(db, expired, (now.timestamp(), json.dumps([*spared])), now=now)
+
+
 def take_over_expired(db: Db, lane: Lane, *, spared: Collection[str], now: datetime) -> None:
     """A lease that has run out belongs to nobody, unless its token is `spared`: its delivery is
     due again."""
-    expired = (
-        "lease_until < ? AND tenant = ? AND lane_kind = ? AND lane = ?"
-        " AND token NOT IN (SELECT value FROM json_each(?))"
-    )
+    expired = f"lease_until < ? AND tenant = ? AND lane_kind = ? AND lane = ? AND {NOT_SPARED}"
     kept = json.dumps([*spared])
     values = (now.timestamp(), lane.tenant, lane.kind.value, lane.name, kept)
     _interrupt(db, expired, values, now=now)

@@ -42,6 +42,24 @@ def test_what_waited_too_long_is_held_and_said_aloud(
     run(work())
 
 
+def test_a_lease_that_ran_out_is_taken_over_though_nothing_else_is_due(
+    run: Run, tmp_path: Path
+) -> None:
+    """The server had another name: its backup is gone on with on another machine."""
+
+    async def work() -> None:
+        async with open_post_office(tmp_path, started=False) as office:
+            await office.accept()
+            batch = await office.claim()
+            later = batch.lease_until + timedelta(seconds=1)
+            at_work = {batch.token}
+            assert not await go_round(office.store, stale_after=WEEK, spared=at_work, now=later)
+            assert await go_round(office.store, stale_after=WEEK, now=later) == 1
+            assert await _state(office) == "queued"
+
+    run(work())
+
+
 @pytest.mark.parametrize("kind", ["upstream", "mailbox", None])
 def test_what_waits_for_a_way_that_is_gone_is_held(
     run: Run, tmp_path: Path, kind: str | None
