@@ -77,6 +77,7 @@ class Intake:
         return Desk(
             hostname=self._base.settings.server.hostname,
             sign_in=sign_in,
+            sign_in_again=sign_in.again,
             find_tenant=self._base.directory.find_tenant,
             upstream_max_bytes=self._accounts.max_message_bytes,
             find_suppression=self._base.directory.find_suppression,

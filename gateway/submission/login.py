@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -46,6 +46,7 @@ class Login:
     tenant: str
     credential: str
     messages_per_hour: int | None = None
+    hashed: str = field(default="", repr=False, compare=False)  # its password's, as it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,19 @@ class SignIn:
             tenant=found.tenant,
             credential=found.username,
             messages_per_hour=found.messages_per_hour,
+            hashed=found.hashed,
         )
         return LoginResult(ACCEPTED, login)
+
+    async def again(self, login: Login, client: str) -> Login | None:
+        """Return a login as it is now, for sessions live for long; None when it would be
+        refused: it has another password, or the client lies outside of its networks."""
+        found = await self._find_credential(login.credential)
+        if found is None or found.hashed != login.hashed:
+            return None
+        if found.networks and not is_in_networks(client, found.networks):
+            return None
+        return replace(login, messages_per_hour=found.messages_per_hour)
 
     def _find_fault(self, found: StoredCredential | None, password: str, client: str) -> str:
         """Return why not, for the log alone: a client is not told which part was wrong."""

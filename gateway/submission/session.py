@@ -41,6 +41,8 @@ class Desk:
     hostname: str
     sign_in: Callable[[str, str, str, str], Awaitable[LoginResult]]
     """User name, password, client's address, mechanism -> who it is."""
+    sign_in_again: Callable[[Login, str], Awaitable[Login | None]]
+    """Login, client's address -> the login as it is now; None when it would be refused."""
     find_tenant: Callable[[str], Tenant | None]
     upstream_max_bytes: Callable[[Upstream], int | None]
     find_suppression: Callable[[str, Address], Suppression | None]
@@ -97,6 +99,9 @@ class Conversation:
         tenant = self._find_tenant(login) if login else None
         if login is None or tenant is None:
             return "530 5.7.0 Sign in again: this login was removed"
+        login = await self._desk.sign_in_again(login, server.peer[0])
+        if login is None:  # no 5yz: whoever has the new password loses no mail for it
+            return "451 4.7.0 Sign in again: this login was changed"
         submission = submission_from(server, envelope, login=login)
         stamped = admit(
             submission,

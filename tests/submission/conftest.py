@@ -81,6 +81,7 @@ class Stage:
     accepted: list[Outgoing] = field(default_factory=list)
     suppressed: dict[tuple[str, str], Suppression] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
+    credentials: dict[str, Kept] = field(default_factory=lambda: dict(CREDENTIALS))
     waiting: int = 0
     watch: Callable[[], object] = lambda: None
     fault: Exception | None = None
@@ -94,7 +95,7 @@ class Stage:
         certificate = own_certificate(self.state, "gateway.example", now=datetime.now(UTC))
         tally = Tally.alone()
         sign_in = SignIn(
-            find_credential,
+            self.find_credential,
             lambda password, hashed: password == hashed,
             auth_failures=self.settings.auth_failures,
             clock=lambda: self.now,
@@ -103,6 +104,7 @@ class Stage:
         desk = Desk(
             hostname="gateway.example",
             sign_in=sign_in,
+            sign_in_again=sign_in.again,
             find_tenant={"acme": ACME}.get,
             upstream_max_bytes=lambda upstream: upstream.max_message_bytes,
             find_suppression=self.find_suppression,
@@ -122,6 +124,9 @@ class Stage:
             room=self.room,
             tally=tally,
         )
+
+    async def find_credential(self, username: str) -> Kept | None:
+        return self.credentials.get(username)
 
     def find_suppression(self, tenant: str, address: Address) -> Suppression | None:
         return self.suppressed.get((tenant, address.key))
@@ -218,10 +223,6 @@ class Client:
 
 def auth_plain(username: str, password: str = PASSWORD) -> str:
     return "AUTH PLAIN " + b64encode(f"\0{username}\0{password}".encode()).decode()
-
-
-async def find_credential(username: str) -> Kept | None:
-    return CREDENTIALS.get(username)
 
 
 def default_settings() -> SubmissionSettings:

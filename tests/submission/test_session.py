@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,19 @@ def client(stage: Stage) -> Iterator[smtplib.SMTP]:
     with connected(stage, Security.NONE) as found:
         found.login("acme.zammad", PASSWORD)
         yield found
+
+
+@pytest.mark.parametrize("changed", [{"hashed": "other"}, {"networks": ("192.0.2.0/24",)}])
+def test_a_session_that_would_not_be_let_in_any_more_sends_nothing_more(
+    stage: Stage, client: smtplib.SMTP, changed: dict[str, Any]
+) -> None:
+    """A password that was replaced, as one that leaked, ends with what is signed in by it."""
+    client.send_message(letter())
+    stage.credentials["acme.zammad"] = replace(stage.credentials["acme.zammad"], **changed)
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        client.send_message(letter())
+    assert refused.value.smtp_code == 451
+    assert len(stage.accepted) == 1
 
 
 @pytest.mark.parametrize("security", list(Security))
