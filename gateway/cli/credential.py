@@ -49,15 +49,9 @@ def add(
     settings = _settings(network or [], messages_per_hour)
     password = new_password()
     with opened(config) as gateway:
-        known = gateway.find_tenant(tenant)
-        if gateway.store.read_now(tenants.has_secret, tenant, "credential", name):
-            raise Refusal(
-                f"{tenant}.{name} has a password already;"
-                f" gateway credential revoke {tenant} {name} comes first"
-            )
-        item = settings or _known_settings(known, name)
+        gateway.find_tenant(tenant)
         seal = gateway.load_seal()
-        gateway.store.write_now(_make, seal, (tenant, name), item, password, now=utc_now())
+        gateway.store.write_now(make, seal, (tenant, name), settings, password, now=utc_now())
     if as_json:
         print_json({"username": f"{tenant}.{name}", "password": password})
         return
@@ -125,16 +119,25 @@ def new_password() -> str:
     return made
 
 
-def _make(
+def make(
     db: Db,
     seal: Seal,
     login: tuple[str, str],
-    item: dict[str, Any],
+    settings: dict[str, Any],
     password: str,
     *,
     now: datetime,
 ) -> None:
+    """Keep a login, (tenant, name); raises Refusal when it has a password, of this very moment
+    too: somebody was shown that one."""
     tenant, name = login
+    if tenants.has_secret(db, tenant, "credential", name):
+        step = f"gateway credential revoke {tenant} {name} comes first"
+        raise Refusal(f"{tenant}.{name} has a password already; {step}")
+    known = tenants.load(db, tenant)
+    if known is None:
+        raise Refusal(f"the tenant {tenant} was removed meanwhile")
+    item = settings or _known_settings(known, name)
     tenants.put_item(db, tenant, "credential", name, item)
     tenants.put_secret(db, seal, tenant, "credential", name, password, now=now)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -13,9 +14,11 @@ from gateway.cli.output import print_json, print_line, print_next, print_pairs, 
 from gateway.cli.refusal import Refusal
 from gateway.mail.schema import SchemaError
 from gateway.mail.tenant import Tenant
-from gateway.mail.tenant_file import find_faults, read_tenant_file
+from gateway.mail.tenant_file import TenantFile, find_faults, read_tenant_file
 from gateway.providers.catalogue import load_catalogue
 from gateway.store import tenants
+from gateway.store.sealing import Seal
+from gateway.store.sqlite import Db
 
 SHOWN = ("senders", "upstreams", "mailboxes", "credentials")
 PARTS = ("domains", "senders", "upstreams", "mailboxes", "routes", "hooks", "credentials")
@@ -40,10 +43,7 @@ def add(
     if faults := list(find_faults(file.tenant, providers=load_catalogue())):
         raise Refusal(*faults)
     with opened(config) as gateway:
-        if gateway.store.read_now(tenants.load, tenant):
-            raise Refusal(f"there is a tenant '{tenant}' already; gateway tenant show {tenant}")
-        seal = gateway.load_seal()
-        gateway.store.write_now(tenants.apply_tenant, file, {}, seal, now=utc_now())
+        gateway.store.write_now(add_new, file, gateway.load_seal(), now=utc_now())
     if as_json:
         print_json(table)
         return
@@ -105,6 +105,14 @@ def remove(
         return
     print_line(f"{tenant}: removed; its mail stays in the log")
     print_next("gateway tenant list")
+
+
+def add_new(db: Db, file: TenantFile, seal: Seal, *, now: datetime) -> None:
+    """Add a tenant; raises Refusal when there is one of its name, of this very moment too."""
+    id_ = file.tenant.id
+    if tenants.tables(db, id_) is not None:
+        raise Refusal(f"there is a tenant '{id_}' already; gateway tenant show {id_}")
+    tenants.apply_tenant(db, file, {}, seal, now=now)
 
 
 VERBS: Verbs = {"add": add, "list": list_, "show": show, "remove": remove}

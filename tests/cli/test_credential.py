@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-from gateway.cli.credential import new_password
+import pytest
+
+from gateway.cli.credential import make, new_password
+from gateway.cli.refusal import Refusal
 from gateway.store import tenants
 from gateway.store.sealing import Seal
 from tests.cli.running import TENANT, Cli
+from tests.store.values import NOON
 
 
 def test_a_password_is_printed_once_and_only_its_hash_is_kept(cli: Cli) -> None:
@@ -32,6 +36,17 @@ def test_a_second_password_needs_the_first_one_revoked(cli: Cli) -> None:
     cli.say("credential", "revoke", "acme", "zammad")
     assert cli.json("credential", "list") == []
     cli.say("credential", "add", "acme", "zammad")
+
+
+def test_two_who_make_a_login_at_once_are_not_both_shown_a_password(cli: Cli) -> None:
+    """One came between the look and the write: its password would be no good."""
+    cli.apply()
+    made = cli.json("credential", "add", "acme", "zammad")
+    seal = Seal.load(cli.home / "state" / "secret.key")
+    with pytest.raises(Refusal, match="has a password already"):
+        cli.write_store(make, seal, ("acme", "zammad"), {}, "other", now=NOON)
+    stored = cli.write_store(tenants.credentials)["acme.zammad"]
+    assert seal.matches(made["password"], stored.hashed)
 
 
 def test_what_the_tenant_file_said_of_a_login_stays(cli: Cli) -> None:

@@ -2,10 +2,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from gateway.cli.refusal import Refusal
+from gateway.cli.tenant import add_new
 from gateway.mail.delivery import Lane, LaneKind
+from gateway.mail.tenant_file import read_tenant_file
 from gateway.store import queue, tenants
-from tests.cli.running import Cli
-from tests.store.values import outgoing
+from gateway.store.sealing import Seal
+from tests.cli.running import TENANT, Cli
+from tests.store.values import NOON, outgoing
+
+DESK = '[routes.desk]\ntype = "smtp"\nhost = "desk.example"\n'
 
 
 def test_a_tenant_is_added_listed_shown_and_removed(cli: Cli) -> None:
@@ -17,6 +25,15 @@ def test_a_tenant_is_added_listed_shown_and_removed(cli: Cli) -> None:
     assert "already" in cli.refused("tenant", "add", "acme")
     assert cli.json("tenant", "remove", "acme", "--yes") == {"tenant": "acme", "removed": True}
     assert "there are no tenants yet" in cli.say("tenant", "list")
+
+
+def test_a_tenant_that_is_added_twice_at_once_keeps_its_settings(cli: Cli) -> None:
+    """One came between the look and the write: its route would be gone."""
+    cli.apply(TENANT.replace('name = "Acme Shop"', 'name = "Acme Shop"\nroute = "desk"') + DESK)
+    seal = Seal.load(cli.home / "state" / "secret.key")
+    with pytest.raises(Refusal, match="there is a tenant 'acme' already"):
+        cli.write_store(add_new, read_tenant_file({"tenant": "acme"}), seal, now=NOON)
+    assert cli.json("tenant", "show", "acme")["route"] == "desk"
 
 
 def test_removing_is_refused_while_mail_still_needs_the_tenant(cli: Cli) -> None:
