@@ -13,7 +13,7 @@ from gateway.cli.asking import Asking, read_address_key, read_port, read_provide
 from gateway.cli.oauth_choice import OAUTH2, OAuthClient, ask_client, signs_in_by_oauth2
 from gateway.cli.opening import utc_now
 from gateway.cli.refusal import Refusal
-from gateway.mail.schema import parse_day
+from gateway.mail.schema import parse_day, unknown_key
 from gateway.providers.catalogue import Provider, load_catalogue
 
 GENERIC = "generic"
@@ -117,7 +117,11 @@ def _preset(
 
 
 def _read_choice(text: str) -> str:
-    return read_provider(CHANNEL_WORDS.get(text.strip().casefold(), text))
+    word = text.strip().casefold()
+    known = [*load_catalogue(), *CHANNEL_WORDS]
+    if word not in known:
+        raise Refusal(unknown_key(word, known, thing="provider"))
+    return CHANNEL_WORDS.get(word, word)
 
 
 def _read_mailbox_provider(text: str) -> str:

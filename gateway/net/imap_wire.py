@@ -267,6 +267,8 @@ def why(error: Exception) -> str:
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"  # asyncio has words of its own for it
     if isinstance(error, OSError):
         return error.strerror or "the connection failed"
     return str(error)

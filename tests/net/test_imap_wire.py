@@ -90,6 +90,15 @@ def test_a_server_that_is_none_is_unreachable() -> None:
         talk(endpoint, lambda session: session.offers("IDLE"))
 
 
+def test_a_port_where_nothing_listens_refuses_in_words() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        gone = Endpoint(host="127.0.0.1", port=port, security=Security.NONE)
+        with pytest.raises(Unreachable, match=r": connection refused$"):
+            talk(gone, lambda session: session.offers("IDLE"))
+
+
 def test_a_refusal_in_gbk_is_readable() -> None:
     """Exmail and QQ write so; the enhanced text decides what the owner is told."""
     said = "登录失败，请使用授权码登录"
