@@ -1,9 +1,9 @@
 """After a UIDVALIDITY change: which messages of a folder are new (RFC 9051 §2.3.1.1).
 
 Another account at the same address is a change, too, also where it has the same UIDVALIDITY.
-A message is known by Message-ID, size and INTERNALDATE. Where these do not tell one from
-another, several have them alike or there is no Message-ID, its content decides: it is read
-again and its hash compared with those of what was fetched.
+A message is known by Message-ID, size and INTERNALDATE, as far as they are told. Where these
+do not tell one from another, several have them alike or there is no Message-ID, its content
+decides: it is read again and its hash compared with those of what was fetched.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 
+from gateway.mail.message import Message
 from gateway.net.imap import ImapRefused, ImapSession, Listed
 from gateway.store import folders
 from gateway.store.folders import Cursor, Likeness
 from gateway.store.sqlite import Store
 
 TRIES = 3  # to read a message again; then it counts as new: never lost, perhaps twice
+HEADERS = 0  # in place of a UID
 
 Content = Callable[[ImapSession, Listed], Awaitable[bytes | ImapRefused | None]]
 
@@ -35,17 +37,17 @@ class Renumbering:
         self, session: ImapSession, known: Cursor, listed: Sequence[Listed]
     ) -> list[int] | ImapRefused:
         """Return the UIDs of `listed` that were never fetched; raises Unreachable."""
-        headers = await session.headers([one.uid for one in listed], "Message-ID")
+        headers = await self._headers(session, known.folder, listed)
         if isinstance(headers, ImapRefused):
             return headers
         new = []
         alike: defaultdict[Likeness, list[Listed]] = defaultdict(list)
         for one in listed:
-            if one.size_bytes is None or one.internal_date is None:
+            if one.internal_date is None:
                 new.append(one.uid)
                 continue
             header = headers.get(one.uid)
-            message_id = header.message_id if header else ""
+            message_id = header.message_id if header else None
             alike[Likeness(message_id, one.size_bytes, one.internal_date)].append(one)
         for likeness, group in alike.items():
             found = await self._new_of(session, known, likeness, group=group)
@@ -53,6 +55,20 @@ class Renumbering:
                 return found
             new += found
         return sorted(new)
+
+    async def _headers(
+        self, session: ImapSession, folder: str, listed: Sequence[Listed]
+    ) -> dict[int, Message] | ImapRefused:
+        """Return the headers; none where one of them cannot be read, which takes the others."""
+        tries = (folder, HEADERS)
+        if self._tries[tries] >= TRIES:
+            return {}
+        headers = await session.headers([one.uid for one in listed], "Message-ID")
+        if not isinstance(headers, ImapRefused):
+            self._tries.pop(tries, None)
+            return headers
+        self._tries[tries] += 1
+        return headers if headers.code == "BYE" else {}
 
     async def _new_of(
         self, session: ImapSession, known: Cursor, likeness: Likeness, *, group: list[Listed]

@@ -106,10 +106,11 @@ def name_awaited_junk(db: Db, mailbox: str, folder: str) -> Cursor | None:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """By what a message is known again under another UIDVALIDITY; the id may be empty."""
+    """By what a message is known again under another UIDVALIDITY; the id may be empty, None is
+    what the server did not tell."""
 
-    message_id: str
-    size_bytes: int
+    message_id: str | None
+    size_bytes: int | None
     internal_date: datetime
 
 
@@ -296,10 +297,11 @@ def hashes_like(db: Db, at: Cursor, likeness: Likeness) -> list[bytes]:
     """Return the SHA-256 of each message like that which this folder gave us before."""
     query = (
         "SELECT i.sha256 FROM inbox i JOIN message m ON m.id = i.message WHERE i.mailbox = ?"
-        " AND i.folder = ? AND m.message_id = ? AND m.size_bytes = ? AND i.internal_date = ?"
+        " AND i.folder = ? AND m.message_id = coalesce(?, m.message_id)"
+        " AND i.internal_date = ? AND m.size_bytes = coalesce(?, m.size_bytes)"
     )
     dated = likeness.internal_date.timestamp()
-    key = (at.mailbox, at.folder, likeness.message_id, likeness.size_bytes, dated)
+    key = (at.mailbox, at.folder, likeness.message_id, dated, likeness.size_bytes)
     return [row[0] for row in db.execute(query, key)]
 
 

@@ -93,12 +93,60 @@ def test_what_cannot_be_read_again_is_new_after_some_tries(
     run(work)
 
 
+def test_what_has_no_size_is_told_by_the_rest(
+    dovecot: Dovecot, user: str, tmp_path: Path
+) -> None:
+    """One message that cannot be read takes the sizes of all: none of them is new for that."""
+
+    async def work() -> None:
+        mailbox = mailbox_at(dovecot.imap_port, user)
+        async with world(tmp_path, mailbox, PASSWORD) as here:
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            dovecot.deliver(user, letter("one", NAMELESS))
+            await here.messages(1)
+            await here.watchers.stop()
+            assert await asked(here, user, lambda: letter_as_sent("one"), sizes=False) == []
+            assert await asked(here, user, lambda: letter_as_sent("two"), sizes=False) == [1]
+
+    run(work)
+
+
+def test_one_that_cannot_be_read_does_not_stop_a_folder_that_was_numbered_anew(
+    dovecot: Dovecot, user: str, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with world(tmp_path, mailbox_at(dovecot.imap_port, user), PASSWORD) as here:
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            dovecot.deliver(user, letter("one", NAMED))
+            await here.messages(1)
+            await here.watchers.stop()
+            await asyncio.to_thread(dovecot.stop)
+            dovecot.deliver(user, letter("broken", "<2@example.net>"))
+            (file,) = (dovecot.maildir(user) / "new").iterdir()
+            dovecot.deliver(user, letter("two", "<3@example.net>"))
+            file.chmod(0)
+            dovecot.renumber(user)
+            await asyncio.to_thread(dovecot.start)
+            here.update()
+            found = [one.content.split()[-1] for one in await here.messages(2)]
+            assert found == [b"one", b"two"]
+
+    run(work)
+
+
 def letter_as_sent(text: str) -> bytes:
     return letter(text, NAMELESS).replace(b"\n", b"\r\n")
 
 
 async def asked(
-    here: World, user: str, answer: Callable[[], bytes | ImapRefused | None], *, times: int = 1
+    here: World,
+    user: str,
+    answer: Callable[[], bytes | ImapRefused | None],
+    *,
+    times: int = 1,
+    sizes: bool = True,
 ) -> list[int] | ImapRefused:
     """Return what is new of the folder when each reading of a message ends in `answer`."""
     account = account_of(
@@ -115,7 +163,7 @@ async def asked(
     try:
         await open_mailbox(session, account, PASSWORD, says_id=account.says_id)
         await session.select("INBOX")
-        listed = await session.messages_above(0)
+        listed = await session.messages_above(0, sizes=sizes)
         known = await here.store.read(folders.cursor, user, "INBOX")
         assert isinstance(listed, list)
         assert known is not None
