@@ -39,7 +39,7 @@ FRESH_SIGN_IN = timedelta(days=1)  # an open IDLE outlives its code: prove it da
 SPREAD = timedelta(minutes=5)
 AT_ONCE = timedelta()
 STEADY_SECONDS = 300.0  # a session that lasted so long was no failure
-CUT_SECONDS, CUTS = 30.0, 3  # so many IDLEs in a row cut so soon: it is not for that server
+CUT_SECONDS, CUTS = 30.0, 3  # so many in a row cut so soon: it is not for that server
 DAY = 86400.0
 
 
@@ -120,7 +120,7 @@ class Watcher:
         self._says_id = account.says_id
         self._failures = 0
         self._served = False  # mail could be fetched in this session
-        self._cuts = 0
+        self._cuts = self._sent_cuts = 0
         self._due: float | None = None  # when the next sign-in is, of the monotonic clock
         self._waits_for_host = self._is_hurried = False
 
@@ -236,7 +236,7 @@ class Watcher:
                 refused = await self._poll_pause(session, first.name, longest=longest)
             if refused is not None:
                 return refused
-        self._cuts = 0  # IDLE is tried again: a network may be better
+        self._cuts = self._sent_cuts = 0  # tried again: a network may be better
         return None
 
     def _fresh_seconds(self) -> float:
@@ -257,12 +257,17 @@ class Watcher:
         return paused is not self._paused or secret != self._secret
 
     async def _look_and_fetch(self, sent: SentFolder, rounds: Rounds) -> int | ImapRefused:
-        """Learn what copies of sent mail tell before an answer to it is fetched."""
-        if await sent.is_awaited():
+        """Learn what copies of sent mail tell before an answer to it is fetched.
+
+        Not where that ends each session: Dovecot hangs up over a mail that it cannot read.
+        """
+        if self._sent_cuts < CUTS and await sent.is_awaited():
+            self._sent_cuts += 1  # until it has ended well
             async with self._slots.of(self.account.endpoint.host, self.account.tenant):
                 refused = await sent.look()
             if refused is not None:
                 return refused
+            self._sent_cuts = 0
         return await self._fetch(rounds)
 
     async def _fetch(self, rounds: Rounds) -> int | ImapRefused:

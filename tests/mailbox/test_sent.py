@@ -127,3 +127,23 @@ def test_a_real_server_idles_in_the_main_folder_again_after_a_look(
             assert await here.store.read(find_awaited, user) == [SECOND]
 
     run(work)
+
+
+@pytest.mark.servers
+def test_a_copy_that_cannot_be_read_keeps_nothing_from_being_fetched(
+    dovecot: Dovecot, user: str, tmp_path: Path
+) -> None:
+    """Dovecot ends the session over it."""
+
+    async def work() -> None:
+        async with world(tmp_path, mailbox_at(dovecot.imap_port, user), PASSWORD) as here:
+            await begin(here, FIRST, mailbox=user)
+            dovecot.deliver(user, copy("Message-ID: <1@provider>"), folder=SENT)
+            (file,) = (dovecot.maildir(user, SENT) / "new").iterdir()
+            file.chmod(0)
+            here.watch()
+            await until(lambda: here.states == ["ok"], what="the sign-in")
+            dovecot.deliver(user, MAIL)
+            await here.messages(1)
+
+    run(work)
