@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -64,6 +64,18 @@ def test_a_good_login_is_proven_as_far_as_select(preset: str) -> None:
             ]
             assert all(0 <= step.seconds < 10 for step in proof.steps)
             assert (proof.messages, proof.junk) == (1, "Junk")
+            assert proof.begun is not None
+            assert proof.begun.beginning.baseline_uid == 1
+
+    run(work)
+
+
+def test_a_mailbox_whose_mail_is_not_told_now_can_be_connected() -> None:
+    async def work() -> None:
+        async with provider(replace(NETEASE, throttled="Too much")) as here:
+            here.server.deliver(ADDRESS, b"Subject: x\r\n\r\nx\r\n")
+            proof = await here.prove()
+            assert proof.failure is None
             assert proof.begun is not None
             assert proof.begun.beginning.baseline_uid == 1
 
