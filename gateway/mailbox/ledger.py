@@ -122,12 +122,14 @@ async def _check_folders(
     ledger: Ledger, session: ImapSession, account: Account
 ) -> Page | ImapRefused:
     names, junk = await watched_folders(session, account)
+    # what was not looked into is not compared either
+    if isinstance(junk, ImapRefused):
+        return replace(junk, text=f"the folder for junk: {junk.text}")
     total = Page()
     for name in names:
         folder = await session.select(name)
         if isinstance(folder, ImapRefused):
             if name in account.mailbox.folders or folder.code == "BYE":
-                # what was not looked into is not compared either
                 return replace(folder, text=f"{name}: {folder.text}")
             continue
         page = await ledger.check(session, folder, junk=name == junk)

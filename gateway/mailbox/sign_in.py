@@ -61,11 +61,12 @@ async def _sign_in(
 
 async def watched_folders(
     session: ImapSession, account: Account
-) -> tuple[list[str], str | None]:
-    """Return the folders that mail is fetched from, and which of them holds junk."""
+) -> tuple[list[str], str | ImapRefused | None]:
+    """Return the folders that mail is fetched from, and which of them holds junk, where the
+    server tells."""
     junk = await find_junk_of(session, account)
     names = [*account.mailbox.folders, *([junk] if isinstance(junk, str) else [])]
-    return list(dict.fromkeys(names)), junk if isinstance(junk, str) else None
+    return list(dict.fromkeys(names)), junk
 
 
 async def find_junk_of(session: ImapSession, account: Account) -> str | ImapRefused | None:

@@ -101,6 +101,7 @@ def test_the_folder_for_junk_is_looked_for_again_where_the_server_did_not_list_i
         async with world(tmp_path, mailbox, CODE) as here:
             here.watch()
             await until_idle(server)
+            assert isinstance(await compared(here), ImapRefused)
             server.quirks = Quirks()
             server.deliver(ADDRESS, MAIL)
             await here.messages(1)
