@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import shutil
 import sqlite3
@@ -16,12 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeGuard, TypeVar
 
-from sqlite_utils import Database
-
 from gateway import events
-from gateway.store.begin import alone_in
+from gateway.store.begin import alone_in, connect
 from gateway.store.errors import NOT_OURS, StoreError, StoreFull
-from gateway.store.schema import migrate
 from gateway.store.turn import Turn
 
 P = ParamSpec("P")
@@ -31,11 +27,11 @@ Db: TypeAlias = sqlite3.Connection
 GROUP_CALLERS = 50
 MARGIN_BYTES = 1024 * 1024  # for what is small, and must be written
 GROUP_BYTES = 8 * 1024 * 1024
-BUSY_SECONDS = 30  # another process of ours may hold the write lock for one group
 FAULTS_OF_THE_FILE = frozenset({
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY,
 })  # fmt: skip
+OF_SQLITE = (sqlite3.Error, MemoryError)  # the second is how it says SQLITE_NOMEM
 FULL_AT = 0.9  # of [retention] max_bytes, and of what the disk has for us
 
 
@@ -161,19 +157,22 @@ class Store:
     def _run(self) -> None:
         try:
             with alone_in(self._path.parent):  # two that begin it would be in each other's way
-                db = _connect(self._path)
+                db = connect(self._path)
             if self._shared:
                 db.execute("PRAGMA wal_autocheckpoint=0")
         except (sqlite3.Error, OSError) as error:
             sentence = f"{self._path}: cannot be opened: {_cause(error)}"
             self._opened.set_exception(StoreError(sentence))
             return
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - raised by `open`
             self._opened.set_exception(error)
             return
         self._opened.set_result(None)
         while group := self._next_group():
-            self._serve(db, group)
+            try:
+                self._serve(db, group)
+            except Exception as error:  # noqa: BLE001 - as of no memory: nobody waits for ever
+                self._fail(db, group, error)
         with suppress(sqlite3.Error):
             db.execute("PRAGMA optimize")
         db.close()
@@ -206,6 +205,13 @@ class Store:
                 settled = self._commit(db, writes)
             _settle_all(settled)
 
+    def _fail(self, db: Db, group: list[_Call], error: Exception) -> None:
+        """Answer all that wait for a group that was broken off, and go on with the next."""
+        with suppress(*OF_SQLITE):
+            db.execute("ROLLBACK")
+        failure = _as_store_error(error, self._path, what="nothing was read or written")
+        _settle_all([(call, _Outcome(error=failure)) for call in group])
+
     def _commit(self, db: Db, calls: list[_Call]) -> list[tuple[_Call, _Outcome]]:
         try:
             if any(call.size_bytes for call in calls):
@@ -213,8 +219,8 @@ class Store:
             db.execute("BEGIN IMMEDIATE")
             settled = [(call, self._in_savepoint(db, call)) for call in calls]
             db.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            with suppress(sqlite3.Error):
+        except (*OF_SQLITE, OSError) as error:
+            with suppress(*OF_SQLITE):
                 db.execute("ROLLBACK")
             return self._commit_alone(db, calls, error)
         self._has_failed = False
@@ -267,10 +273,10 @@ class Store:
             db.execute("BEGIN")
             outcome = _try(call.work, db)
             db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except OF_SQLITE as error:
             outcome = _Outcome(error=error)
         if _is_of_store(outcome.error):
-            with suppress(sqlite3.Error):
+            with suppress(*OF_SQLITE):
                 db.execute("ROLLBACK")
             return _Outcome(error=_as_store_error(outcome.error, self._path, what="not read"))
         return outcome
@@ -344,14 +350,16 @@ def _used_bytes(db: Db) -> int:
     return int((pages - unused) * size_bytes)
 
 
-def _is_of_store(error: BaseException | None) -> TypeGuard[sqlite3.Error]:
-    """Whether the file failed, not what was asked of it: of a full disk SQLite may have
-    undone the whole transaction already."""
+def _is_of_store(error: BaseException | None) -> TypeGuard[sqlite3.Error | MemoryError]:
+    """Whether the file failed, or memory, not what was asked of it: of a full disk SQLite may
+    have undone the whole transaction already."""
+    if isinstance(error, MemoryError):
+        return True
     return isinstance(error, sqlite3.Error) and _code_of(error) in FAULTS_OF_THE_FILE
 
 
 def _as_store_error(error: Exception, path: Path, *, what: str) -> StoreError:
-    sentence = f"{path}: {what}: {error}"
+    sentence = f"{path}: {what}: {str(error) or type(error).__name__}"
     made = StoreFull(sentence) if _is_full(error) else StoreError(sentence)
     made.__cause__ = error
     return made
@@ -368,31 +376,3 @@ def _code_of(error: Exception) -> int:
 
 def _cause(error: Exception) -> str:
     return NOT_OURS if isinstance(error, PermissionError) else str(error)
-
-
-def _connect(path: Path) -> Db:
-    is_begun = path.exists() and path.stat().st_size > 0  # else a process came no further
-    connection = sqlite3.connect(
-        path, isolation_level=None, timeout=BUSY_SECONDS, cached_statements=256
-    )
-    if not is_begun:
-        _protect(path)
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA cache_size=-32768")  # KiB
-    # a checkpoint copies and syncs: every 32 MB, so that few commits have to wait for one
-    connection.execute("PRAGMA wal_autocheckpoint=8000")  # pages
-    connection.execute("PRAGMA journal_size_limit=67108864")
-    connection.execute("PRAGMA temp_store=MEMORY")
-    migrate(Database(connection))
-    return connection
-
-
-def _protect(path: Path) -> None:
-    """Make the file its folder's owner's alone: root may type a verb before the first start."""
-    path.chmod(0o600)
-    if os.geteuid() == 0:
-        owner = path.parent.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)

@@ -187,3 +187,10 @@ def test_new_content_is_refused_at_90_percent_and_the_journal_is_still_written(
     store.write_now(retention.remove_contents, after="", sent_before=FAR, received_before=FAR)
     assert asyncio.run(accept())
     store.close()
+
+
+def test_without_memory_every_call_is_answered(tmp_path: Path) -> None:
+    """The thread ended, and whoever asked it waited for ever: sessions, workers, `/readyz`."""
+    starved = [sys.executable, str(Path(__file__).with_name("starved.py")), str(tmp_path)]
+    done = subprocess.run(starved, check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout.count("MemoryError") == 3
