@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -33,6 +34,7 @@ from gateway.store import alerts, buyers, folders, inbox, marks, suppressions, u
 from gateway.store.sqlite import Db, Store
 
 MAX_TRIES = 3
+MOST_JUDGED = 5  # times in one try
 LAST = (EffectKind.VACATION, EffectKind.REJECT, EffectKind.NOTIFY)
 STRONGEST_FIRST = ("held", "routed", "answered", "discarded")
 
@@ -47,6 +49,7 @@ class Judged:
 
     plan: Plan
     marked: tuple[marks.Mark, ...] = ()
+    seen_to: int | None = None  # of the marks, as `marks.add` wants it
     report: Reported | None = None  # that the message brings, whatever becomes of it
 
 
@@ -101,11 +104,11 @@ class Performer:
         """`known` is what was proven when it was first judged, of one that was released."""
         tries = await self._store.write(inbox.begin_try, fetched.id)
         if tries > MAX_TRIES:
-            authenticity, judged = Authenticity(), Judged(plan=_poison_plan())
+            judged = Judged(plan=_poison_plan())
+            taken = await self._store.write(self._keep, fetched, Authenticity(), judged)
         else:
             authenticity = known or await self._near.authenticate(fetched)
-            judged = await self._near.judge(fetched, authenticity)
-        taken = await self._store.write(self._keep, fetched, authenticity, judged)
+            judged, taken = await self._judge(fetched, authenticity)
         if taken is not None and isinstance(judged.report, Complaint):
             events.complaint_taken(
                 message_id=fetched.id, about=taken.about, recipients=taken.recipients
@@ -115,14 +118,27 @@ class Performer:
         for error in judged.plan.errors:
             events.policy_failed(message_id=fetched.id, tenant=fetched.tenant, error=error)
 
+    async def _judge(
+        self, fetched: Fetched, authenticity: Authenticity
+    ) -> tuple[Judged, Taken | None]:
+        """Judge a message and keep that; again where a duplicate of it was kept meanwhile."""
+        for _ in range(MOST_JUDGED):
+            judged = await self._near.judge(fetched, authenticity)
+            with suppress(marks.Outdated):
+                return judged, await self._store.write(
+                    self._keep, fetched, authenticity, judged
+                )
+        raise marks.Outdated(f"{fetched.id}: its duplicates come one after the other")
+
     def _keep(
         self, db: Db, fetched: Fetched, authenticity: Authenticity, judged: Judged
     ) -> Taken | None:
         """Keep what was decided, and take in what the message reports of another one."""
         now = self._near.now()
         is_new = inbox.store_plan(
-            db, fetched.id, authenticity, judged.plan, marked=judged.marked, now=now
-        )
+            db, fetched.id, authenticity, judged.plan, marked=judged.marked,
+            seen_to=judged.seen_to, now=now,
+        )  # fmt: skip
         if not is_new:
             return None
         if buyer := find_proven_buyer(authenticity):

@@ -103,7 +103,7 @@ class HeldSubmissions:
 def _keep_on(db: Db, ended: Ending, judged: Judged, *, now: datetime) -> None:
     plan = _with_trace_before(ended, judged.plan or Plan(effects=(), version=""))
     outbound_holds.keep_on(db, ended, judged.outgoing, plan, now=now)
-    marks.add(db, judged.marked, now=now)
+    marks.add(db, judged.marked, seen_to=judged.seen_to, now=now)
     tell(db, judged, now=now)
     if judged.discarded_by:
         people.discard(db, judged.outgoing.id, rule=judged.discarded_by, now=now)

@@ -66,6 +66,7 @@ class Judge:
         chain = await self._chains.chain_for(tenant, "inbound")
         if fetched.released:  # it goes on with the file after the one that held it
             chain = after(chain, fetched.released)
+        seen_to = await self._base.store.read(marks.newest)
         judgement = await self._runner.run(
             chain,
             fetched.content,
@@ -77,7 +78,7 @@ class Judge:
             marks.Mark(tenant=tenant.id, kind=one.kind, handle=one.handle, key=one.key)
             for one in judgement.noted
         )
-        return Judged(plan=judgement.plan, marked=marked, report=report)
+        return Judged(plan=judgement.plan, marked=marked, seen_to=seen_to, report=report)
 
     async def _read_report(
         self, fetched: Fetched, authenticity: Authenticity

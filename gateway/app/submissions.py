@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -37,6 +38,7 @@ from gateway.store.sqlite import Db
 
 HOUR = timedelta(hours=1)
 MOST_TOLD = 5
+MOST_JUDGED = 5  # times
 FIX_OF_WARNING = (
     "It was sent all the same. If Amazon writes that it did not pass it on, send it again"
     " without that; repeated, it may cost the seller the account."
@@ -52,6 +54,7 @@ class Judged:
     outgoing: Outgoing
     plan: Plan | None = None  # None: there was no file to run
     marked: tuple[marks.Mark, ...] = ()
+    seen_to: int | None = None  # of the marks, as `marks.add` wants it
     discarded_by: str = ""
     warned: tuple[str, ...] = ()  # what Amazon may not pass on
     told: tuple[Outgoing, ...] = ()  # events for the tenant's webhooks
@@ -73,7 +76,14 @@ class Submissions:
         """Return 250 once the message is on disk (RFC 5321 §6.1), or how it is refused.
 
         `per_hour` is how many messages its credential may send in an hour; None: any number.
+        Where a duplicate of it was kept meanwhile it is judged again. Raises StoreError.
         """
+        for _ in range(MOST_JUDGED):
+            with suppress(marks.Outdated):
+                return await self._accept(outgoing, per_hour=per_hour)
+        raise marks.Outdated(f"{outgoing.id}: its duplicates come one after the other")
+
+    async def _accept(self, outgoing: Outgoing, *, per_hour: int | None) -> Reply:
         now = datetime.now(UTC)
         judged = await self.judge(outgoing, now=now)
         if isinstance(judged, Reply):
@@ -139,10 +149,12 @@ class Submissions:
             chain = after(chain, hold)
         elif not chain.files:
             return Judged(outgoing=outgoing)
+        seen_to = await self._base.store.read(marks.newest)
         judgement = await self._run(chain, outgoing, tenant, now=now, hold=hold)
         for error in judgement.plan.errors:
             events.policy_failed(message_id=outgoing.id, tenant=tenant.id, error=error)
-        return await self._pool.run(self._decide, outgoing, judgement, tenant, now=now)
+        decided = await self._pool.run(self._decide, outgoing, judgement, tenant, now=now)
+        return decided if isinstance(decided, Reply) else replace(decided, seen_to=seen_to)
 
     def _decide(
         self, outgoing: Outgoing, judgement: Judgement, tenant: Tenant, *, now: datetime
@@ -285,7 +297,7 @@ def keep(
     take_out(db, outgoing, conversation=conversation, now=now)
     if judged.plan is not None:
         plans.store(db, id_, judged.plan, now=now)
-        marks.add(db, judged.marked, now=now)
+        marks.add(db, judged.marked, seen_to=judged.seen_to, now=now)
     if judged.warned:
         found = list(judged.warned)
         journal.write(db, id_, "message.warned", now=now, found=found, fix=FIX_OF_WARNING)

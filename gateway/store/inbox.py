@@ -164,11 +164,12 @@ def store_plan(
     plan: Plan,
     *,
     marked: Sequence[marks.Mark] = (),
+    seen_to: int | None = None,
     now: datetime,
 ) -> bool:
     """Commit 2: keep what was proven and decided; False when it was planned before.
 
-    What ran before a hold that it was released from stays in its trace.
+    What ran before a hold that it was released from stays in its trace. Raises marks.Outdated.
     """
     query = "SELECT plan FROM inbox WHERE message = ? AND plan IS NOT NULL"
     for row in db.execute(query, (id_,)).fetchall():
@@ -186,7 +187,7 @@ def store_plan(
         "INSERT INTO effects (message, position, effect, state) VALUES (?,?,?,'planned')",
         [(id_, at, rows.write(effect)) for at, effect in enumerate(plan.effects, start=done)],
     )
-    marks.add(db, marked, now=now)
+    marks.add(db, marked, seen_to=seen_to, now=now)
     journal.write(db, id_, "message.planned", now=now, **_planned_detail(authenticity, plan))
     return True
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from gateway.store.errors import Conflict
 from gateway.store.sqlite import Db
 
 LOOKED_BACK = timedelta(days=366)
@@ -25,6 +26,15 @@ class Mark:
     key: str
 
 
+class Outdated(Conflict):
+    """What a policy run found to be no duplicate is one by now: it is to be run again."""
+
+
+def newest(db: Db) -> int:
+    """Return the number of the newest mark: a run that begins now has seen all up to it."""
+    return int(db.execute("SELECT coalesce(max(number), 0) FROM marks").fetchone()[0])
+
+
 def count(db: Db, mark: Mark, *, since: datetime) -> int:
     """Return how often this was marked since then."""
     query = (
@@ -35,8 +45,14 @@ def count(db: Db, mark: Mark, *, since: datetime) -> int:
     return int(row[0])
 
 
-def add(db: Db, marked: Sequence[Mark], *, now: datetime) -> None:
-    """Record what a policy run saw, in the transaction of its Plan."""
+def add(db: Db, marked: Sequence[Mark], *, seen_to: int | None = None, now: datetime) -> None:
+    """Record what a policy run saw, in the transaction of its Plan.
+
+    `seen_to` is `newest` from before the run: raises Outdated where a duplicate was kept since,
+    such as the same mail in another folder, or by another session.
+    """
+    if seen_to is not None and any(_is_outdated(db, one, seen_to) for one in marked):
+        raise Outdated("a duplicate of it was kept in this moment; it is judged again")
     db.executemany(
         "INSERT INTO marks (tenant, kind, handle, key, at) VALUES (?,?,?,?,?)",
         [(*_key(one), now.timestamp()) for one in marked],
@@ -89,6 +105,15 @@ def _forget(db: Db, table: str, before: float, limit: int) -> bool:
         (limit, before),
     )
     return gone.rowcount == limit
+
+
+def _is_outdated(db: Db, mark: Mark, seen_to: int) -> bool:
+    """Of a limit one more or less does not count; two of a duplicate would both go on."""
+    if mark.kind != "duplicate":
+        return False
+    where = "tenant = ? AND kind = ? AND handle = ? AND key = ? AND number > ?"
+    query = f"SELECT 1 FROM marks WHERE {where} LIMIT 1"
+    return db.execute(query, (*_key(mark), seen_to)).fetchone() is not None
 
 
 def _key(mark: Mark) -> tuple[str, str, str, str]:

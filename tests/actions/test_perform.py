@@ -54,6 +54,7 @@ class Scene:
     tenant: Tenant = ACME
     now: datetime = NOON
     marked: tuple[marks.Mark, ...] = ()
+    seen_to: list[int] = field(default_factory=list)  # of the next judgements
     judged: int = 0
     learned: list[str] = field(default_factory=list)
     fails: bool = False
@@ -70,7 +71,8 @@ class Scene:
         if self.fails:
             raise RuntimeError("killed")
         plan = Plan(effects=self.effects, version="v1")
-        return Judged(plan=plan, marked=self.marked, report=self.complaint)
+        seen_to = self.seen_to.pop(0) if self.seen_to else None
+        return Judged(plan=plan, marked=self.marked, seen_to=seen_to, report=self.complaint)
 
     def way_for(self, *_: object) -> Way:
         if self.way_fails:
@@ -321,6 +323,15 @@ def test_limits_that_a_chain_asked_for_are_counted_with_its_plan(store: Store) -
     scene = Scene(store, effects=(KEEP,), marked=(seen,))
     scene.perform(scene.receive())
     assert store.read_now(marks.count, seen, since=NOON - timedelta(seconds=1)) == 1
+
+
+def test_what_was_judged_beside_its_duplicate_is_judged_again(store: Store) -> None:
+    """One mail in two folders is fetched at once: neither was a duplicate at first."""
+    seen = marks.Mark(tenant="acme", kind="duplicate", handle="h", key="k")
+    store.write_now(marks.add, [seen], now=NOON)
+    scene = Scene(store, effects=(KEEP,), marked=(seen,), seen_to=[0, 1])
+    assert scene.perform(scene.receive()) == "routed"
+    assert scene.judged == 2
 
 
 def test_a_message_nobody_knows_has_no_outcome(store: Store) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -25,6 +27,7 @@ from gateway.store import alerts, buyers, people, tenants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Store
 
+T = TypeVar("T")
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ANN, BEN = "x1@marketplace.amazon.de", "y2@marketplace.amazon.de"
 SHOP, OTHER = "shop@qq.com", "other@163.com"
@@ -55,29 +58,41 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def submit(store: Store, home: Path, sender: str, *, to: str, tenant: str = "acme") -> Reply:
-    outgoing = Outgoing(
+def written(sender: str, *, to: str, tenant: str = "acme") -> Outgoing:
+    return Outgoing(
         id=new_id(), tenant=tenant, lane=Lane(tenant, LaneKind.NONE, ""), kind=Kind.SUBMISSION,
         envelope=Envelope(
             return_path=parse_address("verp@acme.example"),
             recipients=(Recipient(parse_address(to)),),
         ),
-        content=f"From: {sender}\r\nTo: {to}\r\n\r\nHello\r\n".encode(),
+        content=(
+            f"From: {sender}\r\nTo: {to}\r\nMessage-ID: <1@acme.example>\r\n\r\nHello\r\n"
+        ).encode(),
         message_id="<1@acme.example>", header_from=sender,
     )  # fmt: skip
 
-    async def work() -> Reply:
-        settings = Settings(path=home / "gateway.conf", alerts=ALERTS)
-        base = await lay_foundation(settings, store)
-        chains = await open_chains(base)
-        submissions = Submissions(base, chains)
-        try:
-            return await submissions.accept(outgoing, per_hour=None)
-        finally:
-            submissions.close()
-            chains.close()
 
-    return asyncio.run(work())
+async def with_submissions(
+    store: Store, home: Path, work: Callable[[Submissions], Awaitable[T]]
+) -> T:
+    settings = Settings(path=home / "gateway.conf", alerts=ALERTS)
+    base = await lay_foundation(settings, store)
+    chains = await open_chains(base)
+    submissions = Submissions(base, chains)
+    try:
+        return await work(submissions)
+    finally:
+        submissions.close()
+        chains.close()
+
+
+def submit(store: Store, home: Path, sender: str, *, to: str, tenant: str = "acme") -> Reply:
+    outgoing = written(sender, to=to, tenant=tenant)
+
+    async def work(submissions: Submissions) -> Reply:
+        return await submissions.accept(outgoing, per_hour=None)
+
+    return asyncio.run(with_submissions(store, home, work))
 
 
 def return_paths(store: Store) -> list[str]:
@@ -127,6 +142,27 @@ def test_answers_go_to_a_token_of_the_conversation_where_the_sender_asks_for_it(
     (edits, conversation), (others, _) = store.read_now(look)
     assert f"desk+c-{conversation.lower()}-" in edits
     assert "+c-" not in others
+
+
+def test_of_two_that_are_handed_in_at_once_one_is_the_duplicate(
+    store: Store, tmp_path: Path
+) -> None:
+    """Each was judged before the other was kept: both would have left."""
+    (tmp_path / "policies" / "outbound").mkdir(parents=True)
+    policy = tmp_path / "policies" / "outbound" / "10-once.sieve"
+    policy.write_text('require "duplicate";\nif duplicate { discard; stop; }\n')
+
+    async def twice(submissions: Submissions, outgoing: Outgoing) -> None:
+        both = (replace(outgoing, id=new_id()) for _ in range(2))
+        replies = await asyncio.gather(
+            *(submissions.accept(one, per_hour=None) for one in both)
+        )
+        assert [one.code for one in replies] == [250, 250]
+
+    outgoing = written("desk@globex.example", to="ann@x.example", tenant="globex")
+    asyncio.run(with_submissions(store, tmp_path, lambda one: twice(one, outgoing)))
+    found = store.read_now(people.entries, state="cancelled")
+    assert len(found) == len(store.read_now(people.entries)) == 1
 
 
 def test_a_change_of_tenants_between_judgement_and_commit_counts(

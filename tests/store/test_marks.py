@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+
+import pytest
 
 from gateway.store import marks
 from gateway.store.sqlite import Store
@@ -29,6 +32,18 @@ def counts(store: Store) -> tuple[int, int]:
         store.read_now(marks.count, MARK, since=since),
         store.read_now(marks.answers_to, tenant="acme", sender=SENDER, since=since),
     )
+
+
+def test_a_duplicate_that_was_kept_since_is_no_limit(store: Store) -> None:
+    before = store.read_now(marks.newest)
+    limit = replace(MARK, kind="limit")
+    for mark in (MARK, limit):
+        store.write_now(marks.add, [mark], seen_to=before, now=NOON)
+    store.write_now(marks.add, [limit], seen_to=before, now=NOON)
+    with pytest.raises(marks.Outdated):
+        store.write_now(marks.add, [MARK], seen_to=before, now=NOON)
+    store.write_now(marks.add, [MARK], seen_to=store.read_now(marks.newest), now=NOON)
+    assert counts(store) == (2, 0)
 
 
 def test_what_is_older_than_anybody_looks_back_is_removed_in_small_steps(store: Store) -> None:
