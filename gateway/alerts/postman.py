@@ -24,24 +24,30 @@ class Postman:
         self._store = store
         self._send = send
         self._settings = settings
+        self._taken: dict[str, str] = {}  # what was said to those that were not written down
 
     async def go_round(self, *, now: datetime) -> None:
         """Try every alert that is due; nothing that the server does is raised.
 
-        When the server lets nobody in, those behind the first one wait untried.
+        When the server lets nobody in, those behind the first one wait untried. What it took
+        is not sent again where that could not be written down, as on a full disk. Raises
+        StoreError.
         """
         shut: str | None = None
         for alert in await self._store.read(alerts.due_alerts, now=now):
             if shut is not None:
                 await self._defer(alert, shut, now=now)
                 continue
-            last = await self._try(alert)
-            if last.is_ok:
-                await self._store.write(alerts.finish_alert, alert, outcome=alerts.SENT)
-                events.alert_tried(alert=alert, outcome="sent", reply=last.said)
-                continue
-            await self._defer(alert, last.said, now=now)
-            shut = None if last.name in ABOUT_THE_MAIL else last.said
+            if alert.message_id not in self._taken:
+                last = await self._try(alert)
+                if not last.is_ok:
+                    await self._defer(alert, last.said, now=now)
+                    shut = None if last.name in ABOUT_THE_MAIL else last.said
+                    continue
+                self._taken[alert.message_id] = last.said
+            await self._store.write(alerts.finish_alert, alert, outcome=alerts.SENT)
+            said = self._taken.pop(alert.message_id)
+            events.alert_tried(alert=alert, outcome="sent", reply=said)
 
     async def _try(self, alert: Alert) -> Step:
         """Return the last step that was taken; one of ours when none could be."""
