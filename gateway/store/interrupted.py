@@ -28,9 +28,12 @@ FAULT = "a fault of the gateway kept it from being sent; its log has more"
 
 
 def cut_short(db: Db, batches: Sequence[Batch], *, now: datetime) -> None:
-    """Queue again what was being sent, and have the journal tell that: perhaps it was."""
+    """Queue again what was being sent, and have the journal tell that: perhaps it was.
+
+    It does not count: that we were stopped was no fault of the mail.
+    """
     for batch in batches:
-        _interrupt(db, "token = ?", (batch.token,), now=now)
+        _interrupt(db, "token = ?", (batch.token,), counts=False, now=now)
 
 
 def take_back(db: Db, *, owner_prefix: str, now: datetime) -> int:
@@ -71,11 +74,14 @@ def set_back(db: Db, batch: Batch, *, perhaps: bool, now: datetime) -> None:
         _queue_again(db, number, message, count=count, rests_until=now + rest, reason=FAULT)
 
 
-def _interrupt(db: Db, where: str, values: tuple[object, ...], *, now: datetime) -> int:
+def _interrupt(
+    db: Db, where: str, values: tuple[object, ...], *, counts: bool = True, now: datetime
+) -> int:
     """Queue again what was being sent; what ends the process again and again rests ever longer,
     so that it does not keep all others from leaving."""
     rows = _claimed(db, where, values)
-    for number, message, recipient, lane, count in rows:
+    for number, message, recipient, lane, with_this in rows:
+        count = with_this if counts else with_this - 1
         rests_until = now + _rest_after(count - MANY) if count >= MANY else None
         journal.write(
             db, message, "delivery.interrupted", now=now, recipient=recipient, lane=lane,

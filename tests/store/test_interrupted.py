@@ -54,6 +54,13 @@ def test_a_mail_that_ends_the_process_again_and_again_rests_ever_longer(store: S
         store.write_now(interrupted.take_back, owner_prefix="node/", now=now)
 
 
+def test_a_mail_does_not_rest_because_the_gateway_was_stopped_often(store: Store) -> None:
+    store.write_now(queue.accept, outgoing(), now=NOON)
+    for _ in range(interrupted.MANY + 1):
+        store.write_now(interrupted.cut_short, claim(store), now=NOON)
+    assert len(claim(store)) == 1
+
+
 def test_what_was_tried_to_the_end_begins_to_count_anew(store: Store) -> None:
     store.write_now(queue.accept, outgoing(), now=NOON)
     for _ in range(interrupted.MANY - 1):
