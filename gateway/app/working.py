@@ -12,7 +12,7 @@ from gateway import events
 from gateway.app.turns import Turns
 from gateway.sieve.interface import CompileError
 from gateway.store import holds, inbox
-from gateway.store.errors import StoreError
+from gateway.store.errors import Conflict, StoreError
 from gateway.store.inbox import Unfinished
 from gateway.store.sqlite import Store
 
@@ -95,7 +95,7 @@ class Work:
         except Exception as error:  # noqa: BLE001 - it stays at its state and is tried again
             self._not_before[id_] = time.monotonic() + TRY_AGAIN_SECONDS
             events.work_failed(message_id=id_, error=error)
-            if isinstance(error, NOT_ITS_FAULT):
+            if isinstance(error, NOT_ITS_FAULT) and not isinstance(error, Conflict):
                 await self._take_back(id_)
         else:
             self._not_before.pop(id_, None)

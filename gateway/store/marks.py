@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from gateway.store.errors import Conflict
+from gateway.store.errors import StoreError
 from gateway.store.sqlite import Db
 
 LOOKED_BACK = timedelta(days=366)
@@ -26,7 +26,7 @@ class Mark:
     key: str
 
 
-class Outdated(Conflict):
+class Outdated(StoreError):
     """What a policy run found to be no duplicate is one by now: it is to be run again."""
 
 

@@ -13,7 +13,7 @@ from gateway.app.working import Work
 from gateway.net.concurrency import spawn, stop_tasks
 from gateway.sieve.interface import CompileError
 from gateway.store import inbox
-from gateway.store.errors import StoreError
+from gateway.store.errors import Conflict, StoreError
 from gateway.store.inbox import Unfinished
 from gateway.store.sqlite import Store
 from tests.actions.occasions import NOON, fetched, mail
@@ -64,6 +64,26 @@ def test_a_try_that_we_cut_short_does_not_count(
     left = asyncio.run(life(store))
     store.close()
     assert [one.was_begun for one in left] == [False] * len(SUBJECTS)
+
+
+def test_a_fault_that_a_mail_brings_out_counts(tmp_path: Path) -> None:
+    """Else it would be tried for ever, and no person asked."""
+
+    async def life(store: Store) -> list[Unfinished]:
+        async def perform(id_: str) -> None:
+            await store.write(inbox.begin_try, id_)
+            raise Conflict("what it asks for goes against what is there")
+
+        work = Work(store, perform, queued=lambda: None, now=lambda: NOON)
+        for at in range(len(SUBJECTS)):
+            await work._bring_to_its_end(id_of(at))
+        return await store.read(inbox.unfinished)
+
+    with_mail(tmp_path)
+    store = Store.open(tmp_path / "gateway.db")
+    left = asyncio.run(life(store))
+    store.close()
+    assert [one.was_begun for one in left] == [True] * len(SUBJECTS)
 
 
 def with_mail(directory: Path) -> None:
