@@ -13,6 +13,7 @@ from gateway.cli.mailbox_reauth import reauth
 from gateway.cli.mailbox_state import answers, delete, pause, resume
 from gateway.cli.opening import Config, Json, OfTenant, Opened, Verbs, opened, utc_now
 from gateway.cli.output import print_json, print_next, print_table, stamp
+from gateway.cli.readiness import NOT_RUNNING, ask_server
 from gateway.mail.tenant import Mailbox
 from gateway.mailbox.health import Health
 from gateway.mailbox.renewal import expires_on
@@ -25,6 +26,7 @@ from gateway.store.states import MailboxState, mailbox_states
 
 UNTRIED = "it was not tried yet"
 UNTRIED_FIX = "gateway serve"
+HELD_BACK_FIX = "gateway policy check"  # it runs, and fetches nothing that it cannot judge
 NEWER_REFUSED = "the code that a file brought was refused; the one before it is in use"
 
 
@@ -63,6 +65,12 @@ def rows_of(gateway: Opened) -> list[dict[str, Any]]:
     days = gateway.store.read_now(codes.days)
     refused = gateway.store.read_now(lanes.refused)
     dead_after = gateway.settings.mailboxes.dead_after
+    known = gateway.store.read_now(tenants.load_all)
+    boxes = [(one, box) for one in known.values() for box in one.mailboxes.values()]
+    untried_fix = UNTRIED_FIX
+    if any(mailbox.address not in states for _, mailbox in boxes):
+        runs = ask_server(gateway.settings.console.address) != [NOT_RUNNING]
+        untried_fix = HELD_BACK_FIX if runs else UNTRIED_FIX
     return [
         row_of(
             tenant.id,
@@ -74,9 +82,9 @@ def rows_of(gateway: Opened) -> list[dict[str, Any]]:
             ),
             provider=catalogue.get(mailbox.provider),
             code=days.get(mailbox.address),
+            untried_fix=untried_fix,
         )
-        for tenant in gateway.store.read_now(tenants.load_all).values()
-        for mailbox in tenant.mailboxes.values()
+        for tenant, mailbox in boxes
     ]
 
 
@@ -98,12 +106,13 @@ def row_of(
     *,
     provider: Provider | None,
     code: CodeDays | None = None,
+    untried_fix: str = UNTRIED_FIX,
 ) -> dict[str, Any]:
     """Return a mailbox as `mailbox list --json` shows it.
 
     One that was never tried is suspect: nothing proves yet that its sign-in works.
     """
-    reason, fix = (state.reason, state.fix) if state else (UNTRIED, UNTRIED_FIX)
+    reason, fix = (state.reason, state.fix) if state else (UNTRIED, untried_fix)
     if code and code.is_newer_refused and reason is None:
         reason = NEWER_REFUSED
         fix = f"mend that file and apply again, or gateway mailbox reauth {mailbox.address}"

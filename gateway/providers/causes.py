@@ -193,7 +193,7 @@ CAUSES: dict[str, Cause] = {
     "bulk-authentication": Cause(
         Turn.SENDER_DOMAIN,
         "The recipient's provider wants SPF, DKIM and DMARC for your domain.",
-        "See the DNS check.",
+        "Look up its records: gateway domain check DOMAIN.",
     ),
     # Of the standards, at any provider.
     "no-smtputf8": Cause(

@@ -9,6 +9,7 @@ from gateway.providers.catalogue import load_catalogue
 from gateway.store.lanes import pause_lane, resume_lane
 from gateway.store.states import MailboxState, save_mailbox_state
 from tests.cli.running import TENANT, Cli
+from tests.cli.test_status import console
 
 MAILBOX = '[mailboxes."shop@163.com"]\nprovider = "netease-163"\npassword_file = "code"\n'
 KEYS = [
@@ -32,6 +33,16 @@ def test_mailboxes_are_listed_in_the_shape_others_rely_on(cli: Cli) -> None:
     )  # fmt: skip
     assert row["last_fetched_at"] == "2026-11-24T12:00:00.000Z"
     assert "shop@163.com" in cli.say("mailbox", "list")
+
+
+def test_what_keeps_a_mailbox_from_being_tried_is_named(cli: Cli) -> None:
+    cli.write("code", "ABCDEF\n")
+    cli.apply(TENANT + MAILBOX)
+    assert cli.json("mailbox", "list")[0]["fix"] == "gateway serve"
+    with console() as port:
+        settings = f'[server]\nstate="state"\n[console]\naddress="127.0.0.1:{port}"'
+        cli.write("gateway.conf", settings)
+        assert cli.json("mailbox", "list")[0]["fix"] == "gateway policy check"
 
 
 def test_a_mailbox_that_is_read_and_cannot_send_is_not_well(cli: Cli) -> None:
