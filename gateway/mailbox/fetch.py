@@ -134,7 +134,7 @@ class Fetcher:
         """Try one message: True closes its UID, ImapRefused ends the session."""
         key = (at.folder, listed.uid)
         begun = await self._store.write(folders.begin_try, at, listed.uid)
-        tries = begun.number - self._excused.get(key, 0)
+        tries = begun.number
         if begun.was_missed:
             self._missed.add(key)
         if tries > TRIES_WITH_BYTES:
@@ -143,7 +143,7 @@ class Fetcher:
         try:
             content = await read_content(session, listed)
         except (Unreachable, asyncio.CancelledError):
-            self._excuse(key)
+            await self._excuse(at, listed.uid)
             raise
         if isinstance(content, ImapRefused) and content.code == "BYE" and tries < TRIES:
             return content
@@ -162,8 +162,12 @@ class Fetcher:
             return True
         return earlier or await self._store_one(session, at, fetched)
 
-    def _excuse(self, key: tuple[str, int]) -> None:
-        self._excused[key] = min(EXCUSED, self._excused.get(key, 0) + 1)
+    async def _excuse(self, at: Cursor, uid: int) -> None:
+        """Take back a try that says nothing of its message, for a next life of ours, too."""
+        key = (at.folder, uid)
+        self._excused[key] = self._excused.get(key, 0) + 1
+        if self._excused[key] <= EXCUSED:
+            await self._store.write(folders.excuse_try, at, uid)
 
     def _forget(self, key: tuple[str, int]) -> None:
         for memory in (self._excused, self._failed, self._faults):
@@ -208,7 +212,7 @@ class Fetcher:
                 now=self._now(),
             )
         except StoreError:  # no room: nothing is wrong with the message
-            self._excuse(key)
+            await self._excuse(at, fetched.uid)
             raise
         except Exception as error:  # noqa: BLE001 - one message must not stop a mailbox
             self._faults[key] = f"{type(error).__name__} while it was stored"
@@ -225,7 +229,8 @@ class Fetcher:
             self._arrived(fetched.id)
         if not self._marks(fetched.folder):
             return True
-        self._excuse(key)  # it is ours: what ends the session now says nothing of it
+        # it is ours: what ends the session now says nothing of it
+        await self._excuse(at, fetched.uid)
         return await self._mark(session, at, fetched)
 
     def _marks(self, folder: str) -> bool:

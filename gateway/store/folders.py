@@ -234,6 +234,15 @@ def begin_try(db: Db, at: Cursor, uid: int) -> Try:
     return Try(number=row[0], was_missed=bool(row[1])) if row else Try()
 
 
+def excuse_try(db: Db, at: Cursor, uid: int) -> None:
+    """Take back a try that was counted."""
+    db.execute(
+        "UPDATE open_uids SET tries = max(0, tries - 1) WHERE mailbox = ? AND folder = ?"
+        " AND uidvalidity = ? AND uid = ?",
+        (at.mailbox, at.folder, at.uidvalidity, uid),
+    )
+
+
 def close_uid(db: Db, at: Cursor, uid: int) -> None:
     """Forget a UID that is done with, or that the server no longer has."""
     where = "mailbox = ? AND folder = ? AND uidvalidity = ? AND uid = ?"

@@ -106,6 +106,37 @@ def test_bytes_that_the_server_cannot_give_are_set_aside_without(
     run(work)
 
 
+def test_a_stop_of_ours_is_not_held_against_a_message(tmp_path: Path) -> None:
+    """However often the gateway is stopped while it takes a large one in."""
+
+    async def work() -> None:
+        server = MailboxServer()
+        await server.start()
+        server.add_account(SHOP, "code")
+        mailbox = mailbox_at(server.port, SHOP)
+        async with world(tmp_path, mailbox, "code") as here:
+            await begun(here)
+            await here.watchers.stop()
+            server.deliver(SHOP, letter("large") + bytes(20 * 1024 * 1024))
+            for _ in range(TRIES + 1):
+                tried = await here.store.read(tries)
+                here.update()
+                while await here.store.read(tries) == tried:
+                    continue
+                await here.watchers.stop()
+            here.update()
+            await here.messages(1)
+            assert await here.store.read(aside) == []
+        await server.stop()
+
+    run(work)
+
+
+def tries(db: Db) -> int:
+    (found,) = db.execute("SELECT coalesce(max(tries), 0) FROM open_uids").fetchone()
+    return int(found)
+
+
 def test_a_header_that_is_made_to_take_minutes_is_set_aside_unread(tmp_path: Path) -> None:
     async def work() -> None:
         server = MailboxServer()
