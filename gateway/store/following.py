@@ -56,8 +56,8 @@ def lane_of_sender(db: Db, outgoing: Outgoing) -> Lane | None:
 def follow_senders(db: Db, tenant: Tenant, *, now: datetime) -> dict[tuple[Lane, Lane], int]:
     """Have what waits leave by the upstream of its sender; return how many by (from, to).
 
-    What is being sent goes on by the new one if it has to be tried again. What no helpdesk
-    handed in follows only where it has no way at all.
+    What is being sent goes on by the new one if it has to be tried again. What neither a
+    helpdesk nor a mailbox of the tenant writes follows only where it has no way at all.
     """
     key = {"tenant": tenant.id}
     authors = db.execute(
@@ -65,18 +65,30 @@ def follow_senders(db: Db, tenant: Tenant, *, now: datetime) -> dict[tuple[Lane,
     ).fetchall()
     moved: Counter[tuple[Lane, Lane]] = Counter()
     for header_from, kind, lane_kind, name in authors:
-        sender = tenant.find_sender(header_from)
-        if sender is None or sender.upstream not in tenant.upstreams:
-            continue
         before = Lane(tenant.id, LaneKind(lane_kind), name)
-        lane = _lane(before, sender.upstream)
-        if lane == before or (name and kind != Kind.SUBMISSION):
+        upstream = _upstream_of(tenant, header_from, Kind(kind), has_way=bool(name))
+        lane = _lane(before, upstream)
+        if upstream not in tenant.upstreams or lane == before:
             continue
         where = {"header_from": header_from, "kind": kind, "lane_kind": lane_kind, "lane": name}
         ids = db.execute(f"SELECT m.id {WAITING_MAIL} AND {OF_AUTHOR}", key | where).fetchall()
         for (message,) in ids:
             moved[before, lane] += _move(db, message, before, lane, now=now)
     return dict(moved)
+
+
+def _upstream_of(tenant: Tenant, author: str, kind: Kind, *, has_way: bool) -> str | None:
+    """Return by which upstream an author's mail leaves now; None: it stays where it is.
+
+    A mailbox's answers leave by its own upstream, else by that of its sender (design §12).
+    """
+    sender, mailbox = tenant.find_sender(author), tenant.mailboxes.get(author.casefold())
+    of_sender = sender.upstream if sender else None
+    if kind is Kind.SUBMISSION or not has_way:
+        return of_sender
+    if kind is not Kind.ANSWER or mailbox is None:
+        return None
+    return mailbox.upstream or of_sender
 
 
 def _lane(before: Lane, upstream: str | None) -> Lane:

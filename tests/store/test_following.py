@@ -43,7 +43,12 @@ def seal(tmp_path: Path) -> Seal:
 
 
 def apply(
-    store: Store, seal: Seal, *names: str, sender: Mapping[str, str], prune: bool = False
+    store: Store,
+    seal: Seal,
+    *names: str,
+    sender: Mapping[str, str],
+    mailboxes: Mapping[str, Mapping[str, str]] = {},
+    prune: bool = False,
 ) -> list[Change]:
     """Have `sender` as the settings of support@acme.example beside upstreams of these names."""
     table = {
@@ -51,6 +56,7 @@ def apply(
         "domains": {"acme.example": {}},
         "upstreams": {name: {"host": f"{name}.example"} for name in names},
         "senders": {"*@acme.example": sender},
+        "mailboxes": mailboxes,
     }
     file = read_tenant_file(table)
     return store.write_now(tenants.apply_tenant, file, {}, seal, prune=prune, now=NOON)
@@ -158,6 +164,18 @@ def test_an_answer_stays_on_the_way_of_its_mailbox(store: Store, seal: Seal) -> 
     store.write_now(queue.accept, answer, now=NOON)
     give(store, seal, "ses")
     assert lane_of(store, answer.id) == "sendgrid"
+
+
+@pytest.mark.parametrize(("own", "way"), [({}, "ses"), ({"upstream": "sendgrid"}, "sendgrid")])
+def test_an_answer_follows_the_sender_of_its_mailbox_unless_that_has_an_upstream(
+    store: Store, seal: Seal, own: Mapping[str, str], way: str
+) -> None:
+    give(store, seal, "sendgrid")
+    answer = replace(outgoing(), kind=Kind.ANSWER)
+    store.write_now(queue.accept, answer, now=NOON)
+    mailboxes = {"support@acme.example": {"provider": "gmail", **own}}
+    apply(store, seal, "sendgrid", "ses", sender={"upstream": "ses"}, mailboxes=mailboxes)
+    assert lane_of(store, answer.id) == way
 
 
 @pytest.mark.parametrize("before", [NOWHERE, LANE])
