@@ -85,9 +85,9 @@ class Alarms:
                 if looks % COUNT_EVERY_LOOKS == 0:
                     self._counted = await self._count(datetime.now(UTC))
                 await self._look(datetime.now(UTC))
+                looks += 1  # else what was to be counted would pass for nothing at all
             except StoreError as error:  # such as a full disk: it may pass
                 events.task_failed(task="look for troubles", error=error)
-            looks += 1
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def keep_sending(self) -> None:
