@@ -94,6 +94,8 @@ def read_tenant_file(table: Mapping[str, Any]) -> TenantFile:
             if (kind, folded) in items:
                 raise SchemaError(f"[{section}]", f"{folded} stands there twice")
             items[kind, folded] = dict(item)
+            if kind == "upstream" and isinstance(box := item.get("mailbox"), str):
+                items[kind, folded]["mailbox"] = _as_mailbox(box)
     return TenantFile(tenant=build_tenant(id_, settings, items), settings=settings, items=items)
 
 
@@ -189,6 +191,14 @@ def _read_item(
         if error.key == "password":
             message = "a password does not stand here: write it to a file, and password_file"
         raise SchemaError(f"[{section}.{_toml_name(name)}] {error.key}", message) from error
+
+
+def _as_mailbox(address: str) -> str:
+    """Return an address as mailboxes are called; what is none is for `find_faults`."""
+    try:
+        return parse_address(address).key
+    except ValueError:
+        return address
 
 
 def _where_is(account: Upstream | Mailbox) -> str:

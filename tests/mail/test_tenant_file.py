@@ -43,6 +43,13 @@ def test_a_tenant_file_becomes_a_tenant_with_its_names_folded() -> None:
     assert list(find_faults(tenant, providers=PROVIDERS)) == []
 
 
+def test_an_upstream_names_its_mailbox_in_any_case() -> None:
+    text = 'tenant = "acme"\n[mailboxes."Shop@163.com"]\nprovider = "netease-163"\n'
+    file = read_tenant_file(tomllib.loads(f'{text}[upstreams.x]\nmailbox = "Shop@163.COM"'))
+    assert list(find_faults(file.tenant, providers=PROVIDERS)) == []
+    assert file.items["upstream", "x"]["mailbox"] == "shop@163.com"  # as the store looks for it
+
+
 def test_a_tenant_written_out_reads_back_as_the_same() -> None:
     file = read_tenant_file(tomllib.loads(WHOLE))
     again = read_tenant_file(tomllib.loads(as_toml("acme", file.settings, file.items)))
