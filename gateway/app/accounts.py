@@ -203,6 +203,8 @@ class Accounts:
         endpoint = _endpoint(upstream, provider, address.rpartition("@")[2])
         if endpoint is None:
             return None
+        if login is not None:
+            login = replace(login, secret=provider.login.as_sent(login.secret))
         return Account(
             endpoint=endpoint,
             credentials=login,

@@ -129,6 +129,7 @@ class _Proving:
     async def _open(self, session: ImapSession, secret: str) -> Folder | ImapRefused:
         self._begin("login")
         account = self._account
+        secret = account.provider.login.as_sent(secret)
         if refused := await session.login(account.username, secret, oauth2=account.oauth2):
             return refused
         self._next("id")

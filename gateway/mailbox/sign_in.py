@@ -50,7 +50,8 @@ async def _sign_in(
     session: ImapSession, account: Account, secret: str, *, renew: Renew | None
 ) -> ImapRefused | None:
     """Sign in; an access token that is refused before its time is renewed once."""
-    refused = await session.login(account.username, secret, oauth2=account.oauth2)
+    sent = account.provider.login.as_sent(secret)
+    refused = await session.login(account.username, sent, oauth2=account.oauth2)
     if refused is None or refused.code == "BYE" or not account.oauth2 or renew is None:
         return refused
     token = await renew(secret)

@@ -43,12 +43,17 @@ class LoginRules:
     secret: str = "password"  # noqa: S105  (the kind of secret, not one)
     secret_alternatives: tuple[str, ...] = ()
     secret_shape: str = ""
+    secret_in_groups: bool = False  # shown with blanks that are none of it
     secret_note: str = ""
     secret_life_days: int = 0  # 0: no fixed term is known
     secret_life_note: str = ""
     password_for: tuple[str, ...] = ("imap", "smtp")  # what a secret that is no token opens
     setup: tuple[str, ...] = ()  # what a person does before
     manage_at: str = ""  # where the secrets in use are listed and revoked
+
+    def as_sent(self, secret: str) -> str:
+        """Return a secret, as a person copied it, as the server is to have it."""
+        return "".join(secret.split()) if self.secret_in_groups else secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from gateway.config import Settings
 from gateway.delivery.upstream import Account
 from gateway.mail.delivery import Batch, Kind, Lane, LaneKind
 from gateway.mail.envelope import Envelope
-from gateway.mail.tenant import Security
+from gateway.mail.tenant import Security, Upstream
 from gateway.mail.tenant_file import read_tenant_file
 from gateway.providers.catalogue import load_catalogue
 from gateway.store import tenants
@@ -121,6 +121,19 @@ def test_a_mailboxs_own_account_names_mail_where_its_copy_may_tell_another_id(
     found = find(accounts, name)
     assert found is not None
     assert found.names_mail is names
+
+
+def test_a_secret_that_is_shown_in_groups_is_sent_without_their_blanks(
+    accounts: Accounts,
+) -> None:
+    """Google shows its app passwords so."""
+    groups = "abcd efgh\u00a0ijkl mnop"
+    for provider, sent in (("gmail", "abcdefghijklmnop"), ("zoho", groups)):
+        upstream = Upstream(name="x", provider=provider)
+        account = accounts.of_upstream(upstream, sender="a@acme.example", secret=groups)
+        assert account is not None
+        assert account.credentials is not None
+        assert account.credentials.secret == sent
 
 
 def test_a_route_is_not_signed_for(accounts: Accounts) -> None:

@@ -11,7 +11,7 @@ from gateway.mailbox.account import account_of
 from gateway.mailbox.connect import Proof, prove
 from gateway.net.imap import ImapPools
 from gateway.sandbox.mailbox import MailboxServer
-from gateway.sandbox.quirks import NETEASE, Quirks
+from gateway.sandbox.quirks import GMAIL, NETEASE, Quirks
 from tests.mailbox.world import CATALOGUE, mailbox_at, run
 
 ADDRESS, CODE = "shop@163.com", "authorization-code"
@@ -78,6 +78,16 @@ def test_a_mailbox_whose_mail_is_not_told_now_can_be_connected() -> None:
             assert proof.failure is None
             assert proof.begun is not None
             assert proof.begun.beginning.baseline_uid == 1
+
+    run(work)
+
+
+def test_an_app_password_is_taken_as_google_shows_it() -> None:
+    async def work() -> None:
+        async with provider(GMAIL) as here:
+            here.server.add_account(ADDRESS, "abcdefghijklmnop")
+            proof = await here.prove("abcd efgh ijkl mnop", preset="gmail")
+            assert proof.failure is None
 
     run(work)
 
