@@ -34,9 +34,10 @@ from gateway.cli.probing import as_document, print_steps, try_mailbox
 from gateway.cli.refusal import Refusal
 from gateway.mail.tenant import Mailbox
 from gateway.mail.tenant_file import Items
-from gateway.store import grants, tenants
+from gateway.store import grants, states, tenants
 from gateway.store.sealing import Seal
 from gateway.store.sqlite import Db
+from gateway.store.states import MailboxState
 
 if TYPE_CHECKING:  # it brings Twisted
     from gateway.app.proving import Tried
@@ -210,6 +211,8 @@ def _save(
         grants.authorize(db, seal, tenant, address, granted, now=now)
     if begun is not None:
         begun.keep(db, address, now=now)
+    # proven: what a file brings from now on is only a candidate
+    states.save_mailbox_state(db, MailboxState(address=address, state="ok", since=now))
 
 
 def _tell(
