@@ -200,7 +200,9 @@ class Wire(imaplib.IMAP4):
 
     def _explain_greeting(self, error: imaplib.IMAP4.error) -> NoReturn:
         self._check_bye()
-        raise error
+        if isinstance(error, imaplib.IMAP4.abort):
+            raise error
+        raise self.abort("its greeting is none of an IMAP server") from error
 
     def _wrap(self) -> None:
         context = shared_context(self._endpoint.ca_files)

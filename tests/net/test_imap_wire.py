@@ -82,11 +82,15 @@ def test_a_greeting_that_refuses_is_a_value() -> None:
         )
 
 
-def test_a_server_that_is_none_is_unreachable() -> None:
-    with (
-        scripted(greeting=b"SSH-2.0-OpenSSH_9.2\r\n") as endpoint,
-        pytest.raises(Unreachable, match="unexpected response"),
-    ):
+@pytest.mark.parametrize(
+    ("greeting", "why"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "unexpected response"),
+        (b"+OK POP3 ready\r\n", "its greeting is none of an IMAP server"),
+    ],
+)
+def test_a_server_that_is_none_is_unreachable(greeting: bytes, why: str) -> None:
+    with scripted(greeting=greeting) as endpoint, pytest.raises(Unreachable, match=why):
         talk(endpoint, lambda session: session.offers("IDLE"))
 
 
