@@ -8,6 +8,7 @@ from gateway.config import ConfigError, Settings
 from gateway.delivery.probe import Letter, Step, probe
 from gateway.delivery.upstream import Account
 from gateway.mail.address import parse_address
+from gateway.mail.schema import parse_secret
 from gateway.mail.trouble import Alert
 from gateway.net.smtp import Endpoint, Login, TlsPolicy
 from gateway.providers.catalogue import Provider
@@ -53,7 +54,7 @@ class AlertPath:
             return None
         path = self._settings.resolve(alerts.password_file)
         try:
-            secret = path.read_text("utf-8-sig").strip()
+            secret = parse_secret(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             sentence = f"[alerts] password_file: {path} cannot be read"
             raise ConfigError(sentence) from error

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.refusal import Refusal, read_address
-from gateway.cli.tenant_source import as_secret, read_secret_file
-from gateway.mail.schema import SchemaError, unknown_key
+from gateway.cli.tenant_source import read_secret_file
+from gateway.mail.schema import SchemaError, parse_secret, unknown_key
 from gateway.mail.tenant import Security
 from gateway.providers.catalogue import load_catalogue
 
@@ -123,7 +123,7 @@ def read_password(question: str, file: Path | None) -> str:
             raise Refusal(str(error)) from error
     if not sys.stdin.isatty():
         raise Refusal("--password-file is missing, and nobody is at a terminal to be asked")
-    return as_secret(str(typer.prompt(f"{question} (not shown)", hide_input=True)))
+    return parse_secret(str(typer.prompt(f"{question} (not shown)", hide_input=True)))
 
 
 def _as_answer(read: Read) -> Read:

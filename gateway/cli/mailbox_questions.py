@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from gateway.cli.asking import Asking, read_address_key, read_port, read_provide
 from gateway.cli.oauth_choice import OAUTH2, OAuthClient, ask_client, signs_in_by_oauth2
 from gateway.cli.opening import utc_now
 from gateway.cli.refusal import Refusal
+from gateway.cli.tenant_source import why_not_issued
 from gateway.mail.schema import parse_day, unknown_key
 from gateway.providers.catalogue import Provider, load_catalogue
 
@@ -175,6 +175,6 @@ def _read_day(text: str) -> str:
         day = parse_day(text)
     except ValueError as error:
         raise Refusal(str(error)) from error
-    if day > utc_now().date() + timedelta(days=1):  # where it is tomorrow already
-        raise Refusal(f"{day} is still to come: write when the code was made")
+    if why := why_not_issued(day):
+        raise Refusal(why)
     return day.isoformat()

@@ -14,7 +14,7 @@ from gateway.cli.opening import Config, Json, opened, utc_now
 from gateway.cli.output import counted, print_json, print_line, print_next
 from gateway.cli.probing import as_document, print_steps, try_mailbox
 from gateway.cli.refusal import Refusal
-from gateway.cli.tenant_source import as_secret
+from gateway.mail.schema import parse_secret
 from gateway.store import mailboxes
 
 File = Annotated[
@@ -60,6 +60,6 @@ def reauth(
 def _read_code(file: Path | None) -> str:
     if file is not None or sys.stdin.isatty():
         return read_password("New code", file)
-    if code := as_secret(sys.stdin.readline()):
+    if code := parse_secret(sys.stdin.readline()):
         return code
     raise Refusal("there is no code on standard input; --password-file FILE names one")

@@ -6,13 +6,14 @@ import base64
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from gateway.cli.opening import utc_now
 from gateway.cli.refusal import Refusal
 from gateway.config import ConfigError, load_toml
-from gateway.mail.schema import SchemaError
+from gateway.mail.schema import SchemaError, parse_secret
 from gateway.mail.tenant import Mailbox, Security, Tenant
 from gateway.mail.tenant_file import (
     SECRET_KEYS,
@@ -127,7 +128,7 @@ def read_secret_file(key: str, name: str, *, most_lines: int = 1) -> str:
     A webhook's may have two lines, while its secret is changed: each post is signed by both.
     """
     try:
-        text = as_secret(Path(name).read_text(encoding="utf-8"))
+        text = parse_secret(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
         why = (error.strerror or "cannot be read").lower()
         raise SchemaError(key, f"{name}: {why}") from error
@@ -138,9 +139,11 @@ def read_secret_file(key: str, name: str, *, most_lines: int = 1) -> str:
     return text
 
 
-def as_secret(text: str) -> str:
-    """Return a secret as it is meant: without what editors and copying put around it."""
-    return text.removeprefix("\ufeff").strip()
+def why_not_issued(day: date) -> str | None:
+    """Return why no code can have been made on a day, time zones allowed for: its end would be
+    announced too late."""
+    tomorrow = utc_now().date() + timedelta(days=1)
+    return f"{day} is still to come: write when it was made" if day > tomorrow else None
 
 
 def _with_absolute_paths(table: Mapping[str, Any], root: Path) -> dict[str, Any]:
@@ -233,7 +236,7 @@ def _read(key: str, place: object) -> str:
 
 
 def _read_env(key: str, name: str) -> str:
-    if not (secret := os.environ.get(name)):
+    if not (secret := parse_secret(os.environ.get(name, ""))):
         raise SchemaError(key, f"the environment variable {name} is not set")
     return secret
 
@@ -258,13 +261,9 @@ def _is_webhook_secret(text: str) -> bool:
 
 
 def _still_to_come(tenant: Tenant) -> Iterator[str]:
-    """Yield a sentence for each code that nobody can have made yet, time zones allowed for:
-    its end would be announced too late."""
-    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     for mailbox in tenant.mailboxes.values():
-        if mailbox.issued and mailbox.issued > tomorrow:
-            where = _section("mailbox", mailbox.address)
-            yield f"{where} issued: {mailbox.issued} is still to come: write when it was made"
+        if mailbox.issued and (why := why_not_issued(mailbox.issued)):
+            yield f"{_section('mailbox', mailbox.address)} issued: {why}"
 
 
 def _section(kind: str, name: str) -> str:

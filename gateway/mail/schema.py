@@ -95,6 +95,11 @@ def parse_day(text: str) -> date:
         raise ValueError(f"'{text}' is not a day: write one such as 2026-11-01") from error
 
 
+def parse_secret(text: str) -> str:
+    """Return a secret as it is meant: without what editors and copying put around it."""
+    return text.removeprefix("\ufeff").strip()
+
+
 def parse_size(text: str) -> Size:
     """Return the bytes of `25MB` and the like; raises ValueError."""
     found = re.fullmatch(r"(\d+)\s*([KMGT]?B?)", text.strip().upper())

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Request, Response
 
+from gateway.mail.schema import parse_secret
 from gateway.web.paper import POLICY, page
 
 LIFE_SECONDS = 60 * 86400
@@ -175,7 +176,7 @@ async def _code_of(request: Request) -> str:
         if len(body) > MAX_BODY_BYTES:
             return ""
     fields = parse_qs(body.decode("utf-8", "replace"))
-    return fields.get("code", [""])[0].strip()
+    return parse_secret(fields.get("code", [""])[0])
 
 
 def _may_try(tries: deque[float], now: float) -> bool:

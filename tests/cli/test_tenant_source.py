@@ -65,7 +65,7 @@ def test_a_secret_is_read_from_the_environment(
     assert faults(path) == [
         "[upstreams.own] password_env: the environment variable OWN_PASSWORD is not set"
     ]
-    monkeypatch.setenv("OWN_PASSWORD", "geheim")
+    monkeypatch.setenv("OWN_PASSWORD", "geheim\r\n")
     assert load_source(path).secrets == {("upstream", "own"): "geheim"}
 
 
