@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from gateway import events
 from gateway.actions.answer import Mark, Way, is_loop_mark
@@ -34,7 +34,6 @@ from gateway.store import alerts, buyers, folders, inbox, marks, suppressions, u
 from gateway.store.sqlite import Db, Store
 
 MAX_TRIES = 3
-MOST_JUDGED = 5  # times in one try
 LAST = (EffectKind.VACATION, EffectKind.REJECT, EffectKind.NOTIFY)
 STRONGEST_FIRST = ("held", "routed", "answered", "discarded")
 
@@ -108,7 +107,9 @@ class Performer:
             taken = await self._store.write(self._keep, fetched, Authenticity(), judged)
         else:
             authenticity = known or await self._near.authenticate(fetched)
-            judged, taken = await self._judge(fetched, authenticity)
+            judged, taken = await marks.until_current(
+                partial(self._judge_and_keep, fetched, authenticity)
+            )
         if taken is not None and isinstance(judged.report, Complaint):
             events.complaint_taken(
                 message_id=fetched.id, about=taken.about, recipients=taken.recipients
@@ -118,17 +119,11 @@ class Performer:
         for error in judged.plan.errors:
             events.policy_failed(message_id=fetched.id, tenant=fetched.tenant, error=error)
 
-    async def _judge(
+    async def _judge_and_keep(
         self, fetched: Fetched, authenticity: Authenticity
     ) -> tuple[Judged, Taken | None]:
-        """Judge a message and keep that; again where a duplicate of it was kept meanwhile."""
-        for _ in range(MOST_JUDGED):
-            judged = await self._near.judge(fetched, authenticity)
-            with suppress(marks.Outdated):
-                return judged, await self._store.write(
-                    self._keep, fetched, authenticity, judged
-                )
-        raise marks.Outdated(f"{fetched.id}: its duplicates come one after the other")
+        judged = await self._near.judge(fetched, authenticity)
+        return judged, await self._store.write(self._keep, fetched, authenticity, judged)
 
     def _keep(
         self, db: Db, fetched: Fetched, authenticity: Authenticity, judged: Judged

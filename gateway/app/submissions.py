@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -38,7 +37,6 @@ from gateway.store.sqlite import Db
 
 HOUR = timedelta(hours=1)
 MOST_TOLD = 5
-MOST_JUDGED = 5  # times
 FIX_OF_WARNING = (
     "It was sent all the same. If Amazon writes that it did not pass it on, send it again"
     " without that; repeated, it may cost the seller the account."
@@ -78,10 +76,7 @@ class Submissions:
         `per_hour` is how many messages its credential may send in an hour; None: any number.
         Where a duplicate of it was kept meanwhile it is judged again. Raises StoreError.
         """
-        for _ in range(MOST_JUDGED):
-            with suppress(marks.Outdated):
-                return await self._accept(outgoing, per_hour=per_hour)
-        raise marks.Outdated(f"{outgoing.id}: its duplicates come one after the other")
+        return await marks.until_current(partial(self._accept, outgoing, per_hour=per_hour))
 
     async def _accept(self, outgoing: Outgoing, *, per_hour: int | None) -> Reply:
         now = datetime.now(UTC)

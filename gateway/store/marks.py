@@ -6,14 +6,17 @@ is our most (RFC 7352 §3.1 leaves it to us). What is older is forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from gateway.store.errors import StoreError
 from gateway.store.sqlite import Db
 
+T = TypeVar("T")
 LOOKED_BACK = timedelta(days=366)
+MOST_JUDGED = 5  # times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,19 @@ class Mark:
 
 class Outdated(StoreError):
     """What a policy run found to be no duplicate is one by now: it is to be run again."""
+
+
+async def until_current(judge_and_keep: Callable[[], Awaitable[T]]) -> T:
+    """Judge a message and keep that, again where a duplicate of it was kept meanwhile.
+
+    Raises Outdated when its duplicates come one after the other.
+    """
+    for _ in range(MOST_JUDGED):
+        try:
+            return await judge_and_keep()
+        except Outdated as error:
+            outdated = error
+    raise outdated
 
 
 def newest(db: Db) -> int:
