@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from gateway.cli.mailbox_state import answers, delete, pause, resume
 from gateway.cli.opening import Config, Json, OfTenant, Opened, Verbs, opened, utc_now
 from gateway.cli.output import print_json, print_next, print_table, stamp
 from gateway.cli.readiness import NOT_RUNNING, ask_server
-from gateway.mail.tenant import Mailbox
+from gateway.mail.tenant import Mailbox, Tenant
 from gateway.mailbox.health import Health
 from gateway.mailbox.renewal import expires_on
 from gateway.mailbox.sending import died_at, refused_lane_of, say_refused
@@ -34,8 +35,8 @@ def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = Fal
     """List the mailboxes with their health, and what to do about it."""
     with opened(config) as gateway:
         gateway.check_tenant(tenant)
-        rows = [row for row in rows_of(gateway) if tenant in (None, row["tenant"])]
         known = gateway.store.read_now(tenants.load_all)
+        rows = [row for row in rows_of(gateway, known) if tenant in (None, row["tenant"])]
     if as_json:
         print_json(rows)
         return
@@ -45,27 +46,23 @@ def list_(*, tenant: OfTenant = None, config: Config = None, as_json: Json = Fal
         ([row[column] for column in columns] for row in rows),
         empty="there are no mailboxes yet: gateway mailbox connect TENANT",
     )
-    by_code = [
-        row["address"]
-        for row in rows
-        if not known[row["tenant"]].mailboxes[row["address"]].oauth2
-    ]  # the fix of the others names what they need
     dead = [
         f"gateway mailbox reauth {row['address']}"
         for row in rows
-        if row["state"] == "dead" and row["address"] in by_code
+        if row["state"] == "dead"
+        # else it has no code, and its fix names what it needs
+        and not known[row["tenant"]].mailboxes[row["address"]].oauth2
     ]
     print_next(*dict.fromkeys(row["fix"] for row in rows if row["fix"]), *dead)
 
 
-def rows_of(gateway: Opened) -> list[dict[str, Any]]:
-    """Return every mailbox as `mailbox list --json` shows it."""
+def rows_of(gateway: Opened, known: Mapping[str, Tenant]) -> list[dict[str, Any]]:
+    """Return every mailbox of the `known` tenants as `mailbox list --json` shows it."""
     catalogue = load_catalogue()
     states = gateway.store.read_now(mailbox_states)
     days = gateway.store.read_now(codes.days)
     refused = gateway.store.read_now(lanes.refused)
     dead_after = gateway.settings.mailboxes.dead_after
-    known = gateway.store.read_now(tenants.load_all)
     boxes = [(one, box) for one in known.values() for box in one.mailboxes.values()]
     untried_fix = UNTRIED_FIX
     if any(mailbox.address not in states for _, mailbox in boxes):

@@ -88,7 +88,7 @@ def _collect(gateway: Opened) -> dict[str, Any]:
     if captured.accepted:
         found[CAPTURE] = _book(captured)
     found["in"] = _book(store.read_now(books.inbound))
-    mailboxes = rows_of(gateway)
+    mailboxes = rows_of(gateway, store.read_now(tenants.load_all))
     return {
         "books": found,
         "paused": _paused(gateway, utc_now()),
