@@ -48,6 +48,7 @@ def refused_sign_ins(
             continue
         tenant = tenants[lane.tenant]
         upstream = tenant.upstreams.get(lane.name)
+        # of a mailbox its owner has a reminder, with the link to enter a new code
         is_reminded = lane.name in tenant.mailboxes or bool(upstream and upstream.mailbox)
         can_test = lane.kind is LaneKind.UPSTREAM and lane.name in tenant.upstreams
         test = f"gateway upstream test {lane.tenant} {lane.name}"
@@ -59,7 +60,7 @@ def refused_sign_ins(
             command=test if can_test else "gateway status",
             since=state.since or now,
             tenant=lane.tenant,
-            owner=None if is_reminded else tenant.owner or None,  # as below
+            owner=None if is_reminded else tenant.owner or None,
         )
 
 
