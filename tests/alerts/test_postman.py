@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,8 +14,9 @@ from gateway.delivery.probe import Step
 from gateway.mail.trouble import Alert, TroubleChanges
 from gateway.store import alerts
 from gateway.store.alerts import AlertCounts
-from gateway.store.errors import StoreFull
+from gateway.store.errors import StoreError
 from gateway.store.sqlite import Store
+from tests.store.values import refuse_writes
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -57,21 +57,15 @@ def test_what_is_taken_is_off_the_queue_and_counted(tmp_path: Path) -> None:
     assert one.sent == ["<1@gw>"]
 
 
-def test_what_was_taken_while_the_disk_was_full_is_not_sent_every_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_was_taken_while_the_store_failed_is_not_sent_every_second(
+    tmp_path: Path,
 ) -> None:
     one = Round(tmp_path)
-    write, faults = one.store.write, [StoreFull("no room")] * 2
-
-    async def failing(work: Any, *args: Any, **options: Any) -> Any:
-        if faults:
-            raise faults.pop()
-        return await write(work, *args, **options)
-
-    monkeypatch.setattr(one.store, "write", failing)
+    one.store.read_now(refuse_writes, on=True)
     for _ in range(2):
-        with pytest.raises(StoreFull):
+        with pytest.raises(StoreError):
             one.go(NOON)
+    one.store.read_now(refuse_writes, on=False)
     assert one.go(NOON) == AlertCounts(sent=1)
     assert one.sent == ["<1@gw>"]
 

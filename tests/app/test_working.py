@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,6 @@ from gateway.net.concurrency import spawn, stop_tasks
 from gateway.sieve.interface import CompileError
 from gateway.store import inbox
 from gateway.store.errors import Conflict, StoreError
-from gateway.store.inbox import Unfinished
 from gateway.store.sqlite import Store
 from tests.actions.occasions import NOON, fetched, mail
 
@@ -42,7 +43,7 @@ def test_a_try_that_we_cut_short_does_not_count(
 ) -> None:
     """An orderly stop, a full disk, a broken policy: however often, no mail is held for it."""
 
-    async def life(store: Store) -> list[Unfinished]:
+    async def life(store: Store) -> None:
         begun = asyncio.Event()
 
         async def perform(id_: str) -> None:
@@ -57,19 +58,14 @@ def test_a_try_that_we_cut_short_does_not_count(
         await begun.wait()
         await stop_tasks([task])
         await work.stop()
-        return await store.read(inbox.unfinished)
 
-    with_mail(tmp_path)
-    store = Store.open(tmp_path / "gateway.db")
-    left = asyncio.run(life(store))
-    store.close()
-    assert [one.was_begun for one in left] == [False] * len(SUBJECTS)
+    assert begun_after(life, tmp_path) == [False] * len(SUBJECTS)
 
 
 def test_a_fault_that_a_mail_brings_out_counts(tmp_path: Path) -> None:
     """Else it would be tried for ever, and no person asked."""
 
-    async def life(store: Store) -> list[Unfinished]:
+    async def life(store: Store) -> None:
         async def perform(id_: str) -> None:
             await store.write(inbox.begin_try, id_)
             raise Conflict("what it asks for goes against what is there")
@@ -77,13 +73,20 @@ def test_a_fault_that_a_mail_brings_out_counts(tmp_path: Path) -> None:
         work = Work(store, perform, queued=lambda: None, now=lambda: NOON)
         for at in range(len(SUBJECTS)):
             await work._bring_to_its_end(id_of(at))
-        return await store.read(inbox.unfinished)
 
-    with_mail(tmp_path)
-    store = Store.open(tmp_path / "gateway.db")
-    left = asyncio.run(life(store))
+    assert begun_after(life, tmp_path) == [True] * len(SUBJECTS)
+
+
+def begun_after(
+    life: Callable[[Store], Coroutine[Any, Any, None]], directory: Path
+) -> list[bool]:
+    """Return of each mail that is left whether a try of it counts."""
+    with_mail(directory)
+    store = Store.open(directory / "gateway.db")
+    asyncio.run(life(store))
+    left = store.read_now(inbox.unfinished)
     store.close()
-    assert [one.was_begun for one in left] == [True] * len(SUBJECTS)
+    return [one.was_begun for one in left]
 
 
 def with_mail(directory: Path) -> None:

@@ -14,7 +14,7 @@ from gateway.delivery.upstream import Account
 from gateway.mail.delivery import Batch
 from gateway.store import interrupted, journal, lanes, people
 from gateway.store.errors import StoreError, StoreFull
-from tests.delivery.post_office import LANE, open_post_office
+from tests.delivery.post_office import LANE, PostOffice, open_post_office
 
 Run = Callable[[Awaitable[Any]], Any]
 QUOTA = "550 5.4.5 Daily user sending limit exceeded"
@@ -75,14 +75,7 @@ def test_a_fault_of_ours_is_told_and_its_mail_rests_and_is_tried_again(
 
     async def work() -> None:
         async with open_post_office(tmp_path, started=False) as office:
-            find_account, faults = office.find_account, [ValueError("a fault of ours")]
-
-            async def failing(batch: Batch, refused: str | None) -> Account | None:
-                if faults:
-                    raise faults.pop()
-                return await find_account(batch, refused)
-
-            office.sender._find_account = failing
+            fail_once(office, ValueError("a fault of ours"))
             office.limits[LANE] = LaneLimits(connections=1)
             broken = await office.accept("ann@example.net")
             await office.accept("ben@example.net")
@@ -125,14 +118,7 @@ def test_what_is_not_begun_for_a_fault_of_the_store_is_queued_and_the_lane_rests
     async def work() -> None:
         async with open_post_office(tmp_path, started=False) as office:
             ids = [await office.accept(f"r{number}@example.net") for number in range(3)]
-            find_account, faults = office.find_account, [StoreError("another secret.key")]
-
-            async def failing(batch: Batch, refused: str | None) -> Account | None:
-                if faults:
-                    raise faults.pop()
-                return await find_account(batch, refused)
-
-            office.sender._find_account = failing
+            faults = fail_once(office, StoreError("another secret.key"))
             office.limits[LANE] = LaneLimits(connections=1)
             await office.scheduler.start()
             while faults:
@@ -150,3 +136,16 @@ def test_what_is_not_begun_for_a_fault_of_the_store_is_queued_and_the_lane_rests
             await office.scheduler.stop(grace_seconds=1)
 
     run(work())
+
+
+def fail_once(office: PostOffice, fault: Exception) -> list[Exception]:
+    """Have the next look for an account raise `fault`; return it until it was raised."""
+    find_account, faults = office.find_account, [fault]
+
+    async def failing(batch: Batch, refused: str | None) -> Account | None:
+        if faults:
+            raise faults.pop()
+        return await find_account(batch, refused)
+
+    office.sender._find_account = failing
+    return faults

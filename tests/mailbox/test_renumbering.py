@@ -79,11 +79,7 @@ def test_what_cannot_be_read_again_is_new_after_some_tries(
     async def work() -> None:
         mailbox = mailbox_at(dovecot.imap_port, user)
         async with world(tmp_path, mailbox, PASSWORD) as here:
-            here.watch()
-            await until(lambda: here.states == ["ok"], what="the sign-in")
-            dovecot.deliver(user, letter("one", NAMELESS))
-            await here.messages(1)
-            await here.watchers.stop()
+            await have_one(here, dovecot, message_id=NAMELESS)
             assert await asked(here, user, lambda: None) == [1]
             assert await asked(here, user, lambda: letter_as_sent("one")) == []
             bye = ImapRefused("imap-any", "BYE", "Internal error")
@@ -101,11 +97,7 @@ def test_what_has_no_size_is_told_by_the_rest(
     async def work() -> None:
         mailbox = mailbox_at(dovecot.imap_port, user)
         async with world(tmp_path, mailbox, PASSWORD) as here:
-            here.watch()
-            await until(lambda: here.states == ["ok"], what="the sign-in")
-            dovecot.deliver(user, letter("one", NAMELESS))
-            await here.messages(1)
-            await here.watchers.stop()
+            await have_one(here, dovecot, message_id=NAMELESS)
             assert await asked(here, user, lambda: letter_as_sent("one"), sizes=False) == []
             assert await asked(here, user, lambda: letter_as_sent("two"), sizes=False) == [1]
 
@@ -117,11 +109,7 @@ def test_one_that_cannot_be_read_does_not_stop_a_folder_that_was_numbered_anew(
 ) -> None:
     async def work() -> None:
         async with world(tmp_path, mailbox_at(dovecot.imap_port, user), PASSWORD) as here:
-            here.watch()
-            await until(lambda: here.states == ["ok"], what="the sign-in")
-            dovecot.deliver(user, letter("one", NAMED))
-            await here.messages(1)
-            await here.watchers.stop()
+            await have_one(here, dovecot, message_id=NAMED)
             await asyncio.to_thread(dovecot.stop)
             dovecot.deliver(user, letter("broken", "<2@example.net>"))
             (file,) = (dovecot.maildir(user) / "new").iterdir()
@@ -134,6 +122,16 @@ def test_one_that_cannot_be_read_does_not_stop_a_folder_that_was_numbered_anew(
             assert found == [b"one", b"two"]
 
     run(work)
+
+
+async def have_one(here: World, dovecot: Dovecot, *, message_id: str) -> None:
+    """Fetch one letter, then watch no more."""
+    (user,) = here.tenant.mailboxes
+    here.watch()
+    await until(lambda: here.states == ["ok"], what="the sign-in")
+    dovecot.deliver(user, letter("one", message_id))
+    await here.messages(1)
+    await here.watchers.stop()
 
 
 def letter_as_sent(text: str) -> bytes:

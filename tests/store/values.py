@@ -67,3 +67,8 @@ def set_aside(db: Db, lane: Lane, *, now: datetime = NOON) -> str:
     tried = Result(delivery=owed.number, attempt=attempt, verdict=GONE, next_attempt_at=None)
     queue.record(db, batch, [tried], now=now)
     return batch.message
+
+
+def refuse_writes(db: Db, *, on: bool) -> None:
+    """Have SQLite refuse every write, as on a disk that went read-only, or no more."""
+    db.execute(f"PRAGMA query_only = {int(on)}")
